@@ -1,0 +1,183 @@
+#include "bindings/array.h"
+
+#include "runtime/buffer.h"
+
+namespace dlcore {
+namespace {
+
+// Below this NumPy's own allocator is as fast as ours; above, a block of the cache is already
+// mapped and 64-byte aligned.
+constexpr int64_t kOwnBlockFrom = 8 << 10;
+
+py::object steal(PyObject* object) {
+  if (!object) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(object);
+}
+
+bool is_ready(PyArrayObject* a) {
+  return PyArray_ISCARRAY_RO(a);  // C-contiguous, aligned, native byte order
+}
+
+// Masked entries would be computed with: a wrong answer without a word.
+bool hides_entries(py::handle object) { return !PyArray_CheckExact(object.ptr()) && py::hasattr(object, "mask"); }
+
+bool overlap(PyArrayObject* a, PyArrayObject* b) {
+  // Bounds of the memory touched, for any strides.
+  const auto bounds = [](PyArrayObject* x, uintptr_t& low, uintptr_t& high) {
+    low = reinterpret_cast<uintptr_t>(PyArray_DATA(x));
+    high = low + static_cast<uintptr_t>(PyArray_ITEMSIZE(x));
+    for (int i = 0; i < PyArray_NDIM(x); ++i) {
+      const npy_intp reach = (PyArray_DIM(x, i) - 1) * PyArray_STRIDE(x, i);
+      (reach < 0 ? low : high) += static_cast<uintptr_t>(reach);
+    }
+  };
+  if (PyArray_SIZE(a) == 0 || PyArray_SIZE(b) == 0) return false;
+  uintptr_t a_low, a_high, b_low, b_high;
+  bounds(a, a_low, a_high);
+  bounds(b, b_low, b_high);
+  return a_low < b_high && b_low < a_high;
+}
+
+}  // namespace
+
+int64_t checked_mul(const char* op, int64_t a, int64_t b) {
+  int64_t product;
+  CHECK(!__builtin_mul_overflow(a, b, &product), op, ": the sizes multiply to more than an array can hold (", a, " * ", b, ")");
+  return product;
+}
+
+int64_t checked_add(const char* op, int64_t a, int64_t b) {
+  int64_t sum;
+  CHECK(!__builtin_add_overflow(a, b, &sum), op, ": the sizes add up to more than an array can hold (", a, " + ", b, ")");
+  return sum;
+}
+
+bool Shape::operator==(const Shape& other) const {
+  if (ndim != other.ndim) return false;
+  for (int i = 0; i < ndim; ++i)
+    if (size[i] != other.size[i]) return false;
+  return true;
+}
+
+int64_t Shape::numel(const char* op) const {
+  int64_t n = 1;
+  bool empty = false;
+  for (int i = 0; i < ndim; ++i) {
+    if (size[i] == 0)
+      empty = true;
+    else
+      n = checked_mul(op, n, size[i]);
+  }
+  return empty ? 0 : n;
+}
+
+std::ostream& operator<<(std::ostream& out, const Shape& shape) {
+  out << '(';
+  for (int i = 0; i < shape.ndim; ++i) out << (i ? ", " : "") << shape.size[i];
+  return out << (shape.ndim == 1 ? ",)" : ")");
+}
+
+Array::Array(const char* op, const char* name, py::handle object) {
+  CHECK_TYPE(PyArray_Check(object.ptr()), op, ": ", name, " must be a NumPy array, got ", Py_TYPE(object.ptr())->tp_name,
+             ": pass np.asarray(", name, ", 'float32')");
+  PyArrayObject* a = reinterpret_cast<PyArrayObject*>(object.ptr());
+  const int type = PyArray_TYPE(a);
+  CHECK_TYPE(type == NPY_FLOAT || type == NPY_DOUBLE, op, ": ", name, " must be float32 or float64, got ",
+             std::string(py::str(py::handle(reinterpret_cast<PyObject*>(PyArray_DESCR(a))))), ": cast with ", name,
+             ".astype('float32')");
+  if (is_ready(a)) [[likely]] {
+    CHECK_TYPE(!hides_entries(object), op, ": ", name, " must not be a masked array: pass ", name, ".filled(value)");
+    object_ = py::reinterpret_borrow<py::object>(object);
+    return;
+  }
+  CHECK_TYPE(!hides_entries(object), op, ": ", name, " must not be a masked array: pass ", name, ".filled(value)");
+  object_ = steal(PyArray_FromAny(object.ptr(), PyArray_DescrFromType(type), 0, 0,
+                                  NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY, nullptr));
+}
+
+Array Array::empty(const char* op, const Shape& shape, int typenum) {
+  PyArray_Descr* descr = PyArray_DescrFromType(typenum);
+  const int64_t bytes = checked_mul(op, shape.numel(op), PyDataType_ELSIZE(descr));
+  npy_intp* dims = const_cast<npy_intp*>(shape.size);
+  if (bytes < kOwnBlockFrom)
+    return Array(steal(PyArray_NewFromDescr(&PyArray_Type, descr, shape.ndim, dims, nullptr, nullptr, 0, nullptr)));
+  void* block = nullptr;
+  try {
+    block = buffer_acquire(static_cast<size_t>(bytes));
+  } catch (...) {
+    Py_DECREF(descr);
+    throw;
+  }
+  PyObject* owner = PyCapsule_New(block, nullptr, [](PyObject* capsule) {
+    buffer_release(PyCapsule_GetPointer(capsule, nullptr));
+  });
+  if (!owner) {
+    Py_DECREF(descr);
+    buffer_release(block);
+    throw py::error_already_set();
+  }
+  PyObject* made = PyArray_NewFromDescr(&PyArray_Type, descr, shape.ndim, dims, nullptr, block, NPY_ARRAY_CARRAY, nullptr);
+  if (!made) {
+    Py_DECREF(owner);
+    throw py::error_already_set();
+  }
+  PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(made), owner);
+  return Array(steal(made));
+}
+
+bool Array::same_shape(const Array& other) const {
+  if (ndim() != other.ndim()) return false;
+  for (int i = 0; i < ndim(); ++i)
+    if (size(i) != other.size(i)) return false;
+  return true;
+}
+
+Array optional_array(const char* op, const char* name, py::handle object) {
+  return object.is_none() ? Array() : Array(op, name, object);
+}
+
+void check_same_dtype(const char* op, const char* a_name, const Array& a, const char* b_name, const Array& b) {
+  CHECK_TYPE(a.typenum() == b.typenum(), op, ": ", a_name, " and ", b_name, " must have one dtype, got ", a.dtype(), " and ",
+             b.dtype(), ": cast with .astype");
+}
+
+Output::Output(const char* op, py::handle out, const Shape& shape, int typenum, std::initializer_list<const Array*> inputs) {
+  if (!out || out.is_none()) {
+    array_ = Array::empty(op, shape, typenum);
+    return;
+  }
+  CHECK_TYPE(PyArray_Check(out.ptr()) && !hides_entries(out), op, ": out must be a NumPy array, got ", Py_TYPE(out.ptr())->tp_name);
+  PyArrayObject* target = reinterpret_cast<PyArrayObject*>(out.ptr());
+  CHECK_TYPE(PyArray_TYPE(target) == typenum, op, ": out must have the result's dtype ",
+             typenum == NPY_FLOAT ? "float32" : "float64", ", got ",
+             std::string(py::str(py::handle(reinterpret_cast<PyObject*>(PyArray_DESCR(target))))));
+  const Shape got(PyArray_NDIM(target), PyArray_DIMS(target));
+  CHECK(got == shape, op, ": out must have the result's shape ", shape, ", got out.shape = ", got);
+  CHECK(PyArray_ISWRITEABLE(target), op, ": out must be writable, got a read-only array");
+  bool direct = PyArray_ISCARRAY(target);
+  for (const Array* input : inputs) {
+    if (!input->defined() || !overlap(target, input->get())) continue;
+    const bool same = PyArray_DATA(target) == PyArray_DATA(input->get()) && input->shape() == shape;
+    direct = direct && same;
+  }
+  if (direct) {
+    array_ = Array(py::reinterpret_borrow<py::object>(out));
+  } else {
+    array_ = Array::empty(op, shape, typenum);
+    target_ = py::reinterpret_borrow<py::object>(out);
+  }
+}
+
+py::object Output::finish() {
+  if (!target_) return array_.release();
+  if (PyArray_CopyInto(reinterpret_cast<PyArrayObject*>(target_.ptr()), array_.get()) < 0) throw py::error_already_set();
+  return std::move(target_);
+}
+
+int64_t check_dim(const char* op, int64_t dim, const Array& x) {
+  const int64_t n = x.ndim();
+  CHECK_INDEX(dim >= -n && dim < n, op, ": dim must be from ", -n, " to ", n - 1, " for x.shape = ", x.shape(), ", got ", dim);
+  return dim < 0 ? dim + n : dim;
+}
+
+}  // namespace dlcore

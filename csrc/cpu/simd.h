@@ -1,0 +1,231 @@
+// Vectors of the widest width of the instruction set this file is compiled for, on the compiler's
+// vector extensions: + - * / and comparisons are the language's own, a * b + c becomes an FMA.
+// Everything has internal linkage: the linker must never share code between instruction sets.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include "runtime/buffer.h"
+#include "runtime/parallel.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#define DLCORE_INLINE [[maybe_unused]] static inline __attribute__((always_inline))
+
+namespace dlcore {
+namespace DLCORE_ISA {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int64_t kVectorBytes = 64;
+#elif defined(__AVX2__)
+constexpr int64_t kVectorBytes = 32;
+#else
+constexpr int64_t kVectorBytes = 16;
+#endif
+
+template <class T>
+constexpr int64_t kLanes = kVectorBytes / static_cast<int64_t>(sizeof(T));
+template <class T>
+constexpr T kInf = std::numeric_limits<T>::infinity();
+
+template <class T>
+struct VectorOf;
+template <>
+struct VectorOf<float> {
+  typedef float Type __attribute__((vector_size(kVectorBytes)));
+  typedef float Loose __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
+  typedef int32_t Mask __attribute__((vector_size(kVectorBytes)));
+};
+template <>
+struct VectorOf<double> {
+  typedef double Type __attribute__((vector_size(kVectorBytes)));
+  typedef double Loose __attribute__((vector_size(kVectorBytes), aligned(8), may_alias));
+  typedef int64_t Mask __attribute__((vector_size(kVectorBytes)));
+};
+template <class T>
+using Vec = typename VectorOf<T>::Type;
+template <class T>
+using Mask = typename VectorOf<T>::Mask;  // all ones or all zeros per lane: mask ? a : b selects
+
+template <class T>
+DLCORE_INLINE Vec<T> splat(T value) {
+  return value - Vec<T>{};  // x - 0 keeps every x, -0 and NaN included
+}
+
+template <class T>
+DLCORE_INLINE Vec<T> load(const T* p) {
+  return *reinterpret_cast<const typename VectorOf<T>::Loose*>(p);
+}
+
+template <class T>
+DLCORE_INLINE void store(T* p, Vec<T> v) {
+  *reinterpret_cast<typename VectorOf<T>::Loose*>(p) = v;
+}
+
+#if defined(__AVX512F__)
+DLCORE_INLINE __mmask16 first_lanes(int64_t n, float) { return static_cast<__mmask16>(_bzhi_u32(0xffff, static_cast<unsigned>(n))); }
+DLCORE_INLINE __mmask8 first_lanes(int64_t n, double) { return static_cast<__mmask8>(_bzhi_u32(0xff, static_cast<unsigned>(n))); }
+#endif
+
+// The first n lanes (0 <= n <= lanes) from p, the rest from fill. Nothing past p + n is read.
+template <class T>
+DLCORE_INLINE Vec<T> load_part(const T* p, int64_t n, T fill) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return Vec<T>(_mm512_mask_loadu_ps(__m512(splat<T>(fill)), first_lanes(n, T()), p));
+  else
+    return Vec<T>(_mm512_mask_loadu_pd(__m512d(splat<T>(fill)), first_lanes(n, T()), p));
+#else
+  Vec<T> v = splat<T>(fill);
+  for (int64_t i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+#endif
+}
+
+template <class T>
+DLCORE_INLINE void store_part(T* p, int64_t n, Vec<T> v) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    _mm512_mask_storeu_ps(p, first_lanes(n, T()), __m512(v));
+  else
+    _mm512_mask_storeu_pd(p, first_lanes(n, T()), __m512d(v));
+#else
+  for (int64_t i = 0; i < n; ++i) p[i] = v[i];
+#endif
+}
+
+// Past the caches: for outputs larger than the last level. p is aligned to the vector's size; the
+// writer calls stream_fence() before it reports its chunk done.
+template <class T>
+DLCORE_INLINE void stream(T* p, Vec<T> v) {
+#if defined(__AVX512F__)
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(p), __m512i(v));
+#elif defined(__AVX2__)
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(p), __m256i(v));
+#elif defined(__x86_64__)
+  _mm_stream_si128(reinterpret_cast<__m128i*>(p), __m128i(v));
+#else
+  store<T>(p, v);
+#endif
+}
+
+DLCORE_INLINE void stream_fence() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
+
+// x86's max and min: the second operand when either is NaN.
+template <class T>
+DLCORE_INLINE Vec<T> max(Vec<T> a, Vec<T> b) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) return Vec<T>(_mm512_max_ps(__m512(a), __m512(b)));
+  else return Vec<T>(_mm512_max_pd(__m512d(a), __m512d(b)));
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) return Vec<T>(_mm256_max_ps(__m256(a), __m256(b)));
+  else return Vec<T>(_mm256_max_pd(__m256d(a), __m256d(b)));
+#else
+  return a > b ? a : b;
+#endif
+}
+
+template <class T>
+DLCORE_INLINE Vec<T> min(Vec<T> a, Vec<T> b) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) return Vec<T>(_mm512_min_ps(__m512(a), __m512(b)));
+  else return Vec<T>(_mm512_min_pd(__m512d(a), __m512d(b)));
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) return Vec<T>(_mm256_min_ps(__m256(a), __m256(b)));
+  else return Vec<T>(_mm256_min_pd(__m256d(a), __m256d(b)));
+#else
+  return a < b ? a : b;
+#endif
+}
+
+// Across the lanes, in a fixed tree.
+template <class T, class F>
+DLCORE_INLINE T fold(Vec<T> v, F f) {
+  T part[kLanes<T>];
+  std::memcpy(part, &v, sizeof v);
+  for (int64_t width = kLanes<T> / 2; width > 0; width /= 2)
+    for (int64_t i = 0; i < width; ++i) part[i] = f(part[i], part[i + width]);
+  return part[0];
+}
+template <class T>
+DLCORE_INLINE T hsum(Vec<T> v) {
+  return fold<T>(v, [](T a, T b) { return a + b; });
+}
+template <class T>
+DLCORE_INLINE T hmax(Vec<T> v) {
+  return fold<T>(v, [](T a, T b) { return a > b ? a : b; });
+}
+template <class T>
+DLCORE_INLINE T hmin(Vec<T> v) {
+  return fold<T>(v, [](T a, T b) { return a < b ? a : b; });
+}
+
+DLCORE_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+DLCORE_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+DLCORE_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+DLCORE_INLINE int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+// body(begin, end) over [0, n) in chunks of `grain`, on the pool. The chunks depend on n and grain
+// only, so grain must come from the shape, never from the number of threads.
+template <class Body>
+DLCORE_INLINE void parallel_for(int64_t n, int64_t grain, const Body& body) {
+  struct Context {
+    const Body* body;
+    int64_t n, grain;
+  } context{&body, n, grain};
+  const auto chunk = [](void* pointer, int64_t i) {
+    const Context& c = *static_cast<const Context*>(pointer);
+    (*c.body)(i * c.grain, smaller((i + 1) * c.grain, c.n));
+  };
+  if (n <= grain) {
+    if (n > 0) body(0, n);
+    return;
+  }
+  parallel_run(ceil_div(n, grain), chunk, &context);
+}
+
+// A chunk below some 10 us is not worth another thread. `cost` is one item's, in multiply-adds of
+// one lane (an element read from cache counts as one).
+DLCORE_INLINE int64_t grain_for(int64_t cost) { return larger(1, (int64_t(1) << 16) / larger(cost, 1)); }
+
+// Output at least this large goes past the caches when it is not one of the inputs.
+constexpr int64_t kStreamBytes = int64_t(16) << 20;
+
+// y[i] = f(x[i]) on n elements; y may be x. f takes and returns a Vec<T>.
+template <class T, class F>
+DLCORE_INLINE void map_range(const T* x, T* y, int64_t n, bool past_caches, const F& f) {
+  int64_t i = 0;
+  if (past_caches) {
+    const int64_t to_line = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(y) & 63) / static_cast<int64_t>(sizeof(T));
+    for (; i < to_line && i < n; i += kLanes<T>) {
+      const int64_t part = smaller(smaller(kLanes<T>, to_line - i), n - i);
+      store_part<T>(y + i, part, f(load_part<T>(x + i, part, T(0))));
+    }
+    i = smaller(to_line, n);
+    for (; i + kLanes<T> <= n; i += kLanes<T>) stream<T>(y + i, f(load<T>(x + i)));
+    stream_fence();
+  } else {
+    for (; i + 4 * kLanes<T> <= n; i += 4 * kLanes<T>) {
+      Vec<T> v[4];
+      for (int j = 0; j < 4; ++j) v[j] = f(load<T>(x + i + j * kLanes<T>));
+      for (int j = 0; j < 4; ++j) store<T>(y + i + j * kLanes<T>, v[j]);
+    }
+    for (; i + kLanes<T> <= n; i += kLanes<T>) store<T>(y + i, f(load<T>(x + i)));
+  }
+  if (i < n) store_part<T>(y + i, n - i, f(load_part<T>(x + i, n - i, T(0))));
+}
+
+}  // namespace
+}  // namespace DLCORE_ISA
+}  // namespace dlcore

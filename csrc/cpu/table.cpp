@@ -1,0 +1,23 @@
+// Fills this instruction set's column of the kernel table: a wrong signature fails to compile, a
+// forgotten kernel fails to link. Called only once the CPU is known to run this code.
+#include "kernels.h"
+
+namespace dlcore {
+namespace DLCORE_ISA {
+
+#define KERNEL(name, args)                                              \
+  extern const decltype(KernelTable<float>::name)::Function name##_f32; \
+  extern const decltype(KernelTable<double>::name)::Function name##_f64;
+#include "kernels.def"
+#undef KERNEL
+
+void fill(KernelTable<float>& f32, KernelTable<double>& f64) {
+#define KERNEL(kernel, args)           \
+  f32.kernel = {kernel##_f32, #kernel}; \
+  f64.kernel = {kernel##_f64, #kernel};
+#include "kernels.def"
+#undef KERNEL
+}
+
+}  // namespace DLCORE_ISA
+}  // namespace dlcore

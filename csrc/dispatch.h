@@ -1,0 +1,23 @@
+// Which kernel table serves: chosen once, at load, by what the CPU can do and DLCORE_ISA.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels.h"
+
+namespace dlcore {
+
+template <class T>
+const KernelTable<T>& kernels();
+template <>
+const KernelTable<float>& kernels<float>();
+template <>
+const KernelTable<double>& kernels<double>();
+
+std::string isa();                    // the instruction set in use
+std::vector<std::string> isas();      // those this CPU can run, lowest first
+std::vector<std::string> built_isas();  // those this build holds
+void set_isa(const std::string& name);  // std::invalid_argument when the CPU cannot run it
+
+}  // namespace dlcore

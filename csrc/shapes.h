@@ -1,0 +1,60 @@
+// Sizes that travel from the bindings to the kernels, for ops with more than a few. Plain data:
+// checked by the bindings, trusted by the kernels. Strides count elements.
+#pragma once
+
+#include <cstdint>
+
+namespace dlcore {
+
+constexpr int kMaxDims = 8;  // after merging neighbouring axes
+
+// Two inputs broadcast to one C-contiguous output. A stride of 0 repeats.
+struct Broadcast {
+  int ndim;
+  int64_t size[kMaxDims];
+  int64_t stride_a[kMaxDims], stride_b[kMaxDims];
+};
+
+enum class Activation : int { none, relu, leaky_relu, gelu, gelu_tanh, silu, sigmoid, tanh };
+
+// C = activation(alpha * A B + bias + residual + beta * C), for each of `batch` matrices.
+// A is (m, k), B is (k, n), C is (m, n). A and B have any two strides of which one is 1; C's rows
+// are contiguous. bias has n values; residual is laid out as C. Either may be null.
+template <class T>
+struct Gemm {
+  int64_t m, n, k;
+  const T* a;
+  int64_t a_row, a_col;
+  const T* b;
+  int64_t b_row, b_col;
+  T* c;
+  int64_t c_row;
+  T alpha, beta;  // beta == 0 never reads C
+  const T* bias;
+  const T* residual;
+  Activation activation;
+  T* pre_activation;  // where to keep the sum before the activation, for backward; may be null
+  int64_t batch;
+  const int64_t* a_batch;  // offset of each matrix from a, b, c; null when batch == 1
+  const int64_t* b_batch;
+  const int64_t* c_batch;
+};
+
+// x is (batch, channels, height, width), weight (out_channels, channels / groups, kernel_h,
+// kernel_w), y (batch, out_channels, out_h, out_w). Padding may differ at the two ends.
+struct Conv2d {
+  int64_t batch, channels, height, width;
+  int64_t out_channels, out_h, out_w;
+  int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+  int64_t pad_top, pad_left;  // pad_bottom and pad_right follow from out_h and out_w
+  int64_t groups;
+};
+
+// x is (planes, height, width), y (planes, out_h, out_w); planes = batch * channels.
+struct Pool2d {
+  int64_t planes, height, width, out_h, out_w;
+  int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
+  int64_t pad_top, pad_left, pad_bottom, pad_right;
+};
+
+}  // namespace dlcore

@@ -1,0 +1,105 @@
+"""For those who write ops: compare with a reference, check a gradient."""
+
+import numpy as np
+
+from .tensor import Tensor, raw
+
+
+def assert_close(got, want, ulp=8, scale=None):
+    """Raise unless `got` is within `ulp` units of rounding of the reference.
+
+    Parameters
+    ----------
+    got : ndarray or Tensor
+        The result under test.
+    want : array_like
+        The reference, computed in float64 or better.
+    ulp : float, optional
+        Allowed error in units of the dtype's epsilon times the scale.
+    scale : array_like, optional
+        Magnitude that the error is relative to; by default ``|want|``. For a sum of n
+        terms pass the sum of their magnitudes.
+
+    Raises
+    ------
+    AssertionError
+        Naming the worst element, its value and the reference.
+    """
+    got, want = np.asarray(raw(got)), np.asarray(want)
+    assert got.shape == want.shape, f"shape {got.shape}, expected {want.shape}"
+    size = np.abs(want) if scale is None else np.broadcast_to(scale, want.shape)
+    with np.errstate(all="ignore"):
+        error = np.abs(got.astype(np.float64) - want)
+        bound = ulp * np.finfo(got.dtype).eps * size + np.finfo(got.dtype).tiny
+        same = (got == want) | (np.isnan(got) & np.isnan(want))
+        bad = ~(same | (error <= bound))
+    if bad.any():
+        excess = np.where(bad, np.where(np.isfinite(error), error / bound, np.inf), -1)
+        worst = np.unravel_index(np.argmax(excess), got.shape)
+        raise AssertionError(
+            f"{int(bad.sum())} of {got.size} elements differ; worst at {worst}: got "
+            f"{got[worst]!r}, expected {want[worst]!r}: {excess[worst]:.3g} times the bound"
+        )
+
+
+def gradcheck(f, *inputs, eps=1e-6, tol=1e-6, seed=0):
+    """Compare the gradients of `f` with central differences, in float64.
+
+    Parameters
+    ----------
+    f : callable
+        Takes Tensors, returns a Tensor.
+    *inputs : array_like
+        Points at which to check; converted to float64.
+    eps : float, optional
+        Step of the difference, relative to ``max(1, |x|)``.
+    tol : float, optional
+        Allowed error relative to the largest entry of the gradient and to 1.
+    seed : int, optional
+        Of the random weights that make one number of the outputs.
+
+    Returns
+    -------
+    bool
+        True.
+
+    Raises
+    ------
+    AssertionError
+        Naming the input, the element, the gradient received and the one expected.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.testing.gradcheck(dl.relu, np.array([-1.0, 2.0]))
+    True
+    """
+    inputs = [np.array(x, dtype=np.float64) for x in inputs]
+    tensors = [Tensor(x.copy(), requires_grad=True) for x in inputs]
+    y = f(*tensors)
+    weights = np.random.default_rng(seed).standard_normal(y.data.shape)
+    y.backward(weights)
+
+    def weighted(*arrays):
+        return float(np.sum(weights * raw(f(*[Tensor(a) for a in arrays]))))
+
+    for i, x in enumerate(inputs):
+        got = np.zeros_like(x) if tensors[i].grad is None else tensors[i].grad.data
+        want = np.zeros_like(x)
+        for at in np.ndindex(x.shape):
+            step = eps * max(1.0, abs(x[at]))
+            shifted = [a.copy() for a in inputs]
+            shifted[i][at] = x[at] + step
+            up = weighted(*shifted)
+            shifted[i][at] = x[at] - step
+            want[at] = (up - weighted(*shifted)) / (2 * step)
+        bound = tol * max(1.0, float(np.abs(want).max(initial=0.0)))
+        error = np.abs(got - want)
+        if not (error <= bound).all():
+            worst = np.unravel_index(np.argmax(np.nan_to_num(error, nan=np.inf)), x.shape)
+            raise AssertionError(
+                f"gradcheck: gradient of input {i} at {worst}: got {got[worst]:.9g}, "
+                f"expected {want[worst]:.9g} (bound {bound:.1e})"
+            )
+    return True

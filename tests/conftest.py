@@ -1,0 +1,43 @@
+"""Fixtures of every family: each instruction set, both dtypes, reproducible numbers."""
+
+import numpy as np
+import pytest
+
+from dlcore import _C
+
+
+@pytest.fixture(params=_C.built_isas())
+def isa(request):
+    """Runs the test with each instruction set of this build that the CPU can run."""
+    if request.param not in _C.isas():
+        pytest.skip(f"{request.param} is not supported by this CPU")
+    before = _C.isa()
+    _C.set_isa(request.param)
+    yield request.param
+    _C.set_isa(before)
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    return request.param
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(12345)
+
+
+@pytest.fixture
+def threads():
+    """Sets the number of threads; puts it back afterwards."""
+    before = _C.num_threads()
+    yield _C.set_num_threads
+    _C.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def torch():
+    """PyTorch as an oracle: the test skips without the extra `oracles`."""
+    module = pytest.importorskip("torch", reason="needs the extra oracles")
+    module.set_num_threads(1)
+    return module

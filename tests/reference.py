@@ -1,0 +1,38 @@
+"""Every op once more in float64 NumPy, slow and written to be read."""
+
+# ruff: noqa: D103
+
+import numpy as np
+
+# -- gemm --
+
+
+# -- conv --
+
+
+# -- pool --
+
+
+# -- elementwise --
+
+
+# -- activation --
+
+
+def relu(x):
+    return np.maximum(x, 0.0)
+
+
+# -- reduction --
+
+
+# -- softmax --
+
+
+# -- loss --
+
+
+# -- dropout --
+
+
+# -- optim --
