@@ -7,6 +7,7 @@
 namespace dlcore {
 
 void bind_activation(py::module_& m);
+void bind_probe(py::module_& m);
 
 static int import_numpy() {
   import_array1(-1);
@@ -45,6 +46,7 @@ PYBIND11_MODULE(_C, m) {
   m.attr("compiler") = __VERSION__;
   bind_runtime(m);
   bind_activation(m);
+  bind_probe(m);
   isa();        // a bad DLCORE_ISA or DLCORE_NUM_THREADS stops the import with its one line
   num_threads();
 }
