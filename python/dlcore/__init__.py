@@ -1,7 +1,8 @@
 """dlcore: the kernels of deep learning in one small wheel."""
 
-# ruff: noqa: F403
+# ruff: noqa: F401, F403
 from . import _C, testing
 from ._C import __version__
+from .grad_mode import enable_grad, is_grad_enabled, no_grad
 from .ops import *
-from .tensor import Tensor, no_grad
+from .tensor import Tensor, tensor

@@ -1,22 +1,26 @@
 """Tensor and the tape: the whole of dlcore's automatic differentiation.
 
-An op computes `y` on arrays and calls ``record(y, parents, backward)``. When a parent needs a
-gradient, the result carries a node ``(parents, backward)``; `Tensor.backward` walks the nodes
-in reverse order. Un-broadcasting and adding up happen here and nowhere else.
+An op computes `y` on arrays and calls ``record(y, parents, backward)``. When a parent
+needs a gradient, the result carries a node ``(parents, backward, age)``. A tensor is
+made after its parents, so `Tensor.backward` visits the nodes youngest first and needs
+no other order. Un-broadcasting and adding up happen here and nowhere else.
+
+The operators and methods (``x + y``, ``x.sum()``) are attached by `dlcore.ops.methods`.
 """
 
+import itertools
+import math
 import threading
+from heapq import heappop, heappush
+from sys import getrefcount
 
 import numpy as np
 
 from . import _C
+from .grad_mode import _mode
 
-
-class _Mode(threading.local):
-    recording = True
-
-
-_mode = _Mode()
+_age = itertools.count(0, -1)  # smaller is younger: the heap gives the smallest first
+_accumulating = threading.Lock()
 
 
 class Tensor:
@@ -25,9 +29,24 @@ class Tensor:
     Parameters
     ----------
     data : array_like
-        float32 or float64 is kept as it is (not copied); anything else becomes float32.
+        An array keeps its dtype and its memory is shared; a number or a list becomes
+        float32, or int64 and bool when it holds only those.
     requires_grad : bool, optional
         Whether `backward` leaves the gradient of this tensor in `grad`.
+
+    Attributes
+    ----------
+    data : ndarray
+        The values.
+    grad : Tensor or None
+        What `backward` added up; only leaves (and after `retain_grad`) have one.
+
+    Raises
+    ------
+    TypeError
+        If `data` is not real numbers, or is a masked array.
+    RuntimeError
+        If `requires_grad` is asked of integers.
 
     Examples
     --------
@@ -42,17 +61,14 @@ class Tensor:
     __array_ufunc__ = None  # ndarray + Tensor is Tensor.__radd__
 
     def __init__(self, data, requires_grad=False):
-        if isinstance(data, Tensor):
-            data = data.data
-        data = np.asarray(data)
-        if data.dtype.char not in "fd":
-            data = data.astype(np.float32)
-        self.data = data
-        self.requires_grad = requires_grad
+        self.data = _as_array(data)
         self.grad = None
         self._node = None
+        self.requires_grad = False
+        if requires_grad:
+            self.requires_grad_()
 
-    def backward(self, gradient=None):
+    def backward(self, gradient=None, retain_graph=False):
         """Add the gradient of this tensor to the `grad` of every leaf it depends on.
 
         Parameters
@@ -60,15 +76,19 @@ class Tensor:
         gradient : array_like, optional
             Gradient of the final result with respect to this tensor, of its shape.
             May be left out for a tensor of one element, where it is 1.
+        retain_graph : bool, optional
+            Keep what the ops saved, so that backward may run again.
 
         Raises
         ------
         RuntimeError
             If nothing here needs a gradient, or a part of the graph was used already.
+        ValueError
+            If `gradient` has another shape.
         """
         if not self.requires_grad:
             raise RuntimeError(
-                "backward: no gradient was recorded: make a leaf with requires_grad=True"
+                "backward: no gradient was recorded: make a leaf requires_grad=True"
             )
         if gradient is None:
             if self.data.size != 1:
@@ -81,78 +101,262 @@ class Tensor:
             dy = np.asarray(raw(gradient), dtype=self.data.dtype)
             if dy.shape != self.data.shape:
                 raise ValueError(
-                    f"backward: gradient must have shape {self.data.shape}, got {dy.shape}"
+                    f"backward: gradient must have shape {self.data.shape}, "
+                    f"got {dy.shape}"
                 )
-        _run(self, dy)
+        if self._node is None:
+            _accumulate(self, dy, False)
+        else:
+            _run(self, dy, retain_graph)
+
+    def requires_grad_(self, requires_grad=True):
+        """Ask for the gradient of this leaf, or no longer; returns the tensor."""
+        if self._node is not None and not requires_grad:
+            raise RuntimeError("requires_grad_: only a leaf can stop: use .detach()")
+        if requires_grad and self.data.dtype.char not in "fd":
+            raise RuntimeError(
+                "requires_grad: only float32 and float64 can require a gradient, "
+                f"got {self.data.dtype}"
+            )
+        self.requires_grad = bool(requires_grad)
+        return self
+
+    def retain_grad(self):
+        """Let `backward` leave the gradient of this result of an op in `grad` too."""
+        if not self.requires_grad:
+            raise RuntimeError("retain_grad: this tensor does not require a gradient")
+        if self._node is None or hasattr(self._node[1], "retains"):
+            return
+        parents, backward, age = self._node
+
+        def retaining(dy):
+            _accumulate(self, dy, False)
+            return backward(dy)
+
+        retaining.retains = True
+        self._node = (parents, retaining, age)
+
+    def detach(self):
+        """The same memory as a tensor that requires no gradient."""
+        return _wrap(self.data, None)
+
+    def numpy(self):
+        """The array; shares its memory. RuntimeError if a gradient would be lost."""
+        if self.requires_grad:
+            raise RuntimeError(
+                "numpy: this tensor requires a gradient, which NumPy would lose: "
+                "call .detach() first"
+            )
+        return self.data
+
+    def __array__(self, dtype=None, copy=None):
+        array = self.numpy()
+        if copy:
+            return array.astype(dtype or array.dtype)
+        return array if dtype is None else array.astype(dtype, copy=False)
+
+    def item(self):
+        """The value of a tensor of one element, as a Python number."""
+        if self.data.size != 1:
+            raise ValueError(
+                f"item: the tensor must have one element, got shape {self.data.shape}"
+            )
+        return self.data.item()
+
+    def tolist(self):
+        """The values as nested lists of Python numbers."""
+        return self.data.tolist()
+
+    @property
+    def shape(self):
+        return self.data.shape
+
+    @property
+    def ndim(self):
+        return self.data.ndim
+
+    @property
+    def dtype(self):
+        return self.data.dtype
+
+    @property
+    def is_leaf(self):
+        """True for a tensor that no op made with a gradient."""
+        return self._node is None
+
+    def size(self, dim=None):
+        """The shape, or the length of one dimension of it."""
+        return self.data.shape if dim is None else self.data.shape[dim]
+
+    def dim(self):
+        return self.data.ndim
+
+    def numel(self):
+        """The number of elements."""
+        return self.data.size
+
+    def __len__(self):
+        if self.data.ndim == 0:
+            raise TypeError("len: a tensor of no dimensions has no length")
+        return len(self.data)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self):
+        if self.data.size != 1:
+            raise ValueError(
+                "bool: the truth of more than one element is ambiguous, "
+                f"got shape {self.data.shape}: call .any() or .all()"
+            )
+        return bool(self.data)
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __index__(self):
+        return self.data.__index__()
+
+    def __format__(self, spec):
+        return format(self.item() if spec and self.data.size == 1 else str(self), spec)
+
+    __hash__ = object.__hash__  # == compares elements
+
+    def __reduce__(self):
+        if self._node is not None:
+            raise RuntimeError("copy: only a leaf can be copied or pickled: detach()")
+        return _rebuild, (type(self), self.data, self.requires_grad)
+
+    def __repr__(self):
+        body = np.array2string(self.data, precision=4, separator=", ", prefix="tensor(")
+        notes = ""
+        if self.data.size == 0 and self.data.ndim != 1:
+            notes += f", shape={self.data.shape}"
+        if self.data.dtype.char not in "fl?":
+            notes += f", dtype={self.data.dtype}"
+        if self._node is not None:
+            notes += f", grad_fn=<{self._node[1].__qualname__.split('.')[0]}>"
+        elif self.requires_grad:
+            notes += ", requires_grad=True"
+        return f"tensor({body}{notes})"
 
 
-def _order(root):
-    """The tensors under `root` that need a gradient, each after all that it depends on."""
-    order, seen, stack = [], set(), [(root, False)]
-    while stack:
-        tensor, done = stack.pop()
-        if done:
-            order.append(tensor)
-        elif id(tensor) not in seen:
-            seen.add(id(tensor))
-            stack.append((tensor, True))
-            if tensor._node is not None:
-                for parent in tensor._node[0]:
-                    if isinstance(parent, Tensor) and parent.requires_grad:
-                        stack.append((parent, False))
-    return order
+def tensor(data, dtype=None, requires_grad=False):
+    """Make a Tensor from a copy of `data`.
+
+    Parameters
+    ----------
+    data : array_like
+        As for `Tensor`.
+    dtype : dtype, optional
+        Default is that of an array, float32 for other real numbers.
+    requires_grad : bool, optional
+        Whether `backward` leaves its gradient in `grad`.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.tensor([1, 2], dtype="float64")
+    tensor([1., 2.], dtype=float64)
+    """
+    array = _as_array(data)
+    return Tensor(array.astype(array.dtype if dtype is None else dtype), requires_grad)
 
 
-def _run(root, dy):
-    gradients = {id(root): dy}
-    own = set()  # ids whose gradient is an array of this walk: may be added to in place
-    for tensor in reversed(_order(root)):
-        dy = gradients.pop(id(tensor), None)
-        if dy is None:
-            continue
-        if tensor._node is None:
-            _accumulate(tensor, dy, id(tensor) in own)
-            continue
-        parents, backward = tensor._node
-        tensor._node = _USED
-        for parent, dx in zip(parents, backward(dy)):
+def _as_array(data):
+    if isinstance(data, Tensor):
+        return data.data
+    if hasattr(data, "mask"):
+        raise TypeError("Tensor: data must not be a masked array: pass .filled(value)")
+    array = np.asarray(data)
+    dtype = array.dtype
+    if dtype.kind not in "fiub":
+        raise TypeError(f"Tensor: data must be real numbers, got dtype {dtype}")
+    if dtype.kind == "f" and (dtype.char not in "fd" or not hasattr(data, "dtype")):
+        return array.astype(np.float32)
+    return array if dtype.isnative else array.astype(dtype.newbyteorder("="))
+
+
+def _rebuild(kind, data, requires_grad):
+    tensor = kind.__new__(kind)
+    tensor.data = data
+    tensor.grad = None
+    tensor.requires_grad = requires_grad
+    tensor._node = None
+    return tensor
+
+
+def _run(root, dy, retain_graph):
+    age = root._node[2]
+    ages, found, gradients = [age], {age: root}, {age: dy}
+    own = set()  # ages whose gradient is an array of this walk: added to in place
+    while ages:
+        age = heappop(ages)
+        tensor = found.pop(age)
+        parents, backward, _ = tensor._node
+        if not retain_graph:
+            tensor._node = _USED
+        for parent, dx in zip(parents, backward(gradients.pop(age)), strict=True):
             if dx is None or not isinstance(parent, Tensor) or not parent.requires_grad:
                 continue
             if dx.shape != parent.data.shape:
                 dx = sum_to(dx, parent.data.shape)
-            key = id(parent)
-            before = gradients.get(key)
+            if parent._node is None:
+                _accumulate(parent, dx, getrefcount(dx) <= _UNSHARED)
+                continue
+            age = parent._node[2]
+            before = gradients.get(age)
             if before is None:
-                gradients[key] = dx
-            elif key in own:
+                found[age] = parent
+                gradients[age] = dx
+                heappush(ages, age)
+            elif age in own:
                 _C.add(before, dx, before)
             else:
-                gradients[key] = _C.add(before, dx)
-                own.add(key)
+                gradients[age] = _C.add(before, dx)
+                own.add(age)
 
 
-def _accumulate(leaf, dy, own):
-    if leaf.grad is not None:
-        _C.add(leaf.grad.data, dy, leaf.grad.data)
-    else:
-        leaf.grad = Tensor(dy if own else dy.copy())
+def _accumulate(leaf, dx, unshared):
+    with _accumulating:
+        if leaf.grad is not None:
+            _C.add(leaf.grad.data, dx, leaf.grad.data)
+        else:
+            unshared = unshared and not isinstance(dx.base, np.ndarray)
+            leaf.grad = _wrap(dx if unshared else dx.copy(), None)
+
+
+def _references():
+    for _, dx in zip((None,), (lambda: (np.empty(0),))(), strict=True):
+        return getrefcount(dx)
+
+
+# What getrefcount says in the loop of `_run` of an array that nobody else keeps. Such a
+# one becomes a leaf's grad without a copy; one that an op saved or gave twice cannot.
+_UNSHARED = _references()
 
 
 def _used(dy):
     raise RuntimeError(
         "backward: this part of the graph was used already and its memory freed: "
-        "run forward again"
+        "run forward again, or pass retain_graph=True the first time"
     )
 
 
-_USED = ((), _used)
+_USED = ((), _used, -math.inf)  # the youngest: found before anything is added up
 
 
 def sum_to(dy, shape):
     """The gradient of broadcasting from `shape` to ``dy.shape``."""
     extra = dy.ndim - len(shape)
-    dims = [i for i, n in enumerate(dy.shape) if i < extra or (shape[i - extra] == 1 and n != 1)]
-    return _C.sum(dy, dims, False).reshape(shape) if dims else dy.reshape(shape)
+    dims = list(range(extra))
+    dims += [i for i in range(extra, dy.ndim) if shape[i - extra] == 1 != dy.shape[i]]
+    if dims:
+        dy = _C.sum(dy, dims, not extra)
+    return dy if dy.shape == shape else dy.reshape(shape)
 
 
 def raw(x):
@@ -170,7 +374,9 @@ def record(y, parents, backward):
     parents : tuple
         The op's inputs, Tensors or anything else.
     backward : callable
-        ``backward(dy)`` returns one array, or None, for each parent.
+        ``backward(dy)`` returns a tuple of one array, or None, for each parent. It may
+        return `dy` or a view of it, and must not change it. The gradient of a broadcast
+        parent may have the shape of the result.
 
     Returns
     -------
@@ -182,7 +388,7 @@ def record(y, parents, backward):
         if isinstance(parent, Tensor):
             among = True
             if parent.requires_grad and _mode.recording:
-                return _wrap(y, (parents, backward))
+                return _wrap(y, (parents, backward, next(_age)))
     return _wrap(y, None) if among else y
 
 
@@ -193,14 +399,3 @@ def _wrap(y, node):
     tensor.requires_grad = node is not None
     tensor._node = node
     return tensor
-
-
-class no_grad:
-    """A block in which nothing is recorded; also a decorator."""
-
-    def __enter__(self):
-        self._before = _mode.recording
-        _mode.recording = False
-
-    def __exit__(self, *_):
-        _mode.recording = self._before

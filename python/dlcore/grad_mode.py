@@ -1,0 +1,61 @@
+"""Whether the tape records: `no_grad`, `enable_grad`; for each thread by itself."""
+
+import functools
+import threading
+
+
+class _Mode(threading.local):
+    recording = True
+
+
+_mode = _Mode()
+
+
+class _Recording:
+    """A block, or a decorated function, in which the tape is on or off."""
+
+    def __new__(cls, function=None):
+        block = object.__new__(cls)
+        block._before = []
+        return block if function is None else block(function)
+
+    def __enter__(self):
+        self._before.append(_mode.recording)
+        _mode.recording = self._recording
+
+    def __exit__(self, *_):
+        _mode.recording = self._before.pop()
+
+    def __call__(self, function):
+        @functools.wraps(function)
+        def wrapped(*args, **kwargs):
+            with type(self)():
+                return function(*args, **kwargs)
+
+        return wrapped
+
+
+class no_grad(_Recording):
+    """A block in which nothing is recorded; also a decorator.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> x = dl.Tensor([1.0], requires_grad=True)
+    >>> with dl.no_grad():
+    ...     print(dl.relu(x))
+    tensor([1.])
+    """
+
+    _recording = False
+
+
+class enable_grad(_Recording):
+    """A block inside `no_grad` that records again; also a decorator."""
+
+    _recording = True
+
+
+def is_grad_enabled():
+    """Whether this thread records gradients."""
+    return _mode.recording
