@@ -1,20 +1,26 @@
 #include "dispatch.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <stdexcept>
+#include <string_view>
 
 #include "runtime/text.h"
+
+#ifdef DLCORE_X86
+#  include <cpuid.h>
+#endif
 
 namespace dlcore {
 
 #ifdef DLCORE_X86
-#define DLCORE_FOR_EACH_ISA(DO) DO(baseline) DO(avx2) DO(avx512)
+#  define DLCORE_FOR_EACH_ISA(DO) DO(baseline) DO(avx2) DO(avx512)
 #else
-#define DLCORE_FOR_EACH_ISA(DO) DO(baseline)
+#  define DLCORE_FOR_EACH_ISA(DO) DO(baseline)
 #endif
 
-#define DECLARE(isa)                                          \
-  namespace isa {                                             \
+#define DECLARE(isa)                                            \
+  namespace isa {                                               \
   void fill(KernelTable<float>& f32, KernelTable<double>& f64); \
   }
 DLCORE_FOR_EACH_ISA(DECLARE)
@@ -23,86 +29,111 @@ DLCORE_FOR_EACH_ISA(DECLARE)
 namespace {
 
 struct Target {
-  std::string name;
+  const char* name;
   bool runs_here;
   void (*fill)(KernelTable<float>&, KernelTable<double>&);
+  KernelTable<float> f32{};
+  KernelTable<double> f64{};
 };
 
-bool cpu_runs(const std::string& name) {
 #ifdef DLCORE_X86
-  __builtin_cpu_init();
-  if (name == "avx2") return __builtin_cpu_supports("x86-64-v3");
-  if (name == "avx512") return __builtin_cpu_supports("x86-64-v4");
-  return __builtin_cpu_supports("x86-64-v2");
-#else
-  return name == "baseline";
-#endif
+// f16c, movbe and lzcnt belong to x86-64-v3 but not to the names every compiler's
+// __builtin_cpu_supports knows. That function also asks whether the system saves the registers.
+bool has_rest_of_v3() {
+  unsigned a, b, c1 = 0, c2 = 0, d;
+  __get_cpuid(1, &a, &b, &c1, &d);
+  __get_cpuid(0x80000001, &a, &b, &c2, &d);
+  return (c1 & bit_F16C) && (c1 & bit_MOVBE) && (c2 & bit_LZCNT);
 }
 
-const std::vector<Target>& targets() {
-  static const std::vector<Target> all = {
+bool cpu_runs(std::string_view name) {
+  __builtin_cpu_init();
+  const bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
+  if (name == "baseline") return v2;
+  const bool v3 = v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+                  has_rest_of_v3();
+  if (name == "avx2") return v3;
+  return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
+}
+#else
+bool cpu_runs(std::string_view) {
+  return true;
+}
+#endif
+
+// Filled once and never destroyed: a call in another thread keeps the table it began with.
+std::vector<Target>& targets() {
+  static std::vector<Target>& all = *[] {
+    auto* made = new std::vector<Target>{
 #define ENTRY(isa) {#isa, cpu_runs(#isa), &isa::fill},
-      DLCORE_FOR_EACH_ISA(ENTRY)
+        DLCORE_FOR_EACH_ISA(ENTRY)
 #undef ENTRY
-  };
+    };
+    for (Target& target : *made)
+      if (target.runs_here) target.fill(target.f32, target.f64);
+    return made;
+  }();
   return all;
 }
 
-struct Chosen {
-  std::string isa;
-  KernelTable<float> f32;
-  KernelTable<double> f64;
+std::atomic<const Target*> chosen{nullptr};
 
-  Chosen() {
-    const char* wish = std::getenv("DLCORE_ISA");
-    choose(wish && *wish ? wish : isas().back(), "DLCORE_ISA=");
+void choose(const std::string& name, const char* who) {
+  for (const Target& target : targets()) {
+    if (target.name != name || !target.runs_here) continue;
+    chosen.store(&target, std::memory_order_release);
+    return;
   }
+  throw std::invalid_argument(who + name + ": this CPU and build can run " + join(isas(), ", "));
+}
 
-  void choose(const std::string& name, const std::string& who) {
-    for (const Target& target : targets()) {
-      if (target.name != name || !target.runs_here) continue;
-      target.fill(f32, f64);
-      isa = name;
-      return;
-    }
-    throw std::invalid_argument(who + name + ": this CPU and build can run " + join(isas(), ", "));
-  }
-};
-
-Chosen& chosen() {
-  static Chosen state;
-  return state;
+const Target& the_chosen() {
+  return *chosen.load(std::memory_order_acquire);
 }
 
 }  // namespace
 
 template <>
 const KernelTable<float>& kernels<float>() {
-  return chosen().f32;
+  return the_chosen().f32;
 }
 template <>
 const KernelTable<double>& kernels<double>() {
-  return chosen().f64;
+  return the_chosen().f64;
 }
 
-std::string isa() { return chosen().isa; }
+void choose_isa() {
+  const char* wish = std::getenv("DLCORE_ISA");
+  choose(wish && *wish ? wish : isas().back(), "DLCORE_ISA=");
+}
+
+void set_isa(const std::string& name) {
+  choose(name, "set_isa: ");
+}
+
+std::string isa() {
+  return the_chosen().name;
+}
 
 std::vector<std::string> isas() {
   std::vector<std::string> names;
   for (const Target& target : targets())
-    if (target.runs_here) names.push_back(target.name);
+    if (target.runs_here) names.emplace_back(target.name);
   if (names.empty()) throw std::runtime_error("dlcore: this CPU lacks the x86-64-v2 instructions");
   return names;
 }
 
 std::vector<std::string> built_isas() {
   std::vector<std::string> names;
-  for (const Target& target : targets()) names.push_back(target.name);
+  for (const Target& target : targets()) names.emplace_back(target.name);
   return names;
 }
 
-void set_isa(const std::string& name) { chosen().choose(name, "set_isa: "); }
-
-void missing_kernel(const char* name) { throw NotImplemented(std::string(name) + " has no kernel on this device"); }
+void missing_kernel(const char* name) {
+  throw NotImplemented(std::string(name) + " has no kernel on this device");
+}
 
 }  // namespace dlcore

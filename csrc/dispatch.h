@@ -15,8 +15,9 @@ const KernelTable<float>& kernels<float>();
 template <>
 const KernelTable<double>& kernels<double>();
 
-std::string isa();                    // the instruction set in use
-std::vector<std::string> isas();      // those this CPU can run, lowest first
+void choose_isa();  // at load: DLCORE_ISA or the best; std::invalid_argument when that cannot run
+std::string isa();  // the instruction set in use
+std::vector<std::string> isas();        // those this CPU can run, lowest first
 std::vector<std::string> built_isas();  // those this build holds
 void set_isa(const std::string& name);  // std::invalid_argument when the CPU cannot run it
 

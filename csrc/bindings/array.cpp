@@ -9,6 +9,13 @@ namespace {
 // mapped and 64-byte aligned.
 constexpr int64_t kOwnBlockFrom = 8 << 10;
 
+int64_t itemsize(int typenum) {
+  PyArray_Descr* descr = PyArray_DescrFromType(typenum);
+  const int64_t size = PyDataType_ELSIZE(descr);
+  Py_DECREF(descr);
+  return size;
+}
+
 py::object steal(PyObject* object) {
   if (!object) throw py::error_already_set();
   return py::reinterpret_steal<py::object>(object);
@@ -19,7 +26,9 @@ bool is_ready(PyArrayObject* a) {
 }
 
 // Masked entries would be computed with: a wrong answer without a word.
-bool hides_entries(py::handle object) { return !PyArray_CheckExact(object.ptr()) && py::hasattr(object, "mask"); }
+bool hides_entries(py::handle object) {
+  return !PyArray_CheckExact(object.ptr()) && py::hasattr(object, "mask");
+}
 
 bool overlap(PyArrayObject* a, PyArrayObject* b) {
   // Bounds of the memory touched, for any strides.
@@ -42,13 +51,15 @@ bool overlap(PyArrayObject* a, PyArrayObject* b) {
 
 int64_t checked_mul(const char* op, int64_t a, int64_t b) {
   int64_t product;
-  CHECK(!__builtin_mul_overflow(a, b, &product), op, ": the sizes multiply to more than an array can hold (", a, " * ", b, ")");
+  CHECK(!__builtin_mul_overflow(a, b, &product), op,
+        ": the sizes multiply to more than an array can hold (", a, " * ", b, ")");
   return product;
 }
 
 int64_t checked_add(const char* op, int64_t a, int64_t b) {
   int64_t sum;
-  CHECK(!__builtin_add_overflow(a, b, &sum), op, ": the sizes add up to more than an array can hold (", a, " + ", b, ")");
+  CHECK(!__builtin_add_overflow(a, b, &sum), op,
+        ": the sizes add up to more than an array can hold (", a, " + ", b, ")");
   return sum;
 }
 
@@ -78,35 +89,41 @@ std::ostream& operator<<(std::ostream& out, const Shape& shape) {
 }
 
 Array::Array(const char* op, const char* name, py::handle object) {
-  CHECK_TYPE(PyArray_Check(object.ptr()), op, ": ", name, " must be a NumPy array, got ", Py_TYPE(object.ptr())->tp_name,
-             ": pass np.asarray(", name, ", 'float32')");
+  CHECK_TYPE(PyArray_Check(object.ptr()), op, ": ", name, " must be a NumPy array, got ",
+             Py_TYPE(object.ptr())->tp_name, ": pass np.asarray(", name, ", 'float32')");
   PyArrayObject* a = reinterpret_cast<PyArrayObject*>(object.ptr());
   const int type = PyArray_TYPE(a);
-  CHECK_TYPE(type == NPY_FLOAT || type == NPY_DOUBLE, op, ": ", name, " must be float32 or float64, got ",
-             std::string(py::str(py::handle(reinterpret_cast<PyObject*>(PyArray_DESCR(a))))), ": cast with ", name,
-             ".astype('float32')");
+  CHECK_TYPE(type == NPY_FLOAT || type == NPY_DOUBLE, op, ": ", name,
+             " must be float32 or float64, got ",
+             std::string(py::str(py::handle(reinterpret_cast<PyObject*>(PyArray_DESCR(a))))),
+             ": cast with ", name, ".astype('float32')");
   if (is_ready(a)) [[likely]] {
-    CHECK_TYPE(!hides_entries(object), op, ": ", name, " must not be a masked array: pass ", name, ".filled(value)");
+    CHECK_TYPE(!hides_entries(object), op, ": ", name, " must not be a masked array: pass ", name,
+               ".filled(value)");
     object_ = py::reinterpret_borrow<py::object>(object);
     return;
   }
-  CHECK_TYPE(!hides_entries(object), op, ": ", name, " must not be a masked array: pass ", name, ".filled(value)");
-  object_ = steal(PyArray_FromAny(object.ptr(), PyArray_DescrFromType(type), 0, 0,
-                                  NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY, nullptr));
+  CHECK_TYPE(!hides_entries(object), op, ": ", name, " must not be a masked array: pass ", name,
+             ".filled(value)");
+  object_ = steal(
+      PyArray_FromAny(object.ptr(), PyArray_DescrFromType(type), 0, 0,
+                      NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY, nullptr));
 }
 
 Array Array::empty(const char* op, const Shape& shape, int typenum) {
+  const int64_t bytes = checked_mul(op, shape.numel(op), itemsize(typenum));
   PyArray_Descr* descr = PyArray_DescrFromType(typenum);
-  const int64_t bytes = checked_mul(op, shape.numel(op), PyDataType_ELSIZE(descr));
   npy_intp* dims = const_cast<npy_intp*>(shape.size);
   if (bytes < kOwnBlockFrom)
-    return Array(steal(PyArray_NewFromDescr(&PyArray_Type, descr, shape.ndim, dims, nullptr, nullptr, 0, nullptr)));
+    return Array(steal(PyArray_NewFromDescr(&PyArray_Type, descr, shape.ndim, dims, nullptr,
+                                            nullptr, 0, nullptr)));
   void* block = nullptr;
   try {
     block = buffer_acquire(static_cast<size_t>(bytes));
-  } catch (...) {
+  } catch (const std::bad_alloc&) {
     Py_DECREF(descr);
-    throw;
+    py::set_error(PyExc_MemoryError, text(op, ": no memory for a result of shape ", shape).c_str());
+    throw py::error_already_set();
   }
   PyObject* owner = PyCapsule_New(block, nullptr, [](PyObject* capsule) {
     buffer_release(PyCapsule_GetPointer(capsule, nullptr));
@@ -116,7 +133,8 @@ Array Array::empty(const char* op, const Shape& shape, int typenum) {
     buffer_release(block);
     throw py::error_already_set();
   }
-  PyObject* made = PyArray_NewFromDescr(&PyArray_Type, descr, shape.ndim, dims, nullptr, block, NPY_ARRAY_CARRAY, nullptr);
+  PyObject* made = PyArray_NewFromDescr(&PyArray_Type, descr, shape.ndim, dims, nullptr, block,
+                                        NPY_ARRAY_CARRAY, nullptr);
   if (!made) {
     Py_DECREF(owner);
     throw py::error_already_set();
@@ -136,17 +154,47 @@ Array optional_array(const char* op, const char* name, py::handle object) {
   return object.is_none() ? Array() : Array(op, name, object);
 }
 
-void check_same_dtype(const char* op, const char* a_name, const Array& a, const char* b_name, const Array& b) {
-  CHECK_TYPE(a.typenum() == b.typenum(), op, ": ", a_name, " and ", b_name, " must have one dtype, got ", a.dtype(), " and ",
-             b.dtype(), ": cast with .astype");
+int64_t int_argument(const char* op, const char* name, py::handle object) {
+  if (!PyLong_CheckExact(object.ptr())) {
+    const py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(object.ptr()));
+    if (!index) PyErr_Clear();
+    CHECK_TYPE(index, op, ": ", name, " must be a whole number, got ",
+               Py_TYPE(object.ptr())->tp_name);
+    return int_argument(op, name, index);
+  }
+  int overflow;
+  const int64_t value = PyLong_AsLongLongAndOverflow(object.ptr(), &overflow);
+  CHECK(!overflow, op, ": ", name, " must fit into 64 bits");
+  return value;
 }
 
-Output::Output(const char* op, py::handle out, const Shape& shape, int typenum, std::initializer_list<const Array*> inputs) {
+double real_argument(const char* op, const char* name, py::handle object) {
+  const double value = PyFloat_AsDouble(object.ptr());
+  if (value == -1.0 && PyErr_Occurred()) {
+    const bool too_large = PyErr_ExceptionMatches(PyExc_OverflowError);
+    PyErr_Clear();
+    CHECK(!too_large, op, ": ", name, " must fit into a float64");
+    CHECK_TYPE(false, op, ": ", name, " must be a real number, got ",
+               Py_TYPE(object.ptr())->tp_name);
+  }
+  return value;
+}
+
+void check_same_dtype(const char* op, const char* a_name, const Array& a, const char* b_name,
+                      const Array& b) {
+  CHECK_TYPE(a.typenum() == b.typenum(), op, ": ", a_name, " and ", b_name,
+             " must have one dtype, got ", a.dtype(), " and ", b.dtype(), ": cast with .astype");
+}
+
+Output::Output(const char* op, py::handle out, const Shape& shape, int typenum,
+               std::initializer_list<const Array*> inputs,
+               std::initializer_list<const Array*> whole) {
   if (!out || out.is_none()) {
     array_ = Array::empty(op, shape, typenum);
     return;
   }
-  CHECK_TYPE(PyArray_Check(out.ptr()) && !hides_entries(out), op, ": out must be a NumPy array, got ", Py_TYPE(out.ptr())->tp_name);
+  CHECK_TYPE(PyArray_Check(out.ptr()) && !hides_entries(out), op,
+             ": out must be a NumPy array, got ", Py_TYPE(out.ptr())->tp_name);
   PyArrayObject* target = reinterpret_cast<PyArrayObject*>(out.ptr());
   CHECK_TYPE(PyArray_TYPE(target) == typenum, op, ": out must have the result's dtype ",
              typenum == NPY_FLOAT ? "float32" : "float64", ", got ",
@@ -157,9 +205,12 @@ Output::Output(const char* op, py::handle out, const Shape& shape, int typenum, 
   bool direct = PyArray_ISCARRAY(target);
   for (const Array* input : inputs) {
     if (!input->defined() || !overlap(target, input->get())) continue;
-    const bool same = PyArray_DATA(target) == PyArray_DATA(input->get()) && input->shape() == shape;
+    const bool same = PyArray_DATA(target) == PyArray_DATA(input->get()) &&
+                      input->shape() == shape && input->typenum() == typenum;
     direct = direct && same;
   }
+  for (const Array* input : whole)
+    direct = direct && !(input->defined() && overlap(target, input->get()));
   if (direct) {
     array_ = Array(py::reinterpret_borrow<py::object>(out));
   } else {
@@ -170,13 +221,15 @@ Output::Output(const char* op, py::handle out, const Shape& shape, int typenum, 
 
 py::object Output::finish() {
   if (!target_) return array_.release();
-  if (PyArray_CopyInto(reinterpret_cast<PyArrayObject*>(target_.ptr()), array_.get()) < 0) throw py::error_already_set();
+  if (PyArray_CopyInto(reinterpret_cast<PyArrayObject*>(target_.ptr()), array_.get()) < 0)
+    throw py::error_already_set();
   return std::move(target_);
 }
 
 int64_t check_dim(const char* op, int64_t dim, const Array& x) {
   const int64_t n = x.ndim();
-  CHECK_INDEX(dim >= -n && dim < n, op, ": dim must be from ", -n, " to ", n - 1, " for x.shape = ", x.shape(), ", got ", dim);
+  CHECK_INDEX(dim >= -n && dim < n, op, ": dim must be from ", -n, " to ", n - 1,
+              " for x.shape = ", x.shape(), ", got ", dim);
   return dim < 0 ? dim + n : dim;
 }
 

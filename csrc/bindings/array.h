@@ -1,14 +1,16 @@
 // NumPy arrays at the border: checked here, trusted below. The only folder that knows pybind11.
 //
 // A binding reads: take each argument as a py::handle, make an Array of it (checks kind and dtype,
-// copies only what is not C-contiguous, aligned and native), CHECK the shapes, make outputs, call.
+// copies only what is not C-contiguous, aligned and native), or a number (int_argument,
+// real_argument), CHECK the shapes, make outputs, call. A C++ int64_t or double in a binding's
+// signature would refuse a wrong kind with pybind11's many lines instead of our one.
 #pragma once
 
 #ifndef PY_ARRAY_UNIQUE_SYMBOL
-#define PY_ARRAY_UNIQUE_SYMBOL dlcore_numpy
+#  define PY_ARRAY_UNIQUE_SYMBOL dlcore_numpy
 #endif
 #ifndef DLCORE_IMPORTS_NUMPY
-#define NO_IMPORT_ARRAY
+#  define NO_IMPORT_ARRAY
 #endif
 #define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
 #define NPY_TARGET_VERSION NPY_1_25_API_VERSION
@@ -32,10 +34,10 @@ namespace py = pybind11;
 namespace dlcore {
 
 // ValueError, TypeError and IndexError in one line. The parts are put together only on failure.
-#define DLCORE_RAISE_UNLESS(condition, exception, ...)                       \
-  do {                                                                       \
-    if (!(condition)) [[unlikely]]                                           \
-      throw exception(::dlcore::text(__VA_ARGS__));                          \
+#define DLCORE_RAISE_UNLESS(condition, exception, ...) \
+  do {                                                 \
+    if (!(condition)) [[unlikely]]                     \
+      throw exception(::dlcore::text(__VA_ARGS__));    \
   } while (0)
 #define CHECK(condition, ...) DLCORE_RAISE_UNLESS(condition, py::value_error, __VA_ARGS__)
 #define CHECK_TYPE(condition, ...) DLCORE_RAISE_UNLESS(condition, py::type_error, __VA_ARGS__)
@@ -72,7 +74,9 @@ class Array {
   // A new result: uninitialized, from NumPy's own allocator when small, from the buffer cache when
   // large. ValueError on overflow, MemoryError when there is no memory.
   static Array empty(const char* op, const Shape& shape, int typenum);
-  static Array empty_like(const char* op, const Array& x) { return empty(op, x.shape(), x.typenum()); }
+  static Array empty_like(const char* op, const Array& x) {
+    return empty(op, x.shape(), x.typenum());
+  }
 
   bool defined() const { return static_cast<bool>(object_); }
   int ndim() const { return PyArray_NDIM(get()); }
@@ -101,15 +105,25 @@ class Array {
 // An optional array argument: undefined when None.
 Array optional_array(const char* op, const char* name, py::handle object);
 
-// TypeError unless both have one dtype: "<op>: a and b must have one dtype, got float32 and float64".
-void check_same_dtype(const char* op, const char* a_name, const Array& a, const char* b_name, const Array& b);
+// A number: Python's or NumPy's. TypeError: "<op>: dim must be a whole number, got str"; ValueError
+// when it does not fit.
+int64_t int_argument(const char* op, const char* name, py::handle object);
+double real_argument(const char* op, const char* name, py::handle object);
+
+// TypeError unless both have one dtype: "<op>: a and b must have one dtype, got float32 and
+// float64".
+void check_same_dtype(const char* op, const char* a_name, const Array& a, const char* b_name,
+                      const Array& b);
 
 // Where a result goes: a new array, or the caller's out=, which must have the shape and dtype of
-// the result and be writable. When out overlaps an input other than exactly, or is not contiguous,
-// the result is computed apart and copied into it.
+// the result and be writable. When out is not contiguous, or overlaps an input, the result is
+// computed apart and copied into it. An input of `inputs` may be out itself (the kernel's y may be
+// x); `whole` are those that the kernel still reads after it began to write.
 class Output {
  public:
-  Output(const char* op, py::handle out, const Shape& shape, int typenum, std::initializer_list<const Array*> inputs);
+  Output(const char* op, py::handle out, const Shape& shape, int typenum,
+         std::initializer_list<const Array*> inputs,
+         std::initializer_list<const Array*> whole = {});
   template <class T>
   T* data() const {
     return array_.data<T>();
@@ -122,7 +136,8 @@ class Output {
   py::object target_;  // the caller's out when the result must be copied into it
 };
 
-// A negative axis counts from the end. IndexError: "<op>: dim must be from -2 to 1 for x.shape = (3, 4), got 2".
+// A negative axis counts from the end. IndexError: "<op>: dim must be from -2 to 1 for x.shape =
+// (3, 4), got 2".
 int64_t check_dim(const char* op, int64_t dim, const Array& x);
 
 // Calls body.template operator()<T>(kernels<T>()) for the dtype, without the GIL when `work` (the

@@ -20,7 +20,8 @@ static void bind_runtime(py::module_& m) {
   m.def("built_isas", &built_isas);
   m.def("set_isa", &set_isa, py::arg("name"));
   m.def("num_threads", &num_threads);
-  m.def("set_num_threads", &set_num_threads, py::arg("n"));
+  m.def("set_num_threads", &set_num_threads, py::arg("n"),
+        py::call_guard<py::gil_scoped_release>());
   m.def("usable_cpus", &usable_cpus);
   m.def("cpu_name", &cpu_name);
   m.def("cache_bytes", &cache_bytes, py::arg("level"));
@@ -47,6 +48,6 @@ PYBIND11_MODULE(_C, m) {
   bind_runtime(m);
   bind_activation(m);
   bind_probe(m);
-  isa();        // a bad DLCORE_ISA or DLCORE_NUM_THREADS stops the import with its one line
+  choose_isa();  // a bad DLCORE_ISA or DLCORE_NUM_THREADS stops the import with its one line
   num_threads();
 }

@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -11,12 +10,15 @@
 #include <new>
 #include <vector>
 
+#include "runtime/cpu.h"
+
 namespace dlcore {
 namespace {
 
 constexpr size_t kAlign = 64;
 constexpr size_t kHugePage = size_t(2) << 20;
-constexpr size_t kMapFrom = size_t(4) << 20;  // larger blocks are mapped by themselves, in huge pages
+constexpr size_t kMapFrom = size_t(4)
+                            << 20;  // larger blocks are mapped by themselves, in huge pages
 constexpr int kClasses = 4 * 48;
 
 // In front of every block. Blocks start at different multiples of 128 bytes past a page: streams
@@ -44,7 +46,9 @@ size_t class_bytes(int c) {
   return (size_t(4 + c % 4 + 1) << power) / 4;
 }
 
-Header& header(void* block) { return *reinterpret_cast<Header*>(static_cast<char*>(block) - kAlign); }
+Header& header(void* block) {
+  return *reinterpret_cast<Header*>(static_cast<char*>(block) - kAlign);
+}
 
 struct Cache {
   std::mutex mutex;
@@ -53,20 +57,19 @@ struct Cache {
   size_t limit;
   size_t colour = 0;
 
-  Cache() {
-    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    limit = pages > 0 ? static_cast<size_t>(pages) * static_cast<size_t>(page) / 4 : size_t(1) << 30;
-  }
+  Cache() : limit(usable_memory() / 4) {}
 };
 
 // Never destroyed: arrays may outlive the module.
 Cache& cache() {
-  static Cache* the = [] {
+  static Cache& the = *[] {
     static Cache* made = new Cache;
-    pthread_atfork([] { made->mutex.lock(); }, [] { made->mutex.unlock(); }, [] { made->mutex.unlock(); });
+    // A fork waits for the mutex, so that the child never finds it locked by a thread it lacks.
+    pthread_atfork([] { made->mutex.lock(); }, [] { made->mutex.unlock(); },
+                   [] { made->mutex.unlock(); });
     return made;
   }();
-  return *the;
+  return the;
 }
 
 void* make_block(int size_class, size_t colour) {
@@ -143,32 +146,38 @@ void buffer_release(void* block) noexcept {
 }
 
 size_t cached_bytes() {
-  std::lock_guard<std::mutex> lock(cache().mutex);
-  return cache().held;
+  Cache& c = cache();
+  std::lock_guard<std::mutex> lock(c.mutex);
+  return c.held;
 }
 
-size_t cache_limit() { return cache().limit; }
+size_t cache_limit() {
+  Cache& c = cache();
+  std::lock_guard<std::mutex> lock(c.mutex);
+  return c.limit;
+}
 
 void set_cache_limit(size_t bytes) {
+  Cache& c = cache();
+  bool above;
   {
-    std::lock_guard<std::mutex> lock(cache().mutex);
-    cache().limit = bytes;
+    std::lock_guard<std::mutex> lock(c.mutex);
+    c.limit = bytes;
+    above = c.held > bytes;
   }
-  if (cached_bytes() > bytes) empty_cache();
+  if (above) empty_cache();
 }
 
-void empty_cache() {
-  std::vector<void*> blocks;
+void empty_cache() noexcept {
+  std::vector<void*> taken[kClasses];
   Cache& c = cache();
   {
     std::lock_guard<std::mutex> lock(c.mutex);
-    for (std::vector<void*>& list : c.free) {
-      blocks.insert(blocks.end(), list.begin(), list.end());
-      list.clear();
-    }
+    for (int i = 0; i < kClasses; ++i) taken[i].swap(c.free[i]);
     c.held = 0;
   }
-  for (void* block : blocks) destroy(block);
+  for (const std::vector<void*>& blocks : taken)
+    for (void* block : blocks) destroy(block);
 }
 
 }  // namespace dlcore

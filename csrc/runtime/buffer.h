@@ -7,12 +7,12 @@
 
 namespace dlcore {
 
-void* buffer_acquire(size_t bytes);  // std::bad_alloc when there is no memory
+void* buffer_acquire(size_t bytes);         // std::bad_alloc when there is no memory
 void buffer_release(void* block) noexcept;  // nullptr is fine
 
-size_t cached_bytes();                  // held by the cache, not in use
-size_t cache_limit();                   // the most it holds; default a quarter of the memory
+size_t cached_bytes();  // held by the cache, not in use
+size_t cache_limit();   // the most it holds; default a quarter of the memory this process may use
 void set_cache_limit(size_t bytes);
-void empty_cache();
+void empty_cache() noexcept;
 
 }  // namespace dlcore

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "runtime/text.h"
+
 namespace dlcore {
 namespace {
 
@@ -19,42 +21,56 @@ std::string first_line(const std::string& path) {
   return line;
 }
 
-// CPUs' worth of time that a cgroup grants, infinity when it sets no limit.
-double quota_v2(const std::string& dir) {
+double number(const std::string& text) {  // infinity for "max", "" and what is no number
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  return end == text.c_str() || value <= 0 ? INFINITY : value;
+}
+
+double cpus_v2(const std::string& dir) {
   std::istringstream line(first_line(dir + "/cpu.max"));
-  std::string quota;
-  double period = 0;
-  if (!(line >> quota >> period) || quota == "max" || period <= 0) return INFINITY;
-  return std::atof(quota.c_str()) / period;
+  std::string quota, period;
+  line >> quota >> period;
+  return number(quota) / std::min(number(period), 1e9);
 }
 
-double quota_v1(const std::string& dir) {
-  const double quota = std::atof(first_line(dir + "/cpu.cfs_quota_us").c_str());
-  const double period = std::atof(first_line(dir + "/cpu.cfs_period_us").c_str());
-  return quota > 0 && period > 0 ? quota / period : INFINITY;
+double cpus_v1(const std::string& dir) {
+  return number(first_line(dir + "/cpu.cfs_quota_us")) /
+         std::min(number(first_line(dir + "/cpu.cfs_period_us")), 1e9);
 }
 
-// The tightest quota from the process's own group up to the root.
-double cgroup_quota() {
-  double least = INFINITY;
-  std::ifstream groups("/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
+Quota least_quota() {
+  return cgroup_quota("/proc/self/cgroup", "/sys/fs/cgroup");
+}
+
+}  // namespace
+
+Quota cgroup_quota(const std::string& groups, const std::string& root) {
+  Quota least{INFINITY, INFINITY};
+  std::ifstream file(groups);
+  for (std::string line;
+       std::getline(file, line);) {  // "4:cpu,cpuacct:/path", in version 2 "0::/path"
     const size_t first = line.find(':'), second = line.find(':', first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const bool v2 = controllers.empty();
-    if (!v2 && ("," + controllers + ",").find(",cpu,") == std::string::npos) continue;
-    const std::string root = v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
+    const std::string controllers = text(',', line.substr(first + 1, second - first - 1), ',');
+    const bool v2 = controllers == ",,";
     for (std::string path = line.substr(second + 1);;) {
-      least = std::min(least, v2 ? quota_v2(root + path) : quota_v1(root + path));
-      if (path.empty() || path == "/") break;
-      path.erase(path.find_last_of('/'));
+      if (v2) {
+        least.cpus = std::min(least.cpus, cpus_v2(root + path));
+        least.bytes = std::min(least.bytes, number(first_line(root + path + "/memory.max")));
+      } else if (controllers.find(",cpu,") != std::string::npos) {
+        least.cpus = std::min(least.cpus, cpus_v1(root + "/cpu" + path));
+      } else if (controllers.find(",memory,") != std::string::npos) {
+        least.bytes = std::min(
+            least.bytes, number(first_line(root + "/memory" + path + "/memory.limit_in_bytes")));
+      }
+      const size_t slash = path.find_last_of('/');
+      if (slash == std::string::npos) break;
+      path.erase(slash);
     }
   }
   return least;
 }
-
-}  // namespace
 
 int usable_cpus() {
   int cpus = 1;
@@ -64,9 +80,14 @@ int usable_cpus() {
     cpus = CPU_COUNT(&set);
   else
     cpus = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
-  const double quota = cgroup_quota();
-  if (std::isfinite(quota)) cpus = std::min(cpus, static_cast<int>(std::ceil(quota)));
+  cpus = static_cast<int>(std::min<double>(cpus, std::ceil(least_quota().cpus)));
   return std::clamp(cpus, 1, kMaxThreads);
+}
+
+size_t usable_memory() {
+  const double machine =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  return static_cast<size_t>(std::min(machine, least_quota().bytes));
 }
 
 std::string cpu_name() {

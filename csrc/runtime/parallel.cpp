@@ -5,21 +5,25 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <climits>
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "runtime/cpu.h"
 #include "runtime/text.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#  include <immintrin.h>
 #endif
 
 namespace dlcore {
@@ -38,77 +42,124 @@ inline void pause() {
 }
 
 // Rounding and denormal modes belong to the caller: workers take them over for the call.
-unsigned get_float_mode() {
+uint64_t get_float_mode() {
 #if defined(__x86_64__)
   return _mm_getcsr() & ~0x3fu;  // without the sticky exception flags
+#elif defined(__aarch64__)
+  uint64_t mode;
+  asm volatile("mrs %0, fpcr" : "=r"(mode));
+  return mode;
 #else
   return 0;
 #endif
 }
 
-void set_float_mode([[maybe_unused]] unsigned mode) {
+void set_float_mode([[maybe_unused]] uint64_t mode) {
 #if defined(__x86_64__)
-  _mm_setcsr(mode);
+  _mm_setcsr(static_cast<unsigned>(mode));
+#elif defined(__aarch64__)
+  asm volatile("msr fpcr, %0" : : "r"(mode));
 #endif
 }
 
 void futex_wait(std::atomic<uint32_t>& word, uint32_t seen) {
-  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr,
+          0);
 }
 
-void futex_wake_all(std::atomic<uint32_t>& word) {
-  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+void futex_wake(std::atomic<uint32_t>& word, int threads) {
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, threads, nullptr,
+          nullptr, 0);
 }
+
+// Signals are for the program's own threads; faults must still reach their handlers.
+class BlockedSignals {
+ public:
+  BlockedSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGPROF})
+      sigdelset(&all, fault);
+    pthread_sigmask(SIG_BLOCK, &all, &before_);
+  }
+  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
 
 thread_local bool inside = false;
 
+// A call opens the gate and bumps the epoch. Workers that see the new epoch in time enter and take
+// chunks with the caller; one that wakes too late finds the gate closed. So the caller waits only
+// for workers that hold a chunk, never for one that the machine has not scheduled yet.
 class Pool {
  public:
   explicit Pool(int threads) {
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+    const BlockedSignals blocked;
+    try {
+      for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {  // the system grants no more threads: go on with fewer
+    }
   }
 
   ~Pool() {
     stop_.store(true);
     epoch_.fetch_add(1);
-    futex_wake_all(epoch_);
+    futex_wake(epoch_, INT_MAX);
     for (std::thread& worker : workers_) worker.join();
   }
-
-  int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   void run(int64_t chunks, void (*fn)(void*, int64_t), void* context) {
     fn_ = fn;
     context_ = context;
     chunks_ = chunks;
     float_mode_ = get_float_mode();
-    error_ = nullptr;
     next_.store(0, std::memory_order_relaxed);
-    busy_.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
+    gate_.store(kOpen, std::memory_order_release);  // publishes the fields above to who enters
     epoch_.fetch_add(1, std::memory_order_seq_cst);
-    if (sleepers_.load(std::memory_order_seq_cst) > 0) futex_wake_all(epoch_);
+    if (sleepers_.load(std::memory_order_seq_cst) > 0)
+      futex_wake(epoch_, static_cast<int>(std::min<int64_t>(chunks - 1, INT_MAX)));
     take_chunks();
-    // Workers that have not seen this epoch must, before the next call may overwrite it.
-    for (int spin = 0; busy_.load(std::memory_order_acquire) != 0; ++spin) {
-      if (spin < kSpins)
+    uint32_t gate = gate_.fetch_and(~kOpen, std::memory_order_acquire) & ~kOpen;
+    for (int spin = 0; gate >= kWorker; gate = gate_.load(std::memory_order_acquire)) {
+      if (++spin < kSpins)
         pause();
-      else
-        std::this_thread::yield();
+      else if ((gate & kCallerSleeps) || gate_.compare_exchange_weak(gate, gate | kCallerSleeps))
+        futex_wait(gate_, gate | kCallerSleeps);
     }
-    if (error_) std::rethrow_exception(error_);
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
  private:
+  static constexpr uint32_t kOpen = 1, kCallerSleeps = 2,
+                            kWorker = 4;  // the gate: flags, then a count
+
   void take_chunks() {
     inside = true;
     try {
-      for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < chunks_;) fn_(context_, i);
+      for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < chunks_;)
+        fn_(context_, i);
     } catch (...) {
       next_.store(chunks_, std::memory_order_relaxed);
       std::lock_guard<std::mutex> lock(error_mutex_);
       if (!error_) error_ = std::current_exception();
     }
     inside = false;
+  }
+
+  bool enter() {
+    uint32_t gate = gate_.load(std::memory_order_relaxed);
+    while (gate & kOpen)
+      if (gate_.compare_exchange_weak(gate, gate + kWorker, std::memory_order_acquire,
+                                      std::memory_order_relaxed))
+        return true;
+    return false;
+  }
+
+  void leave() {
+    const uint32_t gate = gate_.fetch_sub(kWorker, std::memory_order_release) - kWorker;
+    if (gate == kCallerSleeps) futex_wake(gate_, 1);
   }
 
   void work() {
@@ -127,22 +178,23 @@ class Pool {
       }
       seen = now;
       if (stop_.load(std::memory_order_relaxed)) return;
+      if (!enter()) continue;
       set_float_mode(float_mode_);
       take_chunks();
-      busy_.fetch_sub(1, std::memory_order_release);
+      leave();
     }
   }
 
-  // One cache line each: the counter that all threads hammer, and what they wait on.
+  // One cache line each: the counter that all threads hammer, what they wait on, who is in.
   alignas(64) std::atomic<int64_t> next_{0};
   alignas(64) std::atomic<uint32_t> epoch_{0};
-  std::atomic<bool> stop_{false};
-  alignas(64) std::atomic<uint32_t> busy_{0};
   std::atomic<int> sleepers_{0};
+  std::atomic<bool> stop_{false};
+  alignas(64) std::atomic<uint32_t> gate_{0};
   alignas(64) void (*fn_)(void*, int64_t) = nullptr;
   void* context_ = nullptr;
   int64_t chunks_ = 0;
-  unsigned float_mode_ = 0;
+  uint64_t float_mode_ = 0;
   std::mutex error_mutex_;
   std::exception_ptr error_;
   std::vector<std::thread> workers_;
@@ -156,6 +208,7 @@ struct State {
 
 State* state = nullptr;
 
+// Never destroyed: at exit workers may be asleep in it, or a thread of the program inside a call.
 // The child of a fork has no workers and perhaps a locked mutex: start anew, leak the old ones.
 void forget_in_child() {
   const int threads = state->threads.load();
@@ -165,13 +218,13 @@ void forget_in_child() {
 }
 
 State& the_state() {
-  static const bool once = [] {
+  [[maybe_unused]] static const bool once = [] {
+    const int threads = default_threads();
     state = new State;
-    state->threads = default_threads();
+    state->threads = threads;
     pthread_atfork(nullptr, nullptr, forget_in_child);
     return true;
   }();
-  (void)once;
   return *state;
 }
 
@@ -182,17 +235,21 @@ int default_threads() {
     char* end = nullptr;
     const long n = std::strtol(wish, &end, 10);
     if (*end || n < 1 || n > kMaxThreads)
-      throw std::invalid_argument(text("DLCORE_NUM_THREADS=", wish, ": must be a whole number from 1 to ", kMaxThreads));
+      throw std::invalid_argument(
+          text("DLCORE_NUM_THREADS=", wish, ": must be a whole number from 1 to ", kMaxThreads));
     return static_cast<int>(n);
   }
   return usable_cpus();
 }
 
-int num_threads() { return the_state().threads.load(); }
+int num_threads() {
+  return the_state().threads.load();
+}
 
 void set_num_threads(int n) {
   if (n < 1 || n > kMaxThreads)
-    throw std::invalid_argument(text("set_num_threads: n must be from 1 to ", kMaxThreads, ", got ", n));
+    throw std::invalid_argument(
+        text("set_num_threads: n must be from 1 to ", kMaxThreads, ", got ", n));
   State& s = the_state();
   std::lock_guard<std::mutex> lock(s.owner);
   if (n == s.threads.load()) return;
