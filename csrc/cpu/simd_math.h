@@ -1,0 +1,452 @@
+// exp, log, tanh, ... on vectors, every lane right for every input: NaN stays NaN, results
+// overflow to inf and underflow through the denormals to 0 as rounding asks.
+//
+// Largest errors measured, in units in the last place (tests/test_simd_math.py), any instruction
+// set:
+//             exp  expm1  log  log1p  tanh  sigmoid  erf
+//   float     1.2    1.7  0.8    1.5   1.5      2.3  2.6
+//   double    1.2    1.8  0.8    1.5   2.5      2.4  3.1
+// gelu: 2 eps of max(|y|, |x| tail(x)); gelu_tanh, silu: as of exp at an argument rounded once;
+// the derivatives: 2 eps absolutely, as they pass through 0.
+// Coefficients: benchmarks/lab/fit_math.py. a * b + c is an FMA where the CPU has one.
+#pragma once
+
+#include "cpu/simd.h"
+#include "shapes.h"
+
+namespace dlcore {
+namespace DLCORE_ISA {
+namespace {
+
+#if defined(__FMA__) || defined(__aarch64__)
+constexpr bool kHasFma = true;
+#else
+constexpr bool kHasFma = false;
+#endif
+
+template <class T>
+constexpr bool kIsFloat = sizeof(T) == 4;
+
+// Adding and subtracting it rounds to a whole number, whose low bits are then the sum's.
+template <class T>
+constexpr T kRounder = kIsFloat<T> ? T(0x1.8p23) : T(0x1.8p52);
+template <class T>
+constexpr int kMantissaBits = kIsFloat<T> ? 23 : 52;
+template <class T>
+constexpr int kExponentBias = kIsFloat<T> ? 127 : 1023;
+
+// ln 2 in two parts: a whole number of up to 11 bits times the first is exact.
+template <class T>
+constexpr T kLn2High = kIsFloat<T> ? T(0x1.62e4p-1) : T(0x1.62e42fefap-1);
+template <class T>
+constexpr T kLn2Low = kIsFloat<T> ? T(0x1.7f7d1cp-20) : T(0x1.cf79abc9e3b3ap-40);
+template <class T>
+constexpr T kLog2E = T(0x1.71547652b82fep0);
+
+// Past these exp is inf and 0.
+template <class T>
+constexpr T kExpTop = kIsFloat<T> ? T(89) : T(710);
+template <class T>
+constexpr T kExpBottom = kIsFloat<T> ? T(-104) : T(-746);
+
+template <class T>
+DLCORE_INLINE Vec<T> from_bits(Mask<T> bits) {
+  return Vec<T>(bits);
+}
+template <class T>
+DLCORE_INLINE Mask<T> to_bits(Vec<T> v) {
+  return Mask<T>(v);
+}
+template <class T>
+DLCORE_INLINE Vec<T> abs(Vec<T> v) {
+  return from_bits<T>(to_bits<T>(v) & ~to_bits<T>(splat<T>(T(-0.0))));
+}
+template <class T>
+DLCORE_INLINE Vec<T> copy_sign(Vec<T> size, Vec<T> sign) {
+  const Mask<T> bit = to_bits<T>(splat<T>(T(-0.0)));
+  return from_bits<T>((to_bits<T>(size) & ~bit) | (to_bits<T>(sign) & bit));
+}
+
+// Within [low, high]; NaN stays NaN.
+template <class T>
+DLCORE_INLINE Vec<T> clamp(Vec<T> x, T low, T high) {
+  return min<T>(splat<T>(high), max<T>(splat<T>(low), x));
+}
+
+// a * b + c, rounded once where the CPU can; never split by the compiler.
+template <class T>
+DLCORE_INLINE Vec<T> multiply_add(Vec<T> a, Vec<T> b, Vec<T> c) {
+#if defined(__AVX512F__)
+  if constexpr (kIsFloat<T>)
+    return Vec<T>(_mm512_fmadd_ps(__m512(a), __m512(b), __m512(c)));
+  else
+    return Vec<T>(_mm512_fmadd_pd(__m512d(a), __m512d(b), __m512d(c)));
+#elif defined(__FMA__)
+  if constexpr (kIsFloat<T>)
+    return Vec<T>(_mm256_fmadd_ps(__m256(a), __m256(b), __m256(c)));
+  else
+    return Vec<T>(_mm256_fmadd_pd(__m256d(a), __m256d(b), __m256d(c)));
+#elif defined(__aarch64__)
+  if constexpr (kIsFloat<T>)
+    return Vec<T>(vfmaq_f32(float32x4_t(c), float32x4_t(a), float32x4_t(b)));
+  else
+    return Vec<T>(vfmaq_f64(float64x2_t(c), float64x2_t(a), float64x2_t(b)));
+#else
+  return a * b + c;
+#endif
+}
+
+// c[n-1] x^(n-1) + ... + c[1] x + c[0], the highest coefficient first in the list.
+template <class T>
+DLCORE_INLINE Vec<T> horner(Vec<T>, Vec<T> sum) {
+  return sum;
+}
+template <class T, class... Rest>
+DLCORE_INLINE Vec<T> horner(Vec<T> x, Vec<T> sum, double next, Rest... rest) {
+  return horner<T>(x, multiply_add<T>(sum, x, splat<T>(static_cast<T>(next))), rest...);
+}
+template <class T, class... Rest>
+DLCORE_INLINE Vec<T> polynomial(Vec<T> x, double first, Rest... rest) {
+  return horner<T>(x, splat<T>(static_cast<T>(first)), rest...);
+}
+
+template <class T>
+DLCORE_INLINE Vec<T> sqrt(Vec<T> x) {
+#if defined(__AVX512F__)
+  if constexpr (kIsFloat<T>)
+    return Vec<T>(_mm512_sqrt_ps(__m512(x)));
+  else
+    return Vec<T>(_mm512_sqrt_pd(__m512d(x)));
+#elif defined(__AVX2__)
+  if constexpr (kIsFloat<T>)
+    return Vec<T>(_mm256_sqrt_ps(__m256(x)));
+  else
+    return Vec<T>(_mm256_sqrt_pd(__m256d(x)));
+#elif defined(__x86_64__)
+  if constexpr (kIsFloat<T>)
+    return Vec<T>(_mm_sqrt_ps(__m128(x)));
+  else
+    return Vec<T>(_mm_sqrt_pd(__m128d(x)));
+#elif defined(__aarch64__)
+  if constexpr (kIsFloat<T>)
+    return Vec<T>(vsqrtq_f32(float32x4_t(x)));
+  else
+    return Vec<T>(vsqrtq_f64(float64x2_t(x)));
+#else
+  for (int64_t i = 0; i < kLanes<T>; ++i)
+    x[i] = kIsFloat<T> ? __builtin_sqrtf(x[i]) : __builtin_sqrt(x[i]);
+  return x;
+#endif
+}
+
+template <class T>
+DLCORE_INLINE Vec<T> rsqrt(Vec<T> x) {
+  return T(1) / sqrt<T>(x);
+}
+
+// a / b for normal, finite b: within 0.6 ULP. 512-bit division takes 16 cycles, this takes 4.
+template <class T>
+DLCORE_INLINE Vec<T> quotient(Vec<T> a, Vec<T> b) {
+#if defined(__AVX512F__)
+  if constexpr (kIsFloat<T>) {
+    const Vec<T> inverse = Vec<T>(_mm512_rcp14_ps(__m512(b)));
+    const Vec<T> q = a * inverse;
+    return multiply_add<T>(multiply_add<T>(-b, q, a), inverse, q);
+  }
+#endif
+  return a / b;
+}
+
+// p * 2^n, rounded once, for whole -1080 < n < 1030 (float: -160 < n < 130); biased = n + kRounder.
+template <class T>
+DLCORE_INLINE Vec<T> times_power_of_2(Vec<T> p, Vec<T> n, [[maybe_unused]] Vec<T> biased) {
+#if defined(__AVX512F__)
+  if constexpr (kIsFloat<T>)
+    return Vec<T>(_mm512_scalef_ps(__m512(p), __m512(n)));
+  else
+    return Vec<T>(_mm512_scalef_pd(__m512d(p), __m512d(n)));
+#else
+  // In two factors, as 2^n itself may overflow or be denormal. The first keeps p normal.
+  const Vec<T> half = (n * T(0.5) + kRounder<T>);
+  const Mask<T> bias = to_bits<T>(splat<T>(T(1)));
+  const Mask<T> first = to_bits<T>(half) << kMantissaBits<T>;
+  const Mask<T> whole = to_bits<T>(biased) << kMantissaBits<T>;
+  return p * from_bits<T>(first + bias) * from_bits<T>(whole - first + bias);
+#endif
+}
+
+// e^r on |r| <= ln(2) / 2.
+template <class T>
+DLCORE_INLINE Vec<T> exp_reduced(Vec<T> r) {
+  if constexpr (kIsFloat<T>)
+    return polynomial<T>(r, 0.001395049057, 0.008368889355, 0.04166620581, 0.1666651884,
+                         0.5000000095, 1.0, 1.0);
+  else
+    return polynomial<T>(r, 2.511786155041010229e-8, 2.763128051076090366e-7,
+                         2.75572163010544359e-6, 0.00002480148994165303398,
+                         0.0001984126991738090327, 0.001388888894701655257, 0.008333333333307207531,
+                         0.04166666666651541563, 0.1666666666666669906, 0.5000000000000012742, 1.0,
+                         1.0);
+}
+
+template <class T>
+DLCORE_INLINE Vec<T> exp(Vec<T> x) {
+  x = clamp<T>(x, kExpBottom<T>, kExpTop<T>);
+  const Vec<T> biased = multiply_add<T>(x, splat<T>(kLog2E<T>), splat<T>(kRounder<T>));
+  const Vec<T> n = biased - kRounder<T>;
+  Vec<T> r = multiply_add<T>(n, splat<T>(-kLn2High<T>), x);
+  r = multiply_add<T>(n, splat<T>(-kLn2Low<T>), r);
+  return times_power_of_2<T>(exp_reduced<T>(r), n, biased);
+}
+
+template <class T>
+DLCORE_INLINE Vec<T> expm1(Vec<T> x) {
+  const Vec<T> kept = x;
+  x = clamp<T>(x, T(-40), kExpTop<T>);
+  const Vec<T> biased = multiply_add<T>(x, splat<T>(kLog2E<T>), splat<T>(kRounder<T>));
+  const Vec<T> n = biased - kRounder<T>;
+  Vec<T> r = multiply_add<T>(n, splat<T>(-kLn2High<T>), x);
+  r = multiply_add<T>(n, splat<T>(-kLn2Low<T>), r);
+  Vec<T> tail;
+  if constexpr (kIsFloat<T>)
+    tail =
+        polynomial<T>(r, 0.001395049057, 0.008368889355, 0.04166620581, 0.1666651884, 0.5000000095);
+  else
+    tail = polynomial<T>(r, 2.511786155041010229e-8, 2.763128051076090366e-7,
+                         2.75572163010544359e-6, 0.00002480148994165303398,
+                         0.0001984126991738090327, 0.001388888894701655257, 0.008333333333307207531,
+                         0.04166666666651541563, 0.1666666666666669906, 0.5000000000000012742);
+  const Vec<T> small = multiply_add<T>(r * r, tail, r);
+  // 2 (2^(n-1) small + 2^(n-1) - 1/2): 2^n itself may overflow.
+  const Mask<T> minus_1 = to_bits<T>(splat<T>(T(0.5)));
+  const Vec<T> half = from_bits<T>((to_bits<T>(biased) << kMantissaBits<T>)+minus_1);
+  const Vec<T> y = multiply_add<T>(half, small, half - T(0.5));
+  return n == T(0) ? (r == T(0) ? kept : small) : y + y;
+}
+
+// The logarithm of a positive normal number is (whole power of 2) ln 2 + log(1 + f).
+template <class T>
+DLCORE_INLINE void split_power_of_2(Vec<T> x, Vec<T>& power, Vec<T>& f) {
+  typedef Mask<T> Bits;
+  const T root_half = T(0x1.6a09e667f3bcdp-1);
+  const Bits one = to_bits<T>(splat<T>(T(1)));
+  const Bits base = to_bits<T>(splat<T>(root_half));
+  const Bits raised = to_bits<T>(x) + (one - base);
+  const Bits mantissa =
+      one ^ to_bits<T>(splat<T>(kIsFloat<T> ? T(0x1.fffffep0) : T(0x1.fffffffffffffp0)));
+  const Bits exponent = raised >> kMantissaBits<T>;  // positive x: no sign to spread
+  f = from_bits<T>((raised & mantissa) + base) - T(1);
+  const Bits whole = to_bits<T>(splat<T>(kRounder<T>)) + exponent;
+  power = from_bits<T>(whole) - (kRounder<T> + T(kExponentBias<T>));
+}
+
+template <class T>
+DLCORE_INLINE Vec<T> log(Vec<T> x) {
+  const Mask<T> denormal = x < std::numeric_limits<T>::min();
+  const Vec<T> lifted = denormal ? x * (kIsFloat<T> ? T(0x1p23) : T(0x1p52)) : x;
+  Vec<T> power, f;
+  split_power_of_2<T>(lifted, power, f);
+  power = denormal ? power - T(kMantissaBits<T>) : power;
+  Vec<T> y;
+  if constexpr (kIsFloat<T>) {
+    const Vec<T> tail =
+        polynomial<T>(f, 0.0691554024, -0.1178986604, 0.1187292607, -0.1238433473, 0.1421866378,
+                      -0.1666925186, 0.2000222632, -0.2499998658, 0.3333331045);
+    const Vec<T> square = f * f;
+    Vec<T> rest = multiply_add<T>(power, splat<T>(kLn2Low<T>), square * f * tail);
+    rest = multiply_add<T>(square, splat<T>(T(-0.5)), rest);
+    y = multiply_add<T>(power, splat<T>(kLn2High<T>), f + rest);
+  } else {
+    const Vec<T> s = f / (f + T(2));
+    const Vec<T> z = s * s;
+    const Vec<T> tail =
+        z * polynomial<T>(z, 0.1479610534063419435, 0.1531403584706221238, 0.1818356486613051704,
+                          0.2222219856349794531, 0.2857142874247472707, 0.39999999999414322,
+                          0.666666666666673446);
+    const Vec<T> half_square = f * f * T(0.5);
+    const Vec<T> rest = multiply_add<T>(power, splat<T>(kLn2Low<T>), s * (half_square + tail));
+    y = multiply_add<T>(power, splat<T>(kLn2High<T>), f - (half_square - rest));
+  }
+  y = x == T(0) ? splat<T>(-kInf<T>) : y;
+  y = x < kInf<T> ? y : x;  // inf and NaN
+  return x < T(0) ? splat<T>(std::numeric_limits<T>::quiet_NaN()) : y;
+}
+
+template <class T>
+DLCORE_INLINE Vec<T> log1p(Vec<T> x) {
+  const Vec<T> u = x + T(1);
+  // log(u) + what x + 1 lost, over u.
+  const Vec<T> lost = u - T(1);
+  const Vec<T> y = log<T>(u) + (x - lost) / u;
+  const Mask<T> plain = (u > T(0)) & (u < kInf<T>);
+  return lost == T(0) ? x : plain ? y : log<T>(u);
+}
+
+template <class T>
+DLCORE_INLINE Vec<T> tanh(Vec<T> x) {
+  if constexpr (kIsFloat<T>) {
+    // 1 - 2 / (e^(2a) + 1), which cancels near 0. A rational of x alone is shorter by ten
+    // instructions and wrong by 5 ULP.
+    const Vec<T> a = min<T>(splat<T>(T(10)), abs<T>(x));
+    const Vec<T> far = T(1) - quotient<T>(splat<T>(T(2)), exp<T>(a + a) + T(1));
+    const Vec<T> z = a * a;
+    const Vec<T> near = polynomial<T>(z, -0.005660788025, 0.02060200675, -0.05372922971,
+                                      0.1333132896, -0.3333327832);
+    return copy_sign<T>(a < T(0.625) ? multiply_add<T>(a * z, near, a) : far, x);
+  } else {
+    const Vec<T> a = min<T>(splat<T>(T(20)), abs<T>(x));
+    const Vec<T> e = expm1<T>(a + a);
+    return copy_sign<T>(e / (e + T(2)), x);
+  }
+}
+
+template <class T>
+DLCORE_INLINE Vec<T> sigmoid(Vec<T> x) {
+  const Vec<T> e = exp<T>(-abs<T>(x));
+  return quotient<T>(x < T(0) ? e : splat<T>(T(1)), e + T(1));
+}
+
+// sigmoid(x), and its derivative without the cancellation of s (1 - s).
+template <class T>
+DLCORE_INLINE Vec<T> sigmoid(Vec<T> x, Vec<T>& derivative) {
+  const Vec<T> e = exp<T>(-abs<T>(x));
+  const Vec<T> s = quotient<T>(splat<T>(T(1)), e + T(1));
+  const Vec<T> other = e * s;
+  derivative = s * other;
+  return x < T(0) ? other : s;
+}
+
+// exp(-h^2 / 2) for 0 <= h <= 40. The square is never rounded: that would cost h^2 / 2 ULP.
+template <class T>
+DLCORE_INLINE Vec<T> exp_minus_half_square(Vec<T> h) {
+  const Vec<T> minus_half = h * T(-0.5);
+  const Vec<T> biased = multiply_add<T>(minus_half * h, splat<T>(kLog2E<T>), splat<T>(kRounder<T>));
+  const Vec<T> n = biased - kRounder<T>;
+  Vec<T> r;
+  if constexpr (kHasFma) {
+    r = multiply_add<T>(minus_half, h, n * -kLn2High<T>);
+  } else {
+    // The upper half of h's bits has an exact square.
+    const Mask<T> upper = ~Mask<T>{} << ((kMantissaBits<T> + 1) / 2);
+    const Vec<T> high = from_bits<T>(to_bits<T>(h) & upper);
+    r = (n * -kLn2High<T> + high * high * T(-0.5)) - (h - high) * (h + high) * T(0.5);
+  }
+  r = multiply_add<T>(n, splat<T>(-kLn2Low<T>), r);
+  return times_power_of_2<T>(exp_reduced<T>(r), n, biased);
+}
+
+// Above this the normal distribution's upper tail is 0.
+template <class T>
+constexpr T kTailEnd = kIsFloat<T> ? T(14.5) : T(38.9);
+
+// (1 - Phi(h)) e / exp(-h^2 / 2), the normal distribution's upper tail when e = exp(-h^2 / 2), for
+// 0 <= h <= kTailEnd.
+template <class T>
+DLCORE_INLINE Vec<T> normal_tail(Vec<T> h, Vec<T> e) {
+  if constexpr (kIsFloat<T>) {
+    const Vec<T> p = polynomial<T>(h, 0.0008152498499, 0.01095413835, 0.06832047503, 0.2436475862,
+                                   0.4999246019, 0.5);
+    const Vec<T> q = polynomial<T>(h, 0.002043532049, 0.02745771038, 0.173304578, 0.6380713685,
+                                   1.421679185, 1.797733766, 1.0);
+    return quotient<T>(p * e, q);
+  } else {
+    const Vec<T> p = polynomial<T>(
+        h, 8.446505878826204842e-7, 0.0000253391834717038532, 0.0003612144537461883046,
+        0.003207354724497706974, 0.0195171616517701216, 0.08440126554585786016,
+        0.259994147956615515, 0.5533691311981247767, 0.747102184399327988, 0.5000000000000001159);
+    const Vec<T> q =
+        polynomial<T>(h, 2.117225045799987608e-6, 0.00006351591374033289878,
+                      0.0009075475885366594229, 0.008103161925006445329, 0.04982346615050165031,
+                      0.2194751870077296165, 0.6988417658075349734, 1.583201576015680571,
+                      2.435560631311327265, 2.292088929601562547, 1.0);
+    return e * (p / q);
+  }
+}
+
+template <class T>
+DLCORE_INLINE Vec<T> erf(Vec<T> x) {
+  const Vec<T> a = min<T>(splat<T>(T(6)), abs<T>(x));
+  const Vec<T> z = a * a;
+  Vec<T> near;
+  if constexpr (kIsFloat<T>)
+    near = polynomial<T>(z, 7.853860784e-5, -0.0008010193446, 0.005188327665, -0.02685381192,
+                         0.1128358515, -0.3761262582, 1.128379166);
+  else
+    near = polynomial<T>(z, 5.945260200617796174e-11, -1.136566502864451044e-9,
+                         1.465787959730671751e-8, -1.635002518589517617e-7, 1.646097281353705011e-6,
+                         -0.00001492559350667134594, 0.0001205533103689035982,
+                         -0.0008548326978741940096, 0.005223977624780861714, -0.0268661706450728943,
+                         0.1128379167095485749, -0.376126389031837476, 1.128379167095512574);
+  // erf(a) = 1 - 2 tail(a sqrt 2), which cancels near 0.
+  const Vec<T> h = a * T(1.4142135623730951);
+  const Vec<T> far = T(1) - T(2) * normal_tail<T>(h, exp_minus_half_square<T>(h));
+  return a < T(1) ? x * near : copy_sign<T>(far, x);
+}
+
+// -- activations and their derivatives at x. Limits, not NaN, at +-inf. --
+
+template <class T>
+DLCORE_INLINE Vec<T> relu(Vec<T> x) {
+  return max<T>(Vec<T>{}, x);
+}
+
+// x Phi(x) = max(x, 0) - |x| tail(|x|).
+template <class T>
+DLCORE_INLINE Vec<T> gelu(Vec<T> x) {
+  const Vec<T> h = min<T>(splat<T>(kTailEnd<T>), abs<T>(x));
+  return relu<T>(x) - normal_tail<T>(h, h * exp_minus_half_square<T>(h));
+}
+
+// Phi(x) + x phi(x).
+template <class T>
+DLCORE_INLINE Vec<T> gelu_derivative(Vec<T> x) {
+  const Vec<T> h = min<T>(splat<T>(kTailEnd<T>), abs<T>(x));
+  const Vec<T> e = exp_minus_half_square<T>(h);
+  const Vec<T> left = normal_tail<T>(h, e) - h * e * T(0.3989422804014327);
+  return x < T(0) ? left : T(1) - left;
+}
+
+// Twice the argument of tanh in 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+constexpr double kGeluSlope = 1.5957691216057308, kGeluCube = 0.044715;
+// Where that sigmoid is 0 or 1: past it x * 0 at inf would be NaN.
+template <class T>
+constexpr T kGeluTanhEnd = T(30);
+
+template <class T>
+DLCORE_INLINE Vec<T> gelu_tanh(Vec<T> x) {
+  x = max<T>(splat<T>(-kGeluTanhEnd<T>), x);
+  const Vec<T> u =
+      x * multiply_add<T>(x * x, splat<T>(T(kGeluSlope * kGeluCube)), splat<T>(T(kGeluSlope)));
+  return x * sigmoid<T>(u);
+}
+
+template <class T>
+DLCORE_INLINE Vec<T> gelu_tanh_derivative(Vec<T> x) {
+  x = clamp<T>(x, -kGeluTanhEnd<T>, kGeluTanhEnd<T>);
+  const Vec<T> z = x * x;
+  const Vec<T> u =
+      x * multiply_add<T>(z, splat<T>(T(kGeluSlope * kGeluCube)), splat<T>(T(kGeluSlope)));
+  const Vec<T> slope =
+      multiply_add<T>(z, splat<T>(T(3 * kGeluSlope * kGeluCube)), splat<T>(T(kGeluSlope)));
+  Vec<T> derivative;
+  const Vec<T> s = sigmoid<T>(u, derivative);
+  return multiply_add<T>(x * slope, derivative, s);
+}
+
+template <class T>
+DLCORE_INLINE Vec<T> silu(Vec<T> x) {
+  x = max<T>(splat<T>(kExpBottom<T>), x);
+  return x * sigmoid<T>(x);
+}
+
+template <class T>
+DLCORE_INLINE Vec<T> silu_derivative(Vec<T> x) {
+  x = clamp<T>(x, kExpBottom<T>, -kExpBottom<T>);
+  Vec<T> derivative;
+  const Vec<T> s = sigmoid<T>(x, derivative);
+  return multiply_add<T>(x, derivative, s);
+}
+
+}  // namespace
+}  // namespace DLCORE_ISA
+}  // namespace dlcore
