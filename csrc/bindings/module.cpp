@@ -1,34 +1,16 @@
 #define DLCORE_IMPORTS_NUMPY
 #include "bindings/array.h"
-#include "runtime/buffer.h"
-#include "runtime/cpu.h"
 #include "runtime/parallel.h"
 
 namespace dlcore {
 
+void bind_runtime(py::module_& m);
 void bind_activation(py::module_& m);
 void bind_probe(py::module_& m);
 
 static int import_numpy() {
   import_array1(-1);
   return 0;
-}
-
-static void bind_runtime(py::module_& m) {
-  m.def("isa", &isa);
-  m.def("isas", &isas);
-  m.def("built_isas", &built_isas);
-  m.def("set_isa", &set_isa, py::arg("name"));
-  m.def("num_threads", &num_threads);
-  m.def("set_num_threads", &set_num_threads, py::arg("n"),
-        py::call_guard<py::gil_scoped_release>());
-  m.def("usable_cpus", &usable_cpus);
-  m.def("cpu_name", &cpu_name);
-  m.def("cache_bytes", &cache_bytes, py::arg("level"));
-  m.def("cached_bytes", &cached_bytes);
-  m.def("cache_limit", &cache_limit);
-  m.def("set_cache_limit", &set_cache_limit, py::arg("nbytes"));
-  m.def("empty_cache", &empty_cache, py::call_guard<py::gil_scoped_release>());
 }
 
 }  // namespace dlcore
@@ -41,6 +23,8 @@ PYBIND11_MODULE(_C, m) {
       if (p) std::rethrow_exception(p);
     } catch (const NotImplemented& e) {
       py::set_error(PyExc_NotImplementedError, e.what());
+    } catch (const std::bad_alloc&) {
+      py::set_error(PyExc_MemoryError, "dlcore: no memory for a kernel's intermediate results");
     }
   });
   m.attr("__version__") = DLCORE_VERSION;

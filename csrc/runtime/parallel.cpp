@@ -246,7 +246,7 @@ int num_threads() {
   return the_state().threads.load();
 }
 
-void set_num_threads(int n) {
+void set_num_threads(int64_t n) {
   if (n < 1 || n > kMaxThreads)
     throw std::invalid_argument(
         text("set_num_threads: n must be from 1 to ", kMaxThreads, ", got ", n));
@@ -254,7 +254,7 @@ void set_num_threads(int n) {
   std::lock_guard<std::mutex> lock(s.owner);
   if (n == s.threads.load()) return;
   s.pool.reset();
-  s.threads = n;
+  s.threads = static_cast<int>(n);
 }
 
 void parallel_run(int64_t chunks, void (*fn)(void*, int64_t), void* context) {

@@ -12,7 +12,7 @@ namespace dlcore {
 void parallel_run(int64_t chunks, void (*fn)(void* context, int64_t chunk), void* context);
 
 int num_threads();
-void set_num_threads(int n);  // 1 <= n; std::invalid_argument otherwise
-int default_threads();        // min(CPU affinity, cgroup quota) or DLCORE_NUM_THREADS
+void set_num_threads(int64_t n);  // 1 to kMaxThreads; std::invalid_argument otherwise
+int default_threads();            // min(CPU affinity, cgroup quota) or DLCORE_NUM_THREADS
 
 }  // namespace dlcore

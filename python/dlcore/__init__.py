@@ -5,4 +5,15 @@ from . import _C, testing
 from ._C import __version__
 from .grad_mode import enable_grad, is_grad_enabled, no_grad
 from .ops import *
+from .runtime import (
+    config,
+    empty_cache,
+    get_cache_limit,
+    get_isa,
+    get_num_threads,
+    set_cache_limit,
+    set_isa,
+    set_num_threads,
+    show_config,
+)
 from .tensor import Tensor, tensor

@@ -1,0 +1,53 @@
+#include "bindings/array.h"
+#include "runtime/buffer.h"
+#include "runtime/cpu.h"
+#include "runtime/parallel.h"
+
+namespace dlcore {
+namespace {
+
+void bind_set_isa(py::handle name) {
+  CHECK_TYPE(PyUnicode_Check(name.ptr()), "set_isa: name must be a string, got ",
+             Py_TYPE(name.ptr())->tp_name);
+  set_isa(name.cast<std::string>());
+}
+
+void bind_set_num_threads(py::handle n_) {
+  const int64_t n = int_argument("set_num_threads", "n", n_);
+  const py::gil_scoped_release released;  // a call of another thread ends first
+  set_num_threads(n);
+}
+
+void bind_set_cache_limit(py::handle nbytes_) {
+  const int64_t nbytes = int_argument("set_cache_limit", "nbytes", nbytes_);
+  CHECK(nbytes >= 0, "set_cache_limit: nbytes must be at least 0, got ", nbytes);
+  const py::gil_scoped_release released;
+  set_cache_limit(static_cast<size_t>(nbytes));
+}
+
+std::pair<double, double> bind_cgroup_quota(const std::string& groups, const std::string& root) {
+  const Quota quota = cgroup_quota(groups, root);
+  return {quota.cpus, quota.bytes};
+}
+
+}  // namespace
+
+void bind_runtime(py::module_& m) {
+  m.def("isa", &isa);
+  m.def("isas", &isas);
+  m.def("built_isas", &built_isas);
+  m.def("set_isa", &bind_set_isa, py::arg("name"));
+  m.def("num_threads", &num_threads);
+  m.def("set_num_threads", &bind_set_num_threads, py::arg("n"));
+  m.def("usable_cpus", &usable_cpus);
+  m.def("usable_memory", &usable_memory);
+  m.def("cgroup_quota", &bind_cgroup_quota, py::arg("groups"), py::arg("root"));
+  m.def("cpu_name", &cpu_name);
+  m.def("cache_bytes", &cache_bytes, py::arg("level"));
+  m.def("cached_bytes", &cached_bytes);
+  m.def("cache_limit", &cache_limit);
+  m.def("set_cache_limit", &bind_set_cache_limit, py::arg("nbytes"));
+  m.def("empty_cache", &empty_cache, py::call_guard<py::gil_scoped_release>());
+}
+
+}  // namespace dlcore
