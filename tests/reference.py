@@ -1,6 +1,5 @@
 """Every op once more in float64 NumPy, slow and written to be read."""
 
-# ruff: noqa: D103
 
 import numpy as np
 

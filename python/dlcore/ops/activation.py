@@ -31,7 +31,9 @@ def relu(x, out=None):
     >>> dl.relu(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
-    if not isinstance(x, Tensor):  # the short way: a call on a small array costs its overhead
+    if not isinstance(
+        x, Tensor
+    ):  # the short way: a call on a small array costs its overhead
         return _C.relu_forward(x, out)
     y = _C.relu_forward(x.data, out)
     return record(y, (x,), lambda dy: (_C.relu_backward(y, dy),))

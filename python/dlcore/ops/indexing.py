@@ -1,0 +1,261 @@
+"""Ops that pick and join numbers: indexing, cat, split, where, pad."""
+
+import numpy as np
+
+from ..tensor import Tensor, record
+from .shape import as_array, check_dim
+
+_SIMPLE = (int, np.integer, slice, type(None), type(...))  # names no element twice
+
+
+def cat(tensors, dim=0, axis=None):
+    """Join along a dimension that exists.
+
+    Parameters
+    ----------
+    tensors : sequence of ndarray or Tensor
+        Of one dtype, and of one shape except in `dim`.
+    dim : int, optional
+        Where to join; `axis` is the same.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ elsewhere, or there is nothing to join.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.cat([np.zeros((2, 1)), np.ones((2, 2))], dim=1)
+    array([[0., 1., 1.],
+           [0., 1., 1.]])
+    """
+    arrays = _arrays("cat", tensors)
+    dim = check_dim("cat", dim if axis is None else axis, arrays[0])
+    try:
+        y = np.concatenate(arrays, dim)
+    except ValueError:
+        raise ValueError(
+            f"cat: tensors must have one shape except in dim {dim}, "
+            f"got {', '.join(str(a.shape) for a in arrays)}"
+        ) from None
+    if all(isinstance(t, np.ndarray) for t in tensors):
+        return y
+    ends = np.cumsum([a.shape[dim] for a in arrays])[:-1]
+    return record(y, tuple(tensors), lambda dy: tuple(np.split(dy, ends, dim)))
+
+
+concatenate = cat
+
+
+def stack(tensors, dim=0, axis=None):
+    """Join along a new dimension.
+
+    Parameters
+    ----------
+    tensors : sequence of ndarray or Tensor
+        Of one dtype and shape.
+    dim : int, optional
+        Where the new dimension goes; `axis` is the same.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.stack([np.zeros(2), np.ones(2)]).shape
+    (2, 2)
+    """
+    arrays = _arrays("stack", tensors)
+    dim = check_dim("stack", dim if axis is None else axis, arrays[0][None])
+    if any(a.shape != arrays[0].shape for a in arrays):
+        raise ValueError(
+            "stack: tensors must have one shape, "
+            f"got {', '.join(str(a.shape) for a in arrays)}"
+        )
+    y = np.stack(arrays, dim)
+    return record(y, tuple(tensors), lambda dy: tuple(np.moveaxis(dy, dim, 0)))
+
+
+def split(x, split_size_or_sections, dim=0):
+    """Cut into pieces of a length (the last may be shorter), or of the given lengths.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> [len(piece) for piece in dl.split(np.zeros(5), 2)]
+    [2, 2, 1]
+    """
+    a = as_array("split", x)
+    dim = check_dim("split", dim, a)
+    n, sections = a.shape[dim], split_size_or_sections
+    if isinstance(sections, int):
+        if sections < 1:
+            raise ValueError(f"split: the size must be at least 1, got {sections}")
+        sections = [min(sections, n - i) for i in range(0, n, sections)] or [0]
+    if sum(sections) != n or min(sections) < 0:
+        raise ValueError(
+            f"split: the sections must add up to {n}, the length of dim {dim} "
+            f"of x.shape = {a.shape}, got {list(sections)}"
+        )
+    pieces, start = [], 0
+    for length in sections:
+        index = (slice(None),) * dim + (slice(start, start + length),)
+        pieces.append(getitem(x, index))
+        start += length
+    return tuple(pieces)
+
+
+def chunk(x, chunks, dim=0):
+    """Cut into at most `chunks` pieces of equal length (the last may be shorter).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> [len(piece) for piece in dl.chunk(np.zeros(5), 2)]
+    [3, 2]
+    """
+    a = as_array("chunk", x)
+    if chunks < 1:
+        raise ValueError(f"chunk: chunks must be at least 1, got {chunks}")
+    return split(x, max(1, -(-a.shape[check_dim("chunk", dim, a)] // chunks)), dim)
+
+
+def getitem(x, index):
+    """``x[index]`` with NumPy's rules; Tensors may be used as indices.
+
+    Notes
+    -----
+    The gradient of repeated indices is added up in the order of the index: the same
+    bits in every run.
+    """
+    a = as_array("getitem", x)
+    parts = index if isinstance(index, tuple) else (index,)
+    repeats = False
+    if not all(isinstance(p, _SIMPLE) for p in parts):
+        index = parts = tuple(_index(p) for p in parts)
+        repeats = any(isinstance(p, np.ndarray) and p.dtype != bool for p in parts)
+    y = np.asarray(a[index])
+
+    def backward(dy):
+        dx = np.zeros_like(a)
+        if repeats:
+            np.add.at(dx, index, dy)
+        else:
+            dx[index] = dy
+        return (dx,)
+
+    return record(y, (x,), backward)
+
+
+def where(condition, x, y):
+    """Elements of `x` where the condition holds, of `y` elsewhere; all broadcast.
+
+    Parameters
+    ----------
+    condition : ndarray or Tensor of bool
+        What to choose by.
+    x, y : ndarray, Tensor or float
+        Arrays of one dtype, or numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.where(np.array([True, False]), np.array([1.0, 2.0]), 0.0)
+    array([1., 0.])
+    """
+    chosen = condition.data if isinstance(condition, Tensor) else condition
+    a = x if isinstance(x, (int, float)) else as_array("where", x)
+    b = y if isinstance(y, (int, float)) else as_array("where", y)
+    kinds = {v.dtype for v in (a, b) if isinstance(v, np.ndarray)}
+    if len(kinds) > 1:
+        raise TypeError(f"where: x and y must have one dtype, got {a.dtype}, {b.dtype}")
+    try:
+        z = np.where(chosen, a, b)
+    except ValueError:
+        raise ValueError(
+            "where: condition, x and y must broadcast, got shapes "
+            f"{np.shape(chosen)}, {np.shape(a)} and {np.shape(b)}"
+        ) from None
+
+    def backward(dz):
+        zero = dz.dtype.type(0)
+        return None, np.where(chosen, dz, zero), np.where(chosen, zero, dz)
+
+    return record(z, (condition, x, y), backward)
+
+
+def pad(x, pad, mode="constant", value=0.0):
+    """Add elements of one value at the ends; a negative number crops.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor
+        Any shape.
+    pad : sequence of int
+        (before, after) for the last dimension, then for the one before it, and so on.
+    mode : {'constant'}
+        What to fill with.
+    value : float, optional
+        The fill.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.pad(np.array([1.0, 2.0]), (1, 2))
+    array([0., 1., 2., 0., 0.])
+    """
+    a = as_array("pad", x)
+    if mode != "constant":
+        raise NotImplementedError(f"pad: mode must be 'constant', got {mode!r}")
+    if len(pad) % 2 or len(pad) > 2 * a.ndim:
+        raise ValueError(
+            "pad: pad must hold a pair for each of the last dimensions "
+            f"of x.shape = {a.shape}, got {tuple(pad)}"
+        )
+    ends = [(0, 0)] * (a.ndim - len(pad) // 2)
+    ends += list(zip(pad[-2::-2], pad[::-2], strict=True))
+    shape = tuple(n + p + q for n, (p, q) in zip(a.shape, ends, strict=True))
+    if any(n < 0 for n in shape):
+        raise ValueError(
+            f"pad: pad must not crop more than x.shape = {a.shape}, got {tuple(pad)}"
+        )
+    # The part of x that stays, and where it lies in y.
+    kept = tuple(
+        slice(max(0, -p), n - max(0, -q))
+        for n, (p, q) in zip(a.shape, ends, strict=True)
+    )
+    place = tuple(
+        slice(max(0, p), n - max(0, q)) for n, (p, q) in zip(shape, ends, strict=True)
+    )
+    y = np.full(shape, value, a.dtype)
+    y[place] = a[kept]
+
+    def backward(dy):
+        dx = np.zeros_like(a)
+        dx[kept] = dy[place]
+        return (dx,)
+
+    return record(y, (x,), backward)
+
+
+def _arrays(op, tensors):
+    if not isinstance(tensors, (list, tuple)) or not tensors:
+        raise ValueError(f"{op}: tensors must be a list of at least one array")
+    arrays = [as_array(op, t) for t in tensors]
+    if any(a.dtype != arrays[0].dtype for a in arrays):
+        raise TypeError(
+            f"{op}: tensors must have one dtype, "
+            f"got {', '.join(str(a.dtype) for a in arrays)}"
+        )
+    return arrays
+
+
+def _index(part):
+    """An index of its own: the caller may change his before backward runs."""
+    part = part.data if isinstance(part, Tensor) else part
+    return np.array(part) if isinstance(part, (np.ndarray, list)) else part
