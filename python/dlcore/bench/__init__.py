@@ -1,0 +1,182 @@
+"""``python -m dlcore bench``: dlcore against the libraries installed beside it."""
+
+import fnmatch
+import json
+import os
+import platform
+import sys
+import time
+
+EXAMPLES = """examples:
+  python -m dlcore bench                        everything, 15 to 20 minutes on two cores
+  python -m dlcore bench gemm                   one family
+  python -m dlcore bench 'conv2d b1 * 3x3*' --threads 1
+  python -m dlcore bench softmax --json softmax.json --plot softmax.png
+"""
+
+
+def add_arguments(parser):
+    """The options of ``bench``."""
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "pattern",
+        nargs="*",
+        help="a family, a part of a case's name, or a pattern with * and ?; default: all",
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="default: 1 and all usable CPUs",
+    )
+    parser.add_argument(
+        "--peers",
+        nargs="*",
+        default=["numpy", "torch"],
+        choices=["numpy", "torch"],
+        help="whom to compare with; default: both, when installed",
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter turns")
+    parser.add_argument(
+        "--list", action="store_true", help="print the cases and why they exist"
+    )
+    parser.add_argument(
+        "--json", metavar="FILE", help="write machine, limits and every case"
+    )
+    parser.add_argument(
+        "--plot", metavar="FILE.png", help="write a chart (needs matplotlib)"
+    )
+
+
+def select(patterns):
+    """The cases that a pattern names, in their order."""
+    from .cases import CASES, FAMILIES
+
+    def hit(case, pattern):
+        if pattern in FAMILIES:
+            return case.family == pattern
+        if any(c in pattern for c in "*?"):
+            return fnmatch.fnmatchcase(case.id, pattern + "*")
+        return pattern in case.id
+
+    return [c for c in CASES if not patterns or any(hit(c, p) for p in patterns)]
+
+
+def _refuse(message):
+    print("bench: " + message, file=sys.stderr)
+    return 2
+
+
+def _progress(items):
+    """The items behind a progress bar on a terminal, when tqdm is installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return items, print
+    bar = tqdm(items, unit="case", dynamic_ncols=True, leave=False, disable=None)
+    return bar, tqdm.write
+
+
+def _writable(path):
+    folder = os.path.dirname(os.path.abspath(path))
+    return os.path.isdir(folder) and os.access(folder, os.W_OK)
+
+
+def run(args):
+    """Runs the command; returns its exit code: 1 when a case of dlcore's failed."""
+    from .. import _C
+    from .cases import FAMILIES
+
+    cases = select(args.pattern)
+    if not cases:
+        names = ", ".join(FAMILIES)
+        return _refuse(
+            f"no case matches {' '.join(args.pattern)!r}: the families are {names}"
+        )
+    if args.list:
+        for case in cases:
+            print(f"{case.id:<60} {case.why}")
+        return 0
+    counts = args.threads or sorted({1, _C.num_threads()})
+    if min(counts) < 1 or max(counts) > _C.usable_cpus():
+        return _refuse(
+            f"--threads must be from 1 to {_C.usable_cpus()}, the usable CPUs"
+        )
+    for path in (args.json, args.plot):
+        if path and not _writable(path):
+            return _refuse(f"cannot write {path}: no such folder, or not writable")
+    if args.plot:
+        try:
+            import matplotlib  # noqa: F401
+        except ImportError:
+            return _refuse("--plot needs matplotlib: pip install 'dlcore[demo]'")
+    return _run(args, cases, dict.fromkeys(counts))
+
+
+def _machine():
+    from .. import _C
+
+    return {
+        "cpu": _C.cpu_name(),
+        "isa": _C.isa(),
+        "isas": _C.isas(),
+        "usable_cpus": _C.usable_cpus(),
+        "cache_bytes": [_C.cache_bytes(level) for level in (1, 2, 3)],
+        "compiler": _C.compiler,
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def _run(args, cases, counts):
+    from . import report
+    from .runner import Bench, Failure
+
+    result = {
+        "format": 1,
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": _machine(),
+        "quick": args.quick,
+        "versions": {},
+        "limits": {},
+        "cases": [],
+    }
+    rows = result["cases"]
+    print(f"{result['machine']['cpu']}, {result['machine']['isa']}", flush=True)
+    for threads in counts:
+        with Bench(threads, args.peers, args.quick) as bench:
+            print(f"\n{threads} thread{'s' * (threads > 1)}\n{report.HEAD}", flush=True)
+            family = None
+            bar, say = _progress(cases)
+            for case in bar:
+                if case.family != family:
+                    family = case.family
+                    try:
+                        bench.measure_limits()
+                    except Failure as failure:
+                        say(f"limits: {failure}")
+                row = report.judge(bench.run(case), bench.limits)
+                rows.append(row)
+                result["limits"][str(threads)] = bench.limits
+                result["versions"].update(bench.versions())
+                say(report.line(row))
+                if args.json:
+                    _write(result, args.json)
+            for library, why in bench.missing.items():
+                print(f"not compared with {library}: {why}")
+    result["groups"], result["goals"] = report.groups(rows), report.goals(rows)
+    print("\n" + report.summary(rows))
+    if args.json:
+        _write(result, args.json)
+    if args.plot:
+        report.plot(rows, args.plot)
+    return 1 if any("dlcore" in row["failed"] for row in rows) else 0
+
+
+def _write(result, path):
+    """Replaces the file in one move: a stopped run leaves what it has measured."""
+    with open(path + ".part", "w") as file:
+        json.dump(result, file, indent=1)
+        file.write("\n")
+    os.replace(path + ".part", path)

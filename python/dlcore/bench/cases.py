@@ -1,0 +1,446 @@
+"""What is timed, and why each shape is there.
+
+A case names a piece of work (`kind`, a function of that name in `with_dlcore`, `with_numpy`
+and `with_torch`) and its sizes. Flops and bytes are the least the work needs: every input read
+once, every output written once, padding counted as work.
+"""
+
+from dataclasses import dataclass, field
+from math import prod
+
+F32 = 4
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the benchmark."""
+
+    family: str
+    group: str  # the cases a goal speaks of
+    kind: str
+    name: str
+    why: str
+    mode: str = "fwd"
+    sizes: dict = field(default_factory=dict)
+    peers: tuple = ("torch",)
+    flops: float = 0.0
+    reads: float = 0.0  # bytes
+    writes: float = 0.0
+    tolerance: float = 1e-5  # of the largest value of the peer's result
+
+    @property
+    def id(self):
+        """The name by which a user selects the case."""
+        return f"{self.family} {self.name} {self.mode}"
+
+
+# -- gemm -----------------------------------------------------------------------------------
+
+
+def _gemm(group, m, k, n, why, layout="nn", batch=1):
+    letters = {"nn": "", "nt": " W(n,k)", "tn": " A(k,m)", "tt": " A(k,m) W(n,k)"}[
+        layout
+    ]
+    size = f"{m}x{k}x{n}" if batch == 1 else f"{batch}x({m}x{k}x{n})"
+    return Case(
+        "gemm",
+        group,
+        "gemm",
+        size + letters,
+        why,
+        sizes={"m": m, "k": k, "n": n, "layout": layout, "batch": batch},
+        peers=("numpy", "torch"),
+        flops=2.0 * batch * m * k * n,
+        reads=F32 * batch * (m * k + k * n),
+        writes=F32 * batch * m * n,
+        tolerance=1e-4,
+    )
+
+
+def _gemms():
+    layouts = ("nn", "nt", "tn", "tt")
+    yield from (_gemm("gemm large", 1024, 1024, 1024, "square", way) for way in layouts)
+    yield _gemm("gemm large", 2048, 2048, 2048, "square past the second-level cache")
+    yield from (
+        _gemm("gemm large", 1023, 1025, 1027, "no size fits a tile", way)
+        for way in layouts
+    )
+    yield from (
+        _gemm("gemm small", n, n, n, "packing costs as much as the product")
+        for n in (64, 96, 128, 192, 256)
+    )
+    yield from (
+        _gemm("gemm small", 128, 128, 128, "each layout without packing", way)
+        for way in layouts[1:]
+    )
+    for rows in (2, 4, 8):
+        for way in ("nn", "nt"):
+            why = "a few rows at inference: bound by reading the weight once"
+            yield _gemm("gemm skinny", rows, 4096, 4096, why, way)
+    for way in ("nn", "nt"):
+        yield _gemm("gemm other", 1, 4096, 4096, "a vector times a matrix", way)
+    yield _gemm(
+        "gemm other", 64, 768, 3072, "a small batch through a transformer's layer"
+    )
+    yield _gemm("gemm other", 8192, 64, 64, "tall and thin")
+    yield _gemm("gemm other", 128, 64, 128, "attention's scores", batch=64)
+
+
+def _linears():
+    rows, inside, outside = 512, 768, 3072
+    once = 2.0 * rows * inside * outside
+    data = F32 * (rows * inside + inside * outside)
+    made = F32 * rows * outside
+    for mode, times in (("fwd", 1), ("fwd+bwd", 3)):
+        yield Case(
+            "linear",
+            "linear " + mode,
+            "linear_gelu",
+            f"({rows},{inside})->{outside} bias gelu",
+            "the first half of a transformer's feed-forward layer",
+            mode,
+            {"rows": rows, "inside": inside, "outside": outside},
+            flops=times * once,
+            reads=times * data,
+            writes=times * made,
+            tolerance=1e-4,
+        )
+
+
+# -- conv and pool --------------------------------------------------------------------------
+
+# (channels, size, out_channels, kernel, stride, padding): every convolution of ResNet-50
+RESNET50_CONVS = (
+    (3, 224, 64, 7, 2, 3),
+    (64, 56, 64, 1, 1, 0),
+    (64, 56, 64, 3, 1, 1),
+    (64, 56, 256, 1, 1, 0),
+    (256, 56, 64, 1, 1, 0),
+    (256, 56, 128, 1, 1, 0),
+    (128, 56, 128, 3, 2, 1),
+    (128, 28, 512, 1, 1, 0),
+    (256, 56, 512, 1, 2, 0),
+    (512, 28, 128, 1, 1, 0),
+    (128, 28, 128, 3, 1, 1),
+    (512, 28, 256, 1, 1, 0),
+    (256, 28, 256, 3, 2, 1),
+    (256, 14, 1024, 1, 1, 0),
+    (512, 28, 1024, 1, 2, 0),
+    (1024, 14, 256, 1, 1, 0),
+    (256, 14, 256, 3, 1, 1),
+    (1024, 14, 512, 1, 1, 0),
+    (512, 14, 512, 3, 2, 1),
+    (512, 7, 2048, 1, 1, 0),
+    (1024, 14, 2048, 1, 2, 0),
+    (2048, 7, 512, 1, 1, 0),
+    (512, 7, 512, 3, 1, 1),
+)
+ALEXNET_FIRST = (3, 224, 64, 11, 4, 2)
+
+
+def _conv(shape, batch, why, mode):
+    channels, size, out_channels, kernel, stride, padding = shape
+    out = (size + 2 * padding - kernel) // stride + 1
+    times = 1 if mode == "fwd" else 3
+    x, y = batch * channels * size**2, batch * out_channels * out**2
+    weight = out_channels * channels * kernel**2
+    both = mode != "fwd"
+    return Case(
+        "conv2d",
+        "conv2d " + mode,
+        "conv2d",
+        f"b{batch} {channels}x{size}x{size}->{out_channels} {kernel}x{kernel}s{stride}",
+        why,
+        mode,
+        {"batch": batch, "shape": shape},
+        peers=("torch", "torch-cl"),
+        flops=2.0 * times * y * channels * kernel**2,
+        reads=F32 * (x + weight + (x + weight + y) * both),
+        writes=F32 * (y + (x + weight) * both),
+        tolerance=2e-4,
+    )
+
+
+def _convs():
+    for mode in ("fwd", "fwd+bwd"):
+        for shape in RESNET50_CONVS:
+            yield _conv(shape, 1, "ResNet-50, one picture", mode)
+        for shape in RESNET50_CONVS:
+            if shape[3:5] == (3, 1):
+                yield _conv(shape, 32, "ResNet-50's 3x3, a training batch", mode)
+        yield _conv(
+            ALEXNET_FIRST, 1, "AlexNet's first layer: 3 channels, a large kernel", mode
+        )
+
+
+def _pools():
+    batch, channels, size = 32, 64, 112
+    x, y = batch * channels * size**2, batch * channels * (size // 2) ** 2
+    last = {"batch": 32, "channels": 2048, "size": 7}
+    for mode in ("fwd", "fwd+bwd"):
+        both = mode != "fwd"
+        for which in ("max", "avg"):
+            yield Case(
+                "pool",
+                "pool " + mode,
+                which + "_pool2d",
+                f"{which} 3x3s2 32x64x112x112",
+                "after ResNet's first convolution",
+                mode,
+                {"batch": batch, "channels": channels, "size": size},
+                peers=("torch", "torch-cl"),
+                reads=F32 * (x + (y + (x if which == "max" else 0)) * both),
+                writes=F32 * (y + x * both),
+            )
+        yield Case(
+            "pool",
+            "pool " + mode,
+            "global_avg_pool2d",
+            "global avg 32x2048x7x7",
+            "before ResNet's last layer",
+            mode,
+            last,
+            peers=("torch", "torch-cl"),
+            reads=F32 * 32 * 2048 * (49 + both),
+            writes=F32 * 32 * 2048 * (1 + 49 * both),
+        )
+
+
+# -- one element at a time ------------------------------------------------------------------
+
+
+def _elementwise():
+    for n in (100_000, 10_000_000):
+        why = (
+            "fits the caches"
+            if n < 1_000_000
+            else "bound by memory, and by fresh pages"
+        )
+        for mode in ("fwd", "out="):
+            for op in ("relu", "gelu", "sigmoid", "tanh", "exp"):
+                yield Case(
+                    "elementwise",
+                    f"elementwise {n:.0e} {mode}".replace("+0", ""),
+                    "unary",
+                    f"{op} {n:.0e}".replace("+0", ""),
+                    why,
+                    mode,
+                    {"op": op, "n": n},
+                    peers=("torch",) if op == "gelu" else ("numpy", "torch"),
+                    reads=F32 * n,
+                    writes=F32 * n,
+                )
+    for mode in ("fwd", "out="):
+        yield Case(
+            "elementwise",
+            "elementwise other",
+            "add",
+            "add 1e7",
+            "two inputs, one output",
+            mode,
+            {"n": 10_000_000},
+            peers=("numpy", "torch"),
+            reads=2 * F32 * 1e7,
+            writes=F32 * 1e7,
+        )
+    yield Case(
+        "elementwise",
+        "elementwise other",
+        "add_rows",
+        "add (4096,1000)+(1000,)",
+        "a bias: one row broadcast",
+        sizes={"rows": 4096, "cols": 1000},
+        peers=("numpy", "torch"),
+        reads=F32 * 4096e3,
+        writes=F32 * 4096e3,
+    )
+    for axis in (None, 0, 1):
+        yield Case(
+            "elementwise",
+            "elementwise other",
+            "sum",
+            f"sum (4096,1000) axis {axis}",
+            "whole, down the columns, along the rows",
+            sizes={"rows": 4096, "cols": 1000, "axis": axis},
+            peers=("numpy", "torch"),
+            reads=F32 * 4096e3,
+            tolerance=1e-4,
+        )
+    yield Case(
+        "elementwise",
+        "elementwise other",
+        "dropout",
+        "dropout p=0.5 1e6",
+        "random numbers, one a value",
+        sizes={"n": 1_000_000},
+        peers=("numpy", "torch"),
+        reads=F32 * 1e6,
+        writes=F32 * 1e6,
+        tolerance=1e-2,
+    )
+
+
+# -- softmax and losses ---------------------------------------------------------------------
+
+
+def _softmaxes():
+    reasons = (
+        ((4096, 1000), "ImageNet's classes"),
+        ((128, 32000), "a language model's words: a row past the first-level cache"),
+        ((98304, 128), "attention's rows: short and many"),
+    )
+    for op in ("softmax", "log_softmax", "cross_entropy"):
+        for (rows, cols), why in reasons:
+            for mode in ("fwd", "fwd+bwd"):
+                n = F32 * rows * cols
+                loss, both = op == "cross_entropy", mode != "fwd"
+                yield Case(
+                    "softmax",
+                    "softmax " + mode,
+                    op,
+                    f"{op} ({rows},{cols})",
+                    why,
+                    mode,
+                    {"rows": rows, "cols": cols},
+                    peers=("torch",) if both else ("numpy", "torch"),
+                    reads=n * (1 + both) + (n * both if not loss else 0),
+                    writes=n * (not loss) + n * both,
+                )
+
+
+# -- optimizers, training, overhead ---------------------------------------------------------
+
+
+def resnet50_parameters():
+    """The 161 shapes of ResNet-50's parameters, 25.6 million values."""
+    shapes = [(64, 3, 7, 7), (64,), (64,)]
+    inside = 64
+    for width, blocks in ((64, 3), (128, 4), (256, 6), (512, 3)):
+        for block in range(blocks):
+            convs = [
+                (width, inside, 1, 1),
+                (width, width, 3, 3),
+                (4 * width, width, 1, 1),
+            ]
+            if block == 0:
+                convs.append((4 * width, inside, 1, 1))
+            inside = 4 * width
+            for conv in convs:
+                shapes += [conv, (conv[0],), (conv[0],)]
+    return [*shapes, (1000, 2048), (1000,)]
+
+
+def _optimizers():
+    n = F32 * sum(prod(shape) for shape in resnet50_parameters())
+    for op, reads, writes in (("sgd", 3, 2), ("adam", 4, 3)):
+        yield Case(
+            "optim",
+            "optim",
+            op,
+            f"{op} 25.6M/161 tensors",
+            "ResNet-50's parameters, large and tiny; PyTorch's fused step",
+            "step",
+            reads=reads * n,
+            writes=writes * n,
+        )
+
+
+def _training():
+    lenet = (
+        2.0 * 64 * (6 * 25 * 28 * 28 + 16 * 150 * 100 + 400 * 120 + 120 * 84 + 84 * 10)
+    )
+    yield Case(
+        "train",
+        "train lenet5",
+        "train_lenet5",
+        "LeNet-5 b64 SGD",
+        "a small network: kernels and overhead in equal parts",
+        "step",
+        {"batch": 64},
+        flops=3 * lenet,
+        tolerance=1e-4,
+    )
+    yield Case(
+        "train",
+        "train mlp",
+        "train_mlp",
+        "MLP 16-32-4 b8 Adam",
+        "nothing but overhead",
+        "step",
+        {"batch": 8},
+        peers=("torch", "torch-fused"),
+        flops=6.0 * 8 * (16 * 32 + 32 * 4),
+        tolerance=1e-4,
+    )
+
+
+def _calls():
+    for op in ("relu", "add", "maximum", "exp", "softmax"):
+        yield Case(
+            "call",
+            "call",
+            "call",
+            f"{op} on 16 elements",
+            "what a call costs before any arithmetic",
+            sizes={"op": op},
+            peers=("torch",) if op == "softmax" else ("numpy", "torch"),
+        )
+
+
+CASES = (
+    *_gemms(),
+    *_linears(),
+    *_convs(),
+    *_pools(),
+    *_elementwise(),
+    *_softmaxes(),
+    *_optimizers(),
+    *_training(),
+    *_calls(),
+)
+FAMILIES = tuple(dict.fromkeys(case.family for case in CASES))
+
+
+# -- goals ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a group of cases should reach."""
+
+    group: str
+    measure: str  # ratio (to the best peer), of_limit or microseconds
+    statistic: str  # geometric mean, worst
+    value: float
+
+    @property
+    def text(self):
+        """As a reader would say it."""
+        unit = {
+            "ratio": "x the best peer",
+            "of_limit": " of the limit",
+            "microseconds": " us",
+        }
+        most = "at most " if self.measure == "microseconds" else ""
+        return f"{self.statistic} {most}{self.value:g}{unit[self.measure]}"
+
+
+GOALS = (
+    Goal("gemm large", "of_limit", "mean", 0.93),
+    Goal("gemm large", "ratio", "mean", 1.05),
+    Goal("gemm small", "ratio", "mean", 1.15),
+    Goal("gemm skinny", "ratio", "mean", 2.0),
+    Goal("linear fwd+bwd", "ratio", "mean", 1.08),
+    Goal("conv2d fwd", "ratio", "mean", 1.0),
+    Goal("conv2d fwd", "ratio", "worst", 0.9),
+    Goal("conv2d fwd+bwd", "ratio", "mean", 1.15),
+    Goal("elementwise 1e5 fwd", "ratio", "mean", 1.5),
+    Goal("elementwise 1e7 fwd", "ratio", "mean", 2.5),
+    Goal("elementwise 1e7 out=", "of_limit", "mean", 0.9),
+    Goal("softmax fwd", "ratio", "mean", 1.3),
+    Goal("softmax fwd+bwd", "ratio", "mean", 2.0),
+    Goal("optim", "ratio", "mean", 1.0),
+    Goal("train lenet5", "ratio", "mean", 3.0),
+    Goal("train mlp", "ratio", "mean", 4.0),
+    Goal("call", "microseconds", "worst", 0.30),
+)

@@ -1,0 +1,137 @@
+"""The arrays that every contender of a case is given: equal numbers from one seed."""
+
+import numpy as np
+
+from .cases import resnet50_parameters
+
+
+def make(case):
+    """The inputs of `case` by name."""
+    rng = np.random.default_rng(7)
+
+    def normal(*shape, scale=1.0):
+        return rng.standard_normal(shape, np.float32) * np.float32(scale)
+
+    return globals()["_" + case.kind](normal, rng, case.sizes)
+
+
+def _gemm(normal, rng, s):
+    batch = () if s["batch"] == 1 else (s["batch"],)
+    a = (s["m"], s["k"]) if s["layout"][0] == "n" else (s["k"], s["m"])
+    b = (s["k"], s["n"]) if s["layout"][1] == "n" else (s["n"], s["k"])
+    return {"a": normal(*batch, *a), "b": normal(*batch, *b)}
+
+
+def _linear_gelu(normal, rng, s):
+    return {
+        "x": normal(s["rows"], s["inside"]),
+        "weight": normal(s["outside"], s["inside"], scale=s["inside"] ** -0.5),
+        "bias": normal(s["outside"]),
+        "dy": normal(s["rows"], s["outside"]),
+    }
+
+
+def _conv2d(normal, rng, s):
+    channels, size, out_channels, kernel, stride, padding = s["shape"]
+    out = (size + 2 * padding - kernel) // stride + 1
+    return {
+        "x": normal(s["batch"], channels, size, size),
+        "weight": normal(out_channels, channels, kernel, kernel, scale=0.05),
+        "dy": normal(s["batch"], out_channels, out, out),
+    }
+
+
+def _max_pool2d(normal, rng, s):
+    size, out = s["size"], s["size"] // 2
+    return {
+        "x": normal(s["batch"], s["channels"], size, size),
+        "dy": normal(s["batch"], s["channels"], out, out),
+    }
+
+
+_avg_pool2d = _max_pool2d
+
+
+def _global_avg_pool2d(normal, rng, s):
+    return {
+        "x": normal(s["batch"], s["channels"], s["size"], s["size"]),
+        "dy": normal(s["batch"], s["channels"], 1, 1),
+    }
+
+
+def _unary(normal, rng, s):
+    return {"x": normal(s["n"])}
+
+
+def _add(normal, rng, s):
+    return {"a": normal(s["n"]), "b": normal(s["n"])}
+
+
+def _add_rows(normal, rng, s):
+    return {"a": normal(s["rows"], s["cols"]), "b": normal(s["cols"])}
+
+
+def _sum(normal, rng, s):
+    return {"x": normal(s["rows"], s["cols"])}
+
+
+def _dropout(normal, rng, s):
+    return {"x": np.ones(s["n"], np.float32)}
+
+
+def _softmax(normal, rng, s):
+    return {
+        "x": normal(s["rows"], s["cols"]),
+        "dy": normal(s["rows"], s["cols"]),
+        "labels": rng.integers(0, s["cols"], s["rows"]),
+    }
+
+
+_log_softmax = _cross_entropy = _softmax
+
+
+def _sgd(normal, rng, s):
+    shapes = resnet50_parameters()
+    return {
+        "parameters": [normal(*shape, scale=0.1) for shape in shapes],
+        "gradients": [normal(*shape, scale=0.01) for shape in shapes],
+    }
+
+
+_adam = _sgd
+
+
+def _train_lenet5(normal, rng, s):
+    return {
+        "x": normal(s["batch"], 1, 28, 28),
+        "labels": rng.integers(0, 10, s["batch"]),
+        "weights": [
+            normal(*shape, scale=0.1)
+            for shape in (
+                (6, 1, 5, 5),
+                (6,),
+                (16, 6, 5, 5),
+                (16,),
+                (120, 400),
+                (120,),
+                (84, 120),
+                (84,),
+                (10, 84),
+                (10,),
+            )
+        ],
+    }
+
+
+def _train_mlp(normal, rng, s):
+    return {
+        "x": normal(s["batch"], 16),
+        "labels": rng.integers(0, 4, s["batch"]),
+        "weights": [
+            normal(*shape, scale=0.2) for shape in ((32, 16), (32,), (4, 32), (4,))
+        ],
+    }
+
+
+def _call(normal, rng, s):
+    return {"x": normal(16), "y": normal(16)}

@@ -1,0 +1,199 @@
+"""Each piece of work by PyTorch: functions that return a call.
+
+The variant ``torch-cl`` holds pictures with the channels last; ``torch-fused`` asks for the
+fused optimizer. Forward alone runs in inference mode, PyTorch's cheapest.
+"""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+
+_from = torch.from_numpy
+
+
+def _layout(variant, *arrays):
+    tensors = [_from(a) for a in arrays]
+    if variant == "torch-cl":
+        return [t.contiguous(memory_format=torch.channels_last) for t in tensors]
+    return tensors
+
+
+def _both(f, dy, *inputs):
+    """Forward and backward of ``f()``; returns the result and the inputs' gradients."""
+    for x in inputs:
+        x.requires_grad_()
+
+    def call():
+        for x in inputs:
+            x.grad = None
+        y = f()
+        y.backward(dy)
+        return (y, *(x.grad for x in inputs))
+
+    return call
+
+
+def _run(case, f, dy, *inputs):
+    return f if case.mode == "fwd" else _both(f, dy, *inputs)
+
+
+def gemm(case, variant, a, b):
+    a, b = _from(a), _from(b)
+    if case.sizes["layout"][0] == "t":
+        a = a.mT
+    if case.sizes["layout"][1] == "t":
+        b = b.mT
+    return partial(torch.matmul, a, b)
+
+
+def linear_gelu(case, variant, x, weight, bias, dy):
+    x, weight, bias, dy = map(_from, (x, weight, bias, dy))
+    return _run(case, lambda: F.gelu(F.linear(x, weight, bias)), dy, x, weight, bias)
+
+
+def conv2d(case, variant, x, weight, dy):
+    stride, padding = case.sizes["shape"][4:]
+    x, weight, dy = _layout(variant, x, weight, dy)
+    return _run(
+        case, partial(F.conv2d, x, weight, None, stride, padding), dy, x, weight
+    )
+
+
+def max_pool2d(case, variant, x, dy):
+    x, dy = _layout(variant, x, dy)
+    return _run(case, partial(F.max_pool2d, x, 3, 2, 1), dy, x)
+
+
+def avg_pool2d(case, variant, x, dy):
+    x, dy = _layout(variant, x, dy)
+    return _run(case, partial(F.avg_pool2d, x, 3, 2, 1), dy, x)
+
+
+def global_avg_pool2d(case, variant, x, dy):
+    x, dy = _layout(variant, x, dy)
+    return _run(case, partial(F.adaptive_avg_pool2d, x, 1), dy, x)
+
+
+def unary(case, variant, x):
+    x = _from(x)
+    op = case.sizes["op"]
+    if case.mode == "fwd":
+        return partial(F.gelu if op == "gelu" else getattr(torch, op), x)
+    y = torch.empty_like(x)
+    if op == "relu":
+        return partial(torch.clamp_min, x, 0, out=y)
+    if op == "gelu":
+        return partial(torch._C._nn.gelu, x, out=y)
+    return partial(getattr(torch, op), x, out=y)
+
+
+def add(case, variant, a, b):
+    a, b = _from(a), _from(b)
+    if case.mode == "fwd":
+        return partial(torch.add, a, b)
+    return partial(torch.add, a, b, out=torch.empty_like(a))
+
+
+def add_rows(case, variant, a, b):
+    return partial(torch.add, _from(a), _from(b))
+
+
+def sum(case, variant, x):
+    x, axis = _from(x), case.sizes["axis"]
+    return partial(torch.sum, x) if axis is None else partial(torch.sum, x, axis)
+
+
+def dropout(case, variant, x):
+    return partial(F.dropout, _from(x), 0.5, True)
+
+
+def softmax(case, variant, x, dy, labels):
+    x, dy = _from(x), _from(dy)
+    return _run(case, partial(F.softmax, x, 1), dy, x)
+
+
+def log_softmax(case, variant, x, dy, labels):
+    x, dy = _from(x), _from(dy)
+    return _run(case, partial(F.log_softmax, x, 1), dy, x)
+
+
+def cross_entropy(case, variant, x, dy, labels):
+    x, labels = _from(x), _from(labels)
+    return _run(case, partial(F.cross_entropy, x, labels), None, x)
+
+
+def _steps(optimizer, parameters, gradients):
+    parameters = [torch.nn.Parameter(_from(p)) for p in parameters]
+    for parameter, gradient in zip(parameters, gradients):
+        parameter.grad = _from(gradient)
+    step = optimizer(parameters).step
+
+    def call():
+        step()
+        return parameters
+
+    return call
+
+
+def sgd(case, variant, parameters, gradients):
+    optimizer = partial(torch.optim.SGD, lr=0.01, momentum=0.9, fused=True)
+    return _steps(optimizer, parameters, gradients)
+
+
+def adam(case, variant, parameters, gradients):
+    return _steps(partial(torch.optim.Adam, lr=1e-3, fused=True), parameters, gradients)
+
+
+def _train(net, optimizer, x, labels, weights):
+    with torch.no_grad():
+        for parameter, weight in zip(net.parameters(), weights):
+            parameter.copy_(_from(weight))
+    x, labels, optimizer = _from(x), _from(labels), optimizer(net.parameters())
+
+    def call():
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(x), labels)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return call
+
+
+def train_lenet5(case, variant, x, labels, weights):
+    nn = torch.nn
+    net = nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(400, 120),
+        nn.ReLU(),
+        nn.Linear(120, 84),
+        nn.ReLU(),
+        nn.Linear(84, 10),
+    )
+    return _train(
+        net, partial(torch.optim.SGD, lr=0.01, momentum=0.9), x, labels, weights
+    )
+
+
+def train_mlp(case, variant, x, labels, weights):
+    nn = torch.nn
+    net = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
+    fused = True if variant == "torch-fused" else None
+    optimizer = partial(torch.optim.Adam, lr=1e-3, fused=fused)
+    return _train(net, optimizer, x, labels, weights)
+
+
+def call(case, variant, x, y):
+    op, x, y = case.sizes["op"], _from(x), _from(y)
+    if op == "softmax":
+        return partial(torch.softmax, x, 0)
+    if op in ("relu", "exp"):
+        return partial(getattr(torch, op), x)
+    return partial(getattr(torch, op), x, y)
