@@ -7,6 +7,7 @@ namespace dlcore {
 void bind_runtime(py::module_& m);
 void bind_activation(py::module_& m);
 void bind_probe(py::module_& m);
+void bind_random(py::module_& m);
 
 static int import_numpy() {
   import_array1(-1);
@@ -32,6 +33,7 @@ PYBIND11_MODULE(_C, m) {
   bind_runtime(m);
   bind_activation(m);
   bind_probe(m);
+  bind_random(m);
   choose_isa();  // a bad DLCORE_ISA or DLCORE_NUM_THREADS stops the import with its one line
   num_threads();
 }

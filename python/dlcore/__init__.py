@@ -1,10 +1,11 @@
 """dlcore: the kernels of deep learning in one small wheel."""
 
 # ruff: noqa: F401, F403
-from . import _C, testing
+from . import _C, random, testing
 from ._C import __version__
 from .grad_mode import enable_grad, is_grad_enabled, no_grad
 from .ops import *
+from .random import *
 from .runtime import (
     config,
     empty_cache,
