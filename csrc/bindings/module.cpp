@@ -8,6 +8,8 @@ void bind_runtime(py::module_& m);
 void bind_activation(py::module_& m);
 void bind_probe(py::module_& m);
 void bind_random(py::module_& m);
+void bind_conv(py::module_& m);
+void bind_pool(py::module_& m);
 
 static int import_numpy() {
   import_array1(-1);
@@ -34,6 +36,8 @@ PYBIND11_MODULE(_C, m) {
   bind_activation(m);
   bind_probe(m);
   bind_random(m);
+  bind_conv(m);
+  bind_pool(m);
   choose_isa();  // a bad DLCORE_ISA or DLCORE_NUM_THREADS stops the import with its one line
   num_threads();
 }

@@ -2,7 +2,15 @@
 
 # ruff: noqa: F401
 from .activation import relu
+from .conv import col2im, fold, im2col, unfold
 from .indexing import cat, chunk, concatenate, pad, split, stack, where
+from .pool import (
+    adaptive_avg_pool2d,
+    avg_pool2d,
+    global_avg_pool2d,
+    global_max_pool2d,
+    max_pool2d,
+)
 from .shape import (
     clone,
     expand,
