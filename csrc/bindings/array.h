@@ -19,6 +19,7 @@
 #include <pybind11/stl.h>
 //
 #include <numpy/arrayobject.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <initializer_list>
@@ -140,13 +141,32 @@ class Output {
 // (3, 4), got 2".
 int64_t check_dim(const char* op, int64_t dim, const Array& x);
 
+// Without the GIL while it lives. A daemon thread that asks for the GIL after the interpreter began
+// to shut down gets an unwinding (before Python 3.14) that no destructor lets through: it waits for
+// the process's end instead, as in later Pythons.
+class GilReleased {
+ public:
+  GilReleased() : state_(PyEval_SaveThread()) {}
+  GilReleased(const GilReleased&) = delete;
+  ~GilReleased() {
+    try {
+      PyEval_RestoreThread(state_);
+    } catch (...) {
+      for (;;) pause();
+    }
+  }
+
+ private:
+  PyThreadState* state_;
+};
+
 // Calls body.template operator()<T>(kernels<T>()) for the dtype, without the GIL when `work` (the
 // call's multiply-adds, or elements touched) is worth its hand-over of some 0.2 us.
 constexpr int64_t kReleaseFrom = 1 << 15;
 
 template <class Body>
 void with_kernels(const Array& x, int64_t work, Body&& body) {
-  std::optional<py::gil_scoped_release> released;
+  std::optional<GilReleased> released;
   if (work >= kReleaseFrom) released.emplace();
   if (x.is_float())
     body(kernels<float>());

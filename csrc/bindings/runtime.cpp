@@ -14,14 +14,14 @@ void bind_set_isa(py::handle name) {
 
 void bind_set_num_threads(py::handle n_) {
   const int64_t n = int_argument("set_num_threads", "n", n_);
-  const py::gil_scoped_release released;  // a call of another thread ends first
+  const GilReleased released;  // a call of another thread ends first
   set_num_threads(n);
 }
 
 void bind_set_cache_limit(py::handle nbytes_) {
   const int64_t nbytes = int_argument("set_cache_limit", "nbytes", nbytes_);
   CHECK(nbytes >= 0, "set_cache_limit: nbytes must be at least 0, got ", nbytes);
-  const py::gil_scoped_release released;
+  const GilReleased released;
   set_cache_limit(static_cast<size_t>(nbytes));
 }
 
@@ -47,7 +47,7 @@ void bind_runtime(py::module_& m) {
   m.def("cached_bytes", &cached_bytes);
   m.def("cache_limit", &cache_limit);
   m.def("set_cache_limit", &bind_set_cache_limit, py::arg("nbytes"));
-  m.def("empty_cache", &empty_cache, py::call_guard<py::gil_scoped_release>());
+  m.def("empty_cache", &empty_cache, py::call_guard<GilReleased>());
 }
 
 }  // namespace dlcore

@@ -127,13 +127,13 @@ def config():
     Returns
     -------
     dict of str to str
-        Version, build, CPU, instruction sets, threads, caches, memory: texts for people.
+        Version, build, CPU, instruction sets, threads and memory, as texts for people.
     """
     runnable = _C.isas()
     isas = [n if n in runnable else f"{n} (not on this CPU)" for n in _C.built_isas()]
-    caches = [
-        f"L{i} {_size(_C.cache_bytes(i))}" for i in (1, 2, 3) if _C.cache_bytes(i)
-    ]
+    caches = {f"L{i}": _C.cache_bytes(i) for i in (1, 2, 3)}
+    known = [f"{name} {_size(size)}" for name, size in caches.items() if size]
+    held, limit = _size(_C.cached_bytes()), _size(_C.cache_limit())
     return {
         "dlcore": _C.__version__,
         "compiler": _C.compiler,
