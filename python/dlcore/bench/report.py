@@ -1,8 +1,8 @@
-"""From times to ratios, fractions of the limit, means and goals; as text, JSON and a chart."""
+"""From times to ratios, fractions of the limit, means and goals; text and chart."""
 
 import math
 
-from .cases import GOALS
+from .goals import GOALS
 
 
 def judge(row, limits):
@@ -106,7 +106,7 @@ def groups(rows):
     return table
 
 
-# -- text -----------------------------------------------------------------------------------
+# -- text ------------------------------------------------------------------------------
 
 
 def seconds(value):
@@ -172,7 +172,7 @@ def summary(rows):
     return "\n".join(lines)
 
 
-# -- chart ----------------------------------------------------------------------------------
+# -- chart -----------------------------------------------------------------------------
 
 
 def plot(rows, path):

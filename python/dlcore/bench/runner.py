@@ -119,7 +119,7 @@ def difference(samples, reference):
     if len(samples) != len(reference):
         return float("inf")
     worst = 0.0
-    for got, want in zip(samples, reference):
+    for got, want in zip(samples, reference, strict=True):
         got, want = np.asarray(got), np.asarray(want)
         if got.shape != want.shape:
             return float("inf")

@@ -89,7 +89,7 @@ def cross_entropy(case, variant, x, dy, labels):
 
 def _steps(optimizer, parameters, gradients):
     parameters = [dl.Tensor(p, requires_grad=True) for p in parameters]
-    for parameter, gradient in zip(parameters, gradients):
+    for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = dl.Tensor(gradient)
     step = optimizer(parameters).step
 
