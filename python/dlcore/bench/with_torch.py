@@ -147,7 +147,7 @@ def adam(case, variant, parameters, gradients):
 
 def _train(net, optimizer, x, labels, weights):
     with torch.no_grad():
-        for parameter, weight in zip(net.parameters(), weights):
+        for parameter, weight in zip(net.parameters(), weights, strict=True):
             parameter.copy_(_from(weight))
     x, labels, optimizer = _from(x), _from(labels), optimizer(net.parameters())
 
