@@ -112,7 +112,7 @@ def test_where(rng):
     chosen = rng.random((3, 4)) < 0.5
     gradcheck(lambda x, y: dl.where(chosen, x, y), *rng.standard_normal((2, 3, 4)))
     gradcheck(lambda x: dl.where(chosen, x, 0.0), rng.standard_normal((3, 4)))
-    # What was not chosen gets the gradient 0, even where the one passed down is infinite.
+    # What was not chosen gets 0, even where the gradient passed down is infinite.
     x = dl.Tensor(np.ones(2), requires_grad=True)
     dl.where(np.array([True, False]), x, 0.0).backward(np.array([1.0, np.inf]))
     np.testing.assert_array_equal(x.grad.numpy(), [1.0, 0.0])

@@ -1,7 +1,7 @@
 """dlcore: the kernels of deep learning in one small wheel."""
 
 # ruff: noqa: F401, F403
-from . import _C, random, testing
+from . import _C, init, random, testing
 from ._C import __version__
 from .grad_mode import enable_grad, is_grad_enabled, no_grad
 from .ops import *
@@ -18,3 +18,11 @@ from .runtime import (
     show_config,
 )
 from .tensor import Tensor, tensor
+
+
+def __getattr__(name):
+    if name in ("data", "models"):  # not needed by all: loaded at the first use
+        import importlib
+
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module 'dlcore' has no attribute {name!r}")

@@ -1,8 +1,8 @@
-"""From times to ratios, fractions of the limit, means and goals; text and chart."""
+"""From times to ratios, fractions of the limit, means and goals; as text, JSON and a chart."""
 
 import math
 
-from .goals import GOALS
+from .cases import GOALS
 
 
 def judge(row, limits):
@@ -106,7 +106,7 @@ def groups(rows):
     return table
 
 
-# -- text ------------------------------------------------------------------------------
+# -- text -----------------------------------------------------------------------------------
 
 
 def seconds(value):
@@ -151,22 +151,15 @@ def _times(value):
 
 def summary(rows):
     """Means by group, then goals."""
-    layout = "{:<24} {:>7} {:>5} {:>7} {:>7} {:>8} {:>8}"
-    head = (
-        "geometric means",
-        "threads",
-        "cases",
-        "ratio",
-        "worst",
-        "recycled",
-        "of limit",
-    )
-    lines = [layout.format(*head)]
+    lines = [
+        f"{'geometric means':<28} {'threads':>7} {'cases':>5} {'ratio':>7} {'worst':>7} "
+    ]
+    lines[0] += f"{'recycled':>8} {'of limit':>8}"
     for g in groups(rows):
-        ratios = (_times(g.get(name)) for name in ("ratio", "worst", "recycled_ratio"))
         limit = f"{g['of_limit']:.0%}" if "of_limit" in g else ""
         lines.append(
-            layout.format(g["group"], g["threads"], g["cases"], *ratios, limit)
+            f"{g['group']:<28} {g['threads']:>7} {g['cases']:>5} {_times(g.get('ratio')):>7} "
+            f"{_times(g.get('worst')):>7} {_times(g.get('recycled_ratio')):>8} {limit:>8}"
         )
     lines += ["", "goals"]
     for g in goals(rows):
@@ -179,7 +172,7 @@ def summary(rows):
     return "\n".join(lines)
 
 
-# -- chart -----------------------------------------------------------------------------
+# -- chart ----------------------------------------------------------------------------------
 
 
 def plot(rows, path):

@@ -1,0 +1,21 @@
+"""Layers and losses: parameters and ops, no arithmetic of their own."""
+
+# ruff: noqa: F401
+from . import functional
+from .activation import (
+    GELU,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+)
+from .container import Identity, ModuleList, Sequential
+from .conv import Conv2d
+from .dropout import Dropout
+from .linear import Flatten, Linear
+from .loss import CrossEntropyLoss, MSELoss, NLLLoss
+from .module import Module, Parameter
+from .pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d

@@ -1,0 +1,30 @@
+"""Settings of layers, checked where they are given."""
+
+import numpy as np
+
+
+def at_least_one(layer, **sizes):
+    """ValueError or TypeError unless every size is an integer from 1 up."""
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
+            raise TypeError(f"{layer}: {name} must be an integer, got {size!r}")
+        if size < 1:
+            raise ValueError(f"{layer}: {name} must be at least 1, got {size}")
+
+
+def pair(layer, name, value, least):
+    """(height, width) of an integer or a pair of them, each at least `least`."""
+    both = (value, value) if isinstance(value, (int, np.integer)) else tuple(value)
+    if len(both) != 2 or not all(isinstance(n, (int, np.integer)) for n in both):
+        raise TypeError(
+            f"{layer}: {name} must be an integer or a pair of integers, got {value!r}"
+        )
+    if min(both) < least:
+        raise ValueError(f"{layer}: {name} must be at least {least}, got {value!r}")
+    return both
+
+
+def one_of(layer, name, value, choices):
+    """ValueError unless the value is one of the choices."""
+    if value not in choices:
+        raise ValueError(f"{layer}: {name} must be one of {choices}, got {value!r}")

@@ -1,0 +1,83 @@
+"""Losses as modules."""
+
+import numpy as np
+
+from ..ops import cross_entropy, mse_loss, nll_loss
+from .checks import one_of
+from .module import Module
+
+_REDUCTIONS = ("none", "mean", "sum")
+
+
+class CrossEntropyLoss(Module):
+    """Softmax and the negative log-likelihood of the right class, in one pass.
+
+    Parameters
+    ----------
+    weight : array_like, shape (classes,), optional
+        Weight of each class.
+    ignore_index : int, optional
+        A target that does not count.
+    reduction : {'mean', 'sum', 'none'}
+        What becomes of the losses of the batch.
+    label_smoothing : float, optional
+        How much of the target is spread evenly over the classes.
+    """
+
+    def __init__(
+        self, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0
+    ):
+        one_of("CrossEntropyLoss", "reduction", reduction, _REDUCTIONS)
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(
+                "CrossEntropyLoss: label_smoothing must be from 0 to 1, "
+                f"got {label_smoothing}"
+            )
+        self.register_buffer("weight", _weight(weight))
+        self.ignore_index = ignore_index
+        self.reduction = reduction
+        self.label_smoothing = label_smoothing
+
+    def forward(self, input, target):
+        return cross_entropy(
+            input,
+            target,
+            weight=None if self.weight is None else self.weight.data,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )
+
+
+class NLLLoss(Module):
+    """Negative log-likelihood of the right class, given log-probabilities."""
+
+    def __init__(self, weight=None, ignore_index=-100, reduction="mean"):
+        one_of("NLLLoss", "reduction", reduction, _REDUCTIONS)
+        self.register_buffer("weight", _weight(weight))
+        self.ignore_index = ignore_index
+        self.reduction = reduction
+
+    def forward(self, input, target):
+        return nll_loss(
+            input,
+            target,
+            weight=None if self.weight is None else self.weight.data,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+        )
+
+
+class MSELoss(Module):
+    """Mean of the squared differences."""
+
+    def __init__(self, reduction="mean"):
+        one_of("MSELoss", "reduction", reduction, _REDUCTIONS)
+        self.reduction = reduction
+
+    def forward(self, input, target):
+        return mse_loss(input, target, reduction=self.reduction)
+
+
+def _weight(weight):
+    return None if weight is None else np.asarray(weight, np.float32)
