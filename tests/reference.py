@@ -66,4 +66,10 @@ def relu(x):
 # -- dropout --
 
 
+def dropout(x, p, words):
+    """`words` are the random words of 32 bits, one for each element."""
+    keep = words.reshape(x.shape) >= np.rint(p * 2.0**32)
+    return np.where(keep, x / (1 - p), 0.0)
+
+
 # -- optim --

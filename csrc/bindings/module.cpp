@@ -6,6 +6,7 @@ namespace dlcore {
 
 void bind_runtime(py::module_& m);
 void bind_activation(py::module_& m);
+void bind_dropout(py::module_& m);
 void bind_probe(py::module_& m);
 void bind_random(py::module_& m);
 void bind_conv(py::module_& m);
@@ -34,6 +35,7 @@ PYBIND11_MODULE(_C, m) {
   m.attr("compiler") = __VERSION__;
   bind_runtime(m);
   bind_activation(m);
+  bind_dropout(m);
   bind_probe(m);
   bind_random(m);
   bind_conv(m);

@@ -32,10 +32,24 @@ DLCORE_INLINE U64 widening_mul(U64 a, uint32_t b) {
 #endif
 }
 
-// Where a draw's numbers come from. `stream` is the high half of the 128-bit counter.
+// Where a draw's numbers come from. `stream` is the high half of the 128-bit counter; the keys of
+// the ten rounds are made once.
 struct Source {
-  uint64_t seed, offset, stream;
+  uint64_t offset, stream;
+  uint64_t key[10][2];
 };
+
+DLCORE_INLINE Source make_source(uint64_t seed, uint64_t offset, uint64_t stream) {
+  Source source{offset, stream, {}};
+  uint32_t low = static_cast<uint32_t>(seed), high = static_cast<uint32_t>(seed >> 32);
+  for (auto& key : source.key) {
+    key[0] = low;
+    key[1] = high;
+    low += 0x9E3779B9u;
+    high += 0xBB67AE85u;
+  }
+  return source;
+}
 
 struct Words {
   U64 word[4];
@@ -44,16 +58,13 @@ struct Words {
 DLCORE_INLINE Words philox(U64 counter, const Source& source) {
   U64 c0 = counter, c1 = counter >> 32;
   U64 c2 = U64{} + source.stream, c3 = U64{} + (source.stream >> 32);
-  uint32_t k0 = static_cast<uint32_t>(source.seed), k1 = static_cast<uint32_t>(source.seed >> 32);
 #pragma GCC unroll 10
   for (int round = 0; round < 10; ++round) {
     const U64 p0 = widening_mul(c0, 0xD2511F53u), p1 = widening_mul(c2, 0xCD9E8D57u);
-    c0 = (p1 >> 32) ^ c1 ^ uint64_t(k0);
-    c2 = (p0 >> 32) ^ c3 ^ uint64_t(k1);
+    c0 = (p1 >> 32) ^ c1 ^ source.key[round][0];
+    c2 = (p0 >> 32) ^ c3 ^ source.key[round][1];
     c1 = p1;
     c3 = p0;
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
   }
   return {{c0, c1, c2, c3}};
 }

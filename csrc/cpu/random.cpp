@@ -34,8 +34,8 @@ DLCORE_INLINE void fill_groups(Item* out, int64_t n, int64_t per_group, const Fi
 
 template <class T>
 void random_bits(uint32_t* out, int64_t n, uint64_t seed, uint64_t offset, uint64_t stream) {
-  const Source source{seed, offset, stream};
-  fill_groups(out, n, kGroupWords, [=](int64_t group, uint32_t* to) {
+  const Source source = make_source(seed, offset, stream);
+  fill_groups(out, n, kGroupWords, [&source](int64_t group, uint32_t* to) {
     group_words32(source, group, [=](int64_t j, const U32* words) {
       for (int w = 0; w < 4; ++w) std::memcpy(to + w * kGroupCounters + j, &words[w], sizeof(U32));
     });
@@ -76,9 +76,9 @@ constexpr int64_t kPerGroup = kGroupWords * 4 / static_cast<int64_t>(sizeof(T));
 // out = low + (high - low) u.  Rounding may give high itself when the interval is not [0, 1).
 template <class T>
 void random_uniform(T* out, int64_t n, T low, T high, uint64_t seed, uint64_t offset) {
-  const Source source{seed, offset, 0};
+  const Source source = make_source(seed, offset, 0);
   const T width = high - low;
-  fill_groups(out, n, kPerGroup<T>, [=](int64_t group, T* to) {
+  fill_groups(out, n, kPerGroup<T>, [=, &source](int64_t group, T* to) {
     group_uniform<T>(source, group,
                      [=](int64_t at, Vec<T> u) { store<T>(to + at, low + width * u); });
   });
@@ -210,8 +210,8 @@ DLCORE_INLINE Pair<double> normal_pair(const U64* words) {
 // out = mean + scale z, z normal.
 template <class T>
 void random_normal(T* out, int64_t n, T mean, T scale, uint64_t seed, uint64_t offset) {
-  const Source source{seed, offset, 0};
-  fill_groups(out, n, kPerGroup<T>, [=](int64_t group, T* to) {
+  const Source source = make_source(seed, offset, 0);
+  fill_groups(out, n, kPerGroup<T>, [=, &source](int64_t group, T* to) {
     const auto put = [=](int64_t at, Pair<T> z) {
       store<T>(to + at, mean + scale * z.first);
       store<T>(to + at + kGroupCounters, mean + scale * z.second);

@@ -3,6 +3,7 @@
 # ruff: noqa: F401
 from .activation import relu
 from .conv import col2im, fold, im2col, unfold
+from .dropout import dropout
 from .indexing import cat, chunk, concatenate, pad, split, stack, where
 from .pool import (
     adaptive_avg_pool2d,
