@@ -1,35 +1,46 @@
-#include "bindings/array.h"
+#include "bindings/unary.h"
 
 namespace dlcore {
 namespace {
 
-py::object relu_forward(py::handle x_, py::handle out) {
-  const Array x("relu", "x", x_);
-  Output y("relu", out, x.shape(), x.typenum(), {&x});
-  with_kernels(x, x.numel(), [&](const auto& k) {
+py::object leaky_relu_forward(py::handle x_, double slope, py::handle out) {
+  return unary("leaky_relu", "x", x_, out, kCopyCost, [=](const auto& k) {
     using T = scalar_of<decltype(k)>;
-    k.relu_forward(x.data<T>(), y.data<T>(), x.numel());
+    return [=, &k](const T* x, T* y, int64_t n) {
+      k.leaky_relu_forward(x, y, n, static_cast<T>(slope));
+    };
   });
-  return y.finish();
 }
 
-py::object relu_backward(py::handle y_, py::handle dy_) {
-  const Array y("relu_backward", "y", y_), dy("relu_backward", "dy", dy_);
-  check_same_dtype("relu_backward", "y", y, "dy", dy);
-  CHECK(y.same_shape(dy), "relu_backward: dy must have y.shape = ", y.shape(), ", got dy.shape = ", dy.shape());
-  Array dx = Array::empty_like("relu_backward", y);
-  with_kernels(y, y.numel(), [&](const auto& k) {
+py::object leaky_relu_backward(py::handle x_, py::handle dy_, double slope) {
+  return unary_backward("leaky_relu_backward", "x", x_, dy_, kCopyCost, [=](const auto& k) {
     using T = scalar_of<decltype(k)>;
-    k.relu_backward(y.data<T>(), dy.data<T>(), dx.data<T>(), y.numel());
+    return [=, &k](const T* x, const T* dy, T* dx, int64_t n) {
+      k.leaky_relu_backward(x, dy, dx, n, static_cast<T>(slope));
+    };
   });
-  return dx.release();
 }
 
 }  // namespace
 
 void bind_activation(py::module_& m) {
-  m.def("relu_forward", &relu_forward, py::arg("x"), py::arg("out") = py::none());
-  m.def("relu_backward", &relu_backward, py::arg("y"), py::arg("dy"));
+  def_unary(m, "relu_forward", "relu", kCopyCost, PICK(relu_forward));
+  def_unary(m, "sigmoid_forward", "sigmoid", kExpCost, PICK(sigmoid_forward));
+  def_unary(m, "tanh_forward", "tanh", kExpCost, PICK(tanh_forward));
+  def_unary(m, "gelu_forward", "gelu", kExpCost, PICK(gelu_forward));
+  def_unary(m, "gelu_tanh_forward", "gelu", kExpCost, PICK(gelu_tanh_forward));
+  def_unary(m, "silu_forward", "silu", kExpCost, PICK(silu_forward));
+  m.def("leaky_relu_forward", &leaky_relu_forward, py::arg("x"), py::arg("negative_slope"),
+        py::arg("out") = py::none());
+
+  def_unary_backward(m, "relu_backward", "y", kCopyCost, PICK(relu_backward));
+  def_unary_backward(m, "sigmoid_backward", "y", kCopyCost, PICK(sigmoid_backward));
+  def_unary_backward(m, "tanh_backward", "y", kCopyCost, PICK(tanh_backward));
+  def_unary_backward(m, "gelu_backward", "x", kExpCost, PICK(gelu_backward));
+  def_unary_backward(m, "gelu_tanh_backward", "x", kExpCost, PICK(gelu_tanh_backward));
+  def_unary_backward(m, "silu_backward", "x", kExpCost, PICK(silu_backward));
+  m.def("leaky_relu_backward", &leaky_relu_backward, py::arg("x"), py::arg("dy"),
+        py::arg("negative_slope"));
 }
 
 }  // namespace dlcore

@@ -7,6 +7,7 @@ namespace dlcore {
 void bind_runtime(py::module_& m);
 void bind_activation(py::module_& m);
 void bind_dropout(py::module_& m);
+void bind_elementwise(py::module_& m);
 void bind_probe(py::module_& m);
 void bind_random(py::module_& m);
 void bind_conv(py::module_& m);
@@ -36,6 +37,7 @@ PYBIND11_MODULE(_C, m) {
   bind_runtime(m);
   bind_activation(m);
   bind_dropout(m);
+  bind_elementwise(m);
   bind_probe(m);
   bind_random(m);
   bind_conv(m);

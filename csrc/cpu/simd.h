@@ -11,12 +11,13 @@
 #include "runtime/parallel.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#  include <immintrin.h>
 #elif defined(__aarch64__)
-#include <arm_neon.h>
+#  include <arm_neon.h>
 #endif
 
 #define DLCORE_INLINE [[maybe_unused]] static inline __attribute__((always_inline))
+#define DLCORE_INLINE_MEMBER inline __attribute__((always_inline))
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -70,8 +71,12 @@ DLCORE_INLINE void store(T* p, Vec<T> v) {
 }
 
 #if defined(__AVX512F__)
-DLCORE_INLINE __mmask16 first_lanes(int64_t n, float) { return static_cast<__mmask16>(_bzhi_u32(0xffff, static_cast<unsigned>(n))); }
-DLCORE_INLINE __mmask8 first_lanes(int64_t n, double) { return static_cast<__mmask8>(_bzhi_u32(0xff, static_cast<unsigned>(n))); }
+DLCORE_INLINE __mmask16 first_lanes(int64_t n, float) {
+  return static_cast<__mmask16>(_bzhi_u32(0xffff, static_cast<unsigned>(n)));
+}
+DLCORE_INLINE __mmask8 first_lanes(int64_t n, double) {
+  return static_cast<__mmask8>(_bzhi_u32(0xff, static_cast<unsigned>(n)));
+}
 #endif
 
 // The first n lanes (0 <= n <= lanes) from p, the rest from fill. Nothing past p + n is read.
@@ -126,11 +131,15 @@ DLCORE_INLINE void stream_fence() {
 template <class T>
 DLCORE_INLINE Vec<T> max(Vec<T> a, Vec<T> b) {
 #if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4) return Vec<T>(_mm512_max_ps(__m512(a), __m512(b)));
-  else return Vec<T>(_mm512_max_pd(__m512d(a), __m512d(b)));
+  if constexpr (sizeof(T) == 4)
+    return Vec<T>(_mm512_max_ps(__m512(a), __m512(b)));
+  else
+    return Vec<T>(_mm512_max_pd(__m512d(a), __m512d(b)));
 #elif defined(__AVX2__)
-  if constexpr (sizeof(T) == 4) return Vec<T>(_mm256_max_ps(__m256(a), __m256(b)));
-  else return Vec<T>(_mm256_max_pd(__m256d(a), __m256d(b)));
+  if constexpr (sizeof(T) == 4)
+    return Vec<T>(_mm256_max_ps(__m256(a), __m256(b)));
+  else
+    return Vec<T>(_mm256_max_pd(__m256d(a), __m256d(b)));
 #else
   return a > b ? a : b;
 #endif
@@ -139,11 +148,15 @@ DLCORE_INLINE Vec<T> max(Vec<T> a, Vec<T> b) {
 template <class T>
 DLCORE_INLINE Vec<T> min(Vec<T> a, Vec<T> b) {
 #if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4) return Vec<T>(_mm512_min_ps(__m512(a), __m512(b)));
-  else return Vec<T>(_mm512_min_pd(__m512d(a), __m512d(b)));
+  if constexpr (sizeof(T) == 4)
+    return Vec<T>(_mm512_min_ps(__m512(a), __m512(b)));
+  else
+    return Vec<T>(_mm512_min_pd(__m512d(a), __m512d(b)));
 #elif defined(__AVX2__)
-  if constexpr (sizeof(T) == 4) return Vec<T>(_mm256_min_ps(__m256(a), __m256(b)));
-  else return Vec<T>(_mm256_min_pd(__m256d(a), __m256d(b)));
+  if constexpr (sizeof(T) == 4)
+    return Vec<T>(_mm256_min_ps(__m256(a), __m256(b)));
+  else
+    return Vec<T>(_mm256_min_pd(__m256d(a), __m256d(b)));
 #else
   return a < b ? a : b;
 #endif
@@ -171,10 +184,18 @@ DLCORE_INLINE T hmin(Vec<T> v) {
   return fold<T>(v, [](T a, T b) { return a < b ? a : b; });
 }
 
-DLCORE_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-DLCORE_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-DLCORE_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-DLCORE_INLINE int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+DLCORE_INLINE int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+DLCORE_INLINE int64_t larger(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+DLCORE_INLINE int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+DLCORE_INLINE int64_t round_up(int64_t a, int64_t b) {
+  return ceil_div(a, b) * b;
+}
 
 // body(begin, end) over [0, n) in chunks of `grain`, on the pool. The chunks depend on n and grain
 // only, so grain must come from the shape, never from the number of threads.
@@ -186,7 +207,7 @@ DLCORE_INLINE void parallel_for(int64_t n, int64_t grain, const Body& body) {
   } context{&body, n, grain};
   const auto chunk = [](void* pointer, int64_t i) {
     const Context& c = *static_cast<const Context*>(pointer);
-    (*c.body)(i * c.grain, smaller((i + 1) * c.grain, c.n));
+    (*c.body)(i* c.grain, smaller((i + 1) * c.grain, c.n));
   };
   if (n <= grain) {
     if (n > 0) body(0, n);
@@ -197,33 +218,77 @@ DLCORE_INLINE void parallel_for(int64_t n, int64_t grain, const Body& body) {
 
 // A chunk below some 10 us is not worth another thread. `cost` is one item's, in multiply-adds of
 // one lane (an element read from cache counts as one).
-DLCORE_INLINE int64_t grain_for(int64_t cost) { return larger(1, (int64_t(1) << 16) / larger(cost, 1)); }
+DLCORE_INLINE int64_t grain_for(int64_t cost) {
+  return larger(1, (int64_t(1) << 16) / larger(cost, 1));
+}
+
+// Elements in a chunk of an elementwise kernel: some 10 us, so that a handful of chunks pay for
+// the hand-over, and whole lines of 64 bytes.
+DLCORE_INLINE int64_t map_grain(int64_t cost) {
+  return larger(int64_t(1) << 12, (int64_t(1) << 15) / larger(cost, 1));
+}
 
 // Output at least this large goes past the caches when it is not one of the inputs.
 constexpr int64_t kStreamBytes = int64_t(16) << 20;
 
-// y[i] = f(x[i]) on n elements; y may be x. f takes and returns a Vec<T>.
-template <class T, class F>
-DLCORE_INLINE void map_range(const T* x, T* y, int64_t n, bool past_caches, const F& f) {
+// Inputs of map: an array, or one value for every element.
+template <class T>
+struct Each {
+  const T* p;
+  DLCORE_INLINE_MEMBER Vec<T> at(int64_t i) const { return load<T>(p + i); }
+  DLCORE_INLINE_MEMBER Vec<T> part(int64_t i, int64_t n) const {
+    return load_part<T>(p + i, n, T(0));
+  }
+};
+template <class T>
+struct Same {
+  Vec<T> value;
+  DLCORE_INLINE_MEMBER Vec<T> at(int64_t) const { return value; }
+  DLCORE_INLINE_MEMBER Vec<T> part(int64_t, int64_t) const { return value; }
+};
+
+// y[i] = f(inputs[i]...) on n elements; y may be any of the inputs. f takes and returns Vec<T>.
+template <class T, class F, class... Inputs>
+DLCORE_INLINE void map_inputs(T* y, int64_t n, bool past_caches, const F& f, const Inputs&... x) {
+  constexpr int64_t kStep = 4;  // independent vectors, to hide the latency of f
   int64_t i = 0;
   if (past_caches) {
-    const int64_t to_line = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(y) & 63) / static_cast<int64_t>(sizeof(T));
-    for (; i < to_line && i < n; i += kLanes<T>) {
-      const int64_t part = smaller(smaller(kLanes<T>, to_line - i), n - i);
-      store_part<T>(y + i, part, f(load_part<T>(x + i, part, T(0))));
+    const int64_t bytes_to_line = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(y) & 63);
+    const int64_t to_line = smaller(bytes_to_line / static_cast<int64_t>(sizeof(T)), n);
+    for (; i < to_line; i += kLanes<T>) {
+      const int64_t part = smaller(kLanes<T>, to_line - i);
+      store_part<T>(y + i, part, f(x.part(i, part)...));
     }
-    i = smaller(to_line, n);
-    for (; i + kLanes<T> <= n; i += kLanes<T>) stream<T>(y + i, f(load<T>(x + i)));
+    i = to_line;
+    for (; i + kStep * kLanes<T> <= n; i += kStep * kLanes<T>) {
+      Vec<T> v[kStep];
+      for (int64_t j = 0; j < kStep; ++j) v[j] = f(x.at(i + j * kLanes<T>)...);
+      for (int64_t j = 0; j < kStep; ++j) stream<T>(y + i + j * kLanes<T>, v[j]);
+    }
     stream_fence();
   } else {
-    for (; i + 4 * kLanes<T> <= n; i += 4 * kLanes<T>) {
-      Vec<T> v[4];
-      for (int j = 0; j < 4; ++j) v[j] = f(load<T>(x + i + j * kLanes<T>));
-      for (int j = 0; j < 4; ++j) store<T>(y + i + j * kLanes<T>, v[j]);
+    for (; i + kStep * kLanes<T> <= n; i += kStep * kLanes<T>) {
+      Vec<T> v[kStep];
+      for (int64_t j = 0; j < kStep; ++j) v[j] = f(x.at(i + j * kLanes<T>)...);
+      for (int64_t j = 0; j < kStep; ++j) store<T>(y + i + j * kLanes<T>, v[j]);
     }
-    for (; i + kLanes<T> <= n; i += kLanes<T>) store<T>(y + i, f(load<T>(x + i)));
   }
-  if (i < n) store_part<T>(y + i, n - i, f(load_part<T>(x + i, n - i, T(0))));
+  for (; i + kLanes<T> <= n; i += kLanes<T>) store<T>(y + i, f(x.at(i)...));
+  if (i < n) store_part<T>(y + i, n - i, f(x.part(i, n - i)...));
+}
+
+template <class T, class F>
+DLCORE_INLINE void map_range(const T* x, T* y, int64_t n, bool past_caches, const F& f) {
+  map_inputs<T>(y, n, past_caches, f, Each<T>{x});
+}
+
+// map_inputs for whole arrays, on the pool. `cost` is one element's, see grain_for.
+template <class T, class F, class... Pointers>
+DLCORE_INLINE void map(T* y, int64_t n, int64_t cost, const F& f, Pointers... x) {
+  const bool past_caches = n * static_cast<int64_t>(sizeof(T)) >= kStreamBytes && ((x != y) && ...);
+  parallel_for(n, map_grain(cost), [=](int64_t begin, int64_t end) {
+    map_inputs<T>(y + begin, end - begin, past_caches, f, Each<T>{x + begin}...);
+  });
 }
 
 }  // namespace

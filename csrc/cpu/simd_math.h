@@ -383,6 +383,52 @@ DLCORE_INLINE Vec<T> erf(Vec<T> x) {
   return a < T(1) ? x * near : copy_sign<T>(far, x);
 }
 
+// -1, 0 or 1; NaN stays NaN.
+template <class T>
+DLCORE_INLINE Vec<T> sign(Vec<T> x) {
+  const Vec<T> one = copy_sign<T>(splat<T>(T(1)), x);
+  return (x > T(0)) | (x < T(0)) ? one : x;
+}
+
+// |x|^y in double with the sign of a negative x for odd y, NaN for y that is no whole number.
+DLCORE_INLINE Vec<double> power_by_log(Vec<double> x, Vec<double> y) {
+  const Vec<double> size = abs<double>(x);
+  const Vec<double> one = splat<double>(1);
+  const Vec<double> magnitude = (size == 1.0) & (y == y) ? one : exp<double>(y * log<double>(size));
+  // Floats of 2^25 and more are even.
+  const Vec<double> times = min<double>(splat<double>(0x1p25), abs<double>(y));
+  const Vec<double> half = times * 0.5;
+  const Mask<double> whole = (times + kRounder<double>)-kRounder<double> == times;
+  const Mask<double> even = (half + kRounder<double>)-kRounder<double> == half;
+  const Vec<double> result = whole & ~even ? copy_sign<double>(magnitude, x) : magnitude;
+  const Mask<double> undefined = (x < 0.0) & (size < kInf<double>)&~whole;
+  return (y == 0.0) | (x == 1.0) ? one
+         : undefined             ? splat<double>(std::numeric_limits<double>::quiet_NaN())
+                                 : result;
+}
+
+// x^y as IEEE 754 has it: float within 0.6 ULP, through double; double by the C library.
+// Not inlined: it is as long as all the loops around it.
+template <class T>
+[[maybe_unused]] __attribute__((noinline)) Vec<T> power(Vec<T> x, Vec<T> y) {
+  if constexpr (kIsFloat<T>) {
+    typedef float Half __attribute__((vector_size(kVectorBytes / 2)));
+    Half xs[2], ys[2], zs[2];
+    std::memcpy(xs, &x, sizeof x);
+    std::memcpy(ys, &y, sizeof y);
+    for (int i = 0; i < 2; ++i)
+      zs[i] = __builtin_convertvector(power_by_log(__builtin_convertvector(xs[i], Vec<double>),
+                                                   __builtin_convertvector(ys[i], Vec<double>)),
+                                      Half);
+    Vec<T> z;
+    std::memcpy(&z, zs, sizeof z);
+    return z;
+  } else {
+    for (int64_t i = 0; i < kLanes<T>; ++i) x[i] = __builtin_pow(x[i], y[i]);
+    return x;
+  }
+}
+
 // -- activations and their derivatives at x. Limits, not NaN, at +-inf. --
 
 template <class T>

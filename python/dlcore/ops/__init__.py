@@ -1,9 +1,38 @@
 """The public functions: arrays in, arrays out; Tensors in, Tensors out."""
 
 # ruff: noqa: F401
-from .activation import relu
+from .activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
 from .conv import col2im, fold, im2col, unfold
 from .dropout import dropout
+from .elementwise import (
+    abs,
+    add,
+    clamp,
+    clip,
+    div,
+    eq,
+    erf,
+    exp,
+    expm1,
+    ge,
+    gt,
+    le,
+    log,
+    log1p,
+    lt,
+    maximum,
+    minimum,
+    mul,
+    ne,
+    neg,
+    pow,
+    reciprocal,
+    rsqrt,
+    sign,
+    sqrt,
+    square,
+    sub,
+)
 from .indexing import cat, chunk, concatenate, pad, split, stack, where
 from .pool import (
     adaptive_avg_pool2d,

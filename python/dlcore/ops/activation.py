@@ -1,7 +1,9 @@
 """Activations, one element at a time."""
 
+from numpy import ndarray
+
 from .. import _C
-from ..tensor import Tensor, record
+from ..tensor import raw, record
 
 
 def relu(x, out=None):
@@ -31,9 +33,174 @@ def relu(x, out=None):
     >>> dl.relu(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
-    if not isinstance(
-        x, Tensor
-    ):  # the short way: a call on a small array costs its overhead
+    if type(x) is ndarray:  # the short way: a call on a small array costs its overhead
         return _C.relu_forward(x, out)
-    y = _C.relu_forward(x.data, out)
+    y = _C.relu_forward(raw(x), out)
     return record(y, (x,), lambda dy: (_C.relu_backward(y, dy),))
+
+
+def leaky_relu(x, negative_slope=0.01, out=None):
+    """``x`` where it is positive, ``negative_slope * x`` elsewhere.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, any shape
+        float32 or float64.
+    negative_slope : float, optional
+        Slope below 0.
+    out : ndarray, optional
+        Where to put the result (arrays only); may be `x`.
+
+    Returns
+    -------
+    ndarray or Tensor
+        Same shape and dtype as `x`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.leaky_relu(np.array([-1.0, 2.0]), 0.25)
+    array([-0.25,  2.  ])
+    """
+    a = raw(x)
+    y = _C.leaky_relu_forward(a, negative_slope, out)
+    return record(y, (x,), lambda dy: (_C.leaky_relu_backward(a, dy, negative_slope),))
+
+
+def sigmoid(x, out=None):
+    """Logistic function, ``1 / (1 + exp(-x))``.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, any shape
+        float32 or float64.
+    out : ndarray, optional
+        Where to put the result (arrays only); may be `x`.
+
+    Returns
+    -------
+    ndarray or Tensor
+        Same shape and dtype as `x`, within 2.4 ULP; exactly 0 and 1 at -inf and inf.
+
+    Notes
+    -----
+    Backward keeps the output only: ``dx = dy * y * (1 - y)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.sigmoid(np.array([0.0, np.inf]))
+    array([0.5, 1. ])
+    """
+    if type(x) is ndarray:
+        return _C.sigmoid_forward(x, out)
+    y = _C.sigmoid_forward(raw(x), out)
+    return record(y, (x,), lambda dy: (_C.sigmoid_backward(y, dy),))
+
+
+def tanh(x, out=None):
+    """Hyperbolic tangent.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, any shape
+        float32 or float64.
+    out : ndarray, optional
+        Where to put the result (arrays only); may be `x`.
+
+    Returns
+    -------
+    ndarray or Tensor
+        Same shape and dtype as `x`, within 1.5 ULP in float32, 2.5 in float64.
+
+    Notes
+    -----
+    Backward keeps the output only: ``dx = dy * (1 - y**2)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.tanh(np.array([0.0, np.inf]))
+    array([0., 1.])
+    """
+    if type(x) is ndarray:
+        return _C.tanh_forward(x, out)
+    y = _C.tanh_forward(raw(x), out)
+    return record(y, (x,), lambda dy: (_C.tanh_backward(y, dy),))
+
+
+def gelu(x, approximate="none", out=None):
+    """Gaussian error linear unit, ``x * Phi(x)``.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, any shape
+        float32 or float64.
+    approximate : {'none', 'tanh'}
+        ``'none'`` is the normal distribution's own Phi; ``'tanh'`` takes
+        ``0.5 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))`` for it.
+    out : ndarray, optional
+        Where to put the result (arrays only); may be `x`.
+
+    Returns
+    -------
+    ndarray or Tensor
+        Same shape and dtype as `x`. 0, its limit, at -inf.
+
+    Raises
+    ------
+    ValueError
+        If `approximate` is neither.
+
+    Notes
+    -----
+    Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv 1606.08415. The left side
+    is accurate too: it is computed from the tail, not as 1 + erf.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.gelu(np.array([-1.0, 0.0, 1.0])).round(4)
+    array([-0.1587,  0.    ,  0.8413])
+    """
+    a = raw(x)
+    if approximate == "none":
+        y = _C.gelu_forward(a, out)
+        return record(y, (x,), lambda dy: (_C.gelu_backward(a, dy),))
+    if approximate == "tanh":
+        y = _C.gelu_tanh_forward(a, out)
+        return record(y, (x,), lambda dy: (_C.gelu_tanh_backward(a, dy),))
+    raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+
+
+def silu(x, out=None):
+    """Sigmoid linear unit (Swish), ``x * sigmoid(x)``.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, any shape
+        float32 or float64.
+    out : ndarray, optional
+        Where to put the result (arrays only); may be `x`.
+
+    Returns
+    -------
+    ndarray or Tensor
+        Same shape and dtype as `x`. 0, its limit, at -inf.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.silu(np.array([-1.0, 0.0, 1.0])).round(4)
+    array([-0.2689,  0.    ,  0.7311])
+    """
+    if type(x) is ndarray:
+        return _C.silu_forward(x, out)
+    a = raw(x)
+    y = _C.silu_forward(a, out)
+    return record(y, (x,), lambda dy: (_C.silu_backward(a, dy),))
