@@ -8,8 +8,8 @@ import sys
 import time
 
 EXAMPLES = """examples:
-  python -m dlcore bench                        everything, 15 to 20 minutes on two cores
-  python -m dlcore bench gemm                   one family
+  python -m dlcore bench                    everything: 15 to 20 minutes on two cores
+  python -m dlcore bench gemm               one family
   python -m dlcore bench 'conv2d b1 * 3x3*' --threads 1
   python -m dlcore bench softmax --json softmax.json --plot softmax.png
 """
@@ -21,7 +21,7 @@ def add_arguments(parser):
     parser.add_argument(
         "pattern",
         nargs="*",
-        help="a family, a part of a case's name, or a pattern with * and ?; default: all",
+        help="a family, a part of a case's name, a pattern with * and ?; default: all",
     )
     parser.add_argument(
         "--threads",

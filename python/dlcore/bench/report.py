@@ -1,8 +1,8 @@
-"""From times to ratios, fractions of the limit, means and goals; as text, JSON and a chart."""
+"""From times to ratios, fractions of the limit, means and goals; text and chart."""
 
 import math
 
-from .cases import GOALS
+from .goals import GOALS
 
 
 def judge(row, limits):
@@ -106,7 +106,7 @@ def groups(rows):
     return table
 
 
-# -- text -----------------------------------------------------------------------------------
+# -- text ------------------------------------------------------------------------------
 
 
 def seconds(value):
@@ -151,15 +151,22 @@ def _times(value):
 
 def summary(rows):
     """Means by group, then goals."""
-    lines = [
-        f"{'geometric means':<28} {'threads':>7} {'cases':>5} {'ratio':>7} {'worst':>7} "
-    ]
-    lines[0] += f"{'recycled':>8} {'of limit':>8}"
+    layout = "{:<24} {:>7} {:>5} {:>7} {:>7} {:>8} {:>8}"
+    head = (
+        "geometric means",
+        "threads",
+        "cases",
+        "ratio",
+        "worst",
+        "recycled",
+        "of limit",
+    )
+    lines = [layout.format(*head)]
     for g in groups(rows):
+        ratios = (_times(g.get(name)) for name in ("ratio", "worst", "recycled_ratio"))
         limit = f"{g['of_limit']:.0%}" if "of_limit" in g else ""
         lines.append(
-            f"{g['group']:<28} {g['threads']:>7} {g['cases']:>5} {_times(g.get('ratio')):>7} "
-            f"{_times(g.get('worst')):>7} {_times(g.get('recycled_ratio')):>8} {limit:>8}"
+            layout.format(g["group"], g["threads"], g["cases"], *ratios, limit)
         )
     lines += ["", "goals"]
     for g in goals(rows):
@@ -172,7 +179,7 @@ def summary(rows):
     return "\n".join(lines)
 
 
-# -- chart ----------------------------------------------------------------------------------
+# -- chart -----------------------------------------------------------------------------
 
 
 def plot(rows, path):

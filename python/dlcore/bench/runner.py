@@ -105,7 +105,7 @@ class Contender:
 
 
 def peers_of(case, wanted):
-    """The names of those that compete in `case`, recycled memory included where it matters."""
+    """Who competes in `case`, with recycled memory too where that matters."""
     peers = [p for p in case.peers if p.split("-")[0] in wanted]
     if case.writes >= LARGE and case.mode != "out=":
         peers += [p + "+m" for p in peers if p.startswith("torch")]
@@ -119,7 +119,7 @@ def difference(samples, reference):
     if len(samples) != len(reference):
         return float("inf")
     worst = 0.0
-    for got, want in zip(samples, reference):
+    for got, want in zip(samples, reference, strict=True):
         got, want = np.asarray(got), np.asarray(want)
         if got.shape != want.shape:
             return float("inf")
@@ -164,7 +164,7 @@ class Bench:
         return {c.library: c.version for c in self.contenders.values() if c.process}
 
     def run(self, case):
-        """A row of the report, as a dictionary; never raises for a failing contender."""
+        """A row of the report; a contender that fails is named there, none raises."""
         row = {
             "family": case.family,
             "group": case.group,

@@ -8,7 +8,7 @@ import dlcore as dl
 
 
 def _run(case, f, dy, *inputs):
-    """``f(*inputs)``, or forward and backward with the result and the inputs' gradients."""
+    """``f(*inputs)``; or with backward, the result and the inputs' gradients."""
     if case.mode == "fwd":
         return partial(f, *inputs)
     inputs = [dl.Tensor(x, requires_grad=True) for x in inputs]
@@ -89,7 +89,7 @@ def cross_entropy(case, variant, x, dy, labels):
 
 def _steps(optimizer, parameters, gradients):
     parameters = [dl.Tensor(p, requires_grad=True) for p in parameters]
-    for parameter, gradient in zip(parameters, gradients):
+    for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = dl.Tensor(gradient)
     step = optimizer(parameters).step
 
@@ -109,7 +109,7 @@ def adam(case, variant, parameters, gradients):
 
 
 def _train(net, optimizer, x, labels, weights):
-    for parameter, weight in zip(net.parameters(), weights):
+    for parameter, weight in zip(net.parameters(), weights, strict=True):
         parameter.data[...] = weight
     x, optimizer = dl.Tensor(x), optimizer(net.parameters())
 

@@ -12,7 +12,7 @@ def unary(case, variant, x):
 
 
 def measure(seconds=0.03):
-    """FLOP/s of the instruction set in use; bytes per second by kind of pass and footprint."""
+    """FLOP/s of the instruction set in use; bytes/s by kind of pass and footprint."""
     from .worker import best
 
     limits = {}

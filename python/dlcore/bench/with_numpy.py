@@ -1,4 +1,4 @@
-"""Each piece of work by NumPy, as a user would write it: functions that return a call."""
+"""Each piece of work by NumPy, as users write it: functions that return a call."""
 
 from functools import partial
 

@@ -1,7 +1,7 @@
 """Each piece of work by PyTorch: functions that return a call.
 
-The variant ``torch-cl`` holds pictures with the channels last; ``torch-fused`` asks for the
-fused optimizer. Forward alone runs in inference mode, PyTorch's cheapest.
+The variant ``torch-cl`` holds pictures with the channels last; ``torch-fused`` asks for
+the fused optimizer. Inputs of forward alone need no gradient.
 """
 
 from functools import partial
@@ -125,7 +125,7 @@ def cross_entropy(case, variant, x, dy, labels):
 
 def _steps(optimizer, parameters, gradients):
     parameters = [torch.nn.Parameter(_from(p)) for p in parameters]
-    for parameter, gradient in zip(parameters, gradients):
+    for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = _from(gradient)
     step = optimizer(parameters).step
 
@@ -147,7 +147,7 @@ def adam(case, variant, parameters, gradients):
 
 def _train(net, optimizer, x, labels, weights):
     with torch.no_grad():
-        for parameter, weight in zip(net.parameters(), weights):
+        for parameter, weight in zip(net.parameters(), weights, strict=True):
             parameter.copy_(_from(weight))
     x, labels, optimizer = _from(x), _from(labels), optimizer(net.parameters())
 

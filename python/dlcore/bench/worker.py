@@ -1,7 +1,7 @@
-"""One contender in a process of its own: prepares a case, shows its result, takes its turns.
+"""One contender in its own process: prepares a case, shows its result, takes turns.
 
-Started by `runner.Contender`. In one process with others, the waiting threads of OpenBLAS and
-OpenMP would spoil the next contender's time.
+Started by `runner.Contender`. In one process with others, the waiting threads of
+OpenBLAS and OpenMP would spoil the next contender's time.
 """
 
 import gc

@@ -1,0 +1,45 @@
+"""What the groups of cases should reach."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a group of cases should reach."""
+
+    group: str
+    measure: str  # ratio (to the best peer), of_limit or microseconds
+    statistic: str  # geometric mean, worst
+    value: float
+
+    @property
+    def text(self):
+        """As a reader would say it."""
+        unit = {
+            "ratio": "x the best peer",
+            "of_limit": " of the limit",
+            "microseconds": " us",
+        }
+        most = "at most " if self.measure == "microseconds" else ""
+        return f"{self.statistic} {most}{self.value:g}{unit[self.measure]}"
+
+
+GOALS = (
+    Goal("gemm large", "of_limit", "mean", 0.93),
+    Goal("gemm large", "ratio", "mean", 1.05),
+    Goal("gemm small", "ratio", "mean", 1.15),
+    Goal("gemm skinny", "ratio", "mean", 2.0),
+    Goal("linear fwd+bwd", "ratio", "mean", 1.08),
+    Goal("conv2d fwd", "ratio", "mean", 1.0),
+    Goal("conv2d fwd", "ratio", "worst", 0.9),
+    Goal("conv2d fwd+bwd", "ratio", "mean", 1.15),
+    Goal("elementwise 1e5 fwd", "ratio", "mean", 1.5),
+    Goal("elementwise 1e7 fwd", "ratio", "mean", 2.5),
+    Goal("elementwise 1e7 out=", "of_limit", "mean", 0.9),
+    Goal("softmax fwd", "ratio", "mean", 1.3),
+    Goal("softmax fwd+bwd", "ratio", "mean", 2.0),
+    Goal("optim", "ratio", "mean", 1.0),
+    Goal("train lenet5", "ratio", "mean", 3.0),
+    Goal("train mlp", "ratio", "mean", 4.0),
+    Goal("call", "microseconds", "worst", 0.30),
+)
