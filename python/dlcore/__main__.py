@@ -12,6 +12,7 @@ from . import __version__
 COMMANDS = {
     "info": ("info", "version, CPU, instruction sets, threads, caches, build"),
     "bench": ("bench", "time the ops against NumPy and PyTorch"),
+    "selftest": ("selftest", "check every op on every instruction set of this CPU"),
 }
 
 

@@ -57,7 +57,7 @@ def select(patterns):
         if pattern in FAMILIES:
             return case.family == pattern
         if any(c in pattern for c in "*?"):
-            return fnmatch.fnmatchcase(case.id, pattern + "*")
+            return fnmatch.fnmatchcase(case.id + " ", pattern + " *")
         return pattern in case.id
 
     return [c for c in CASES if not patterns or any(hit(c, p) for p in patterns)]

@@ -61,6 +61,7 @@ class Contender:
                 stdout=subprocess.DEVNULL,
                 pass_fds=[there.fileno()],
                 env=environment,
+                start_new_session=True,  # Ctrl-C is for the parent to decide
             )
         finally:
             os.sched_setaffinity(0, cpus)

@@ -6,7 +6,6 @@ OpenBLAS and OpenMP would spoil the next contender's time.
 
 import gc
 import importlib
-import signal
 import sys
 import time
 from itertools import repeat
@@ -119,24 +118,28 @@ class Worker:
 
 def main(contender, descriptor):
     """Answers requests, a method's name and arguments each, until the parent goes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     with Connection(descriptor) as parent:
         try:
-            worker = Worker(contender)
-        except ImportError as error:
-            parent.send(("error", f"{type(error).__name__}: {error}"))
-            return
+            _serve(contender, parent)
+        except (EOFError, ConnectionError):
+            pass
+
+
+def _serve(contender, parent):
+    try:
+        worker = Worker(contender)
         parent.send(("ready", worker.version()))
-        while True:
-            try:
-                method, *arguments = parent.recv()
-            except EOFError:
-                return
-            try:
-                parent.send(("done", getattr(worker, method)(*arguments)))
-            except Exception as error:
-                worker.call = None
-                parent.send(("error", f"{type(error).__name__}: {error}"))
+    except ImportError as error:
+        parent.send(("error", f"{type(error).__name__}: {error}"))
+        return
+    while True:
+        method, *arguments = parent.recv()
+        try:
+            answer = "done", getattr(worker, method)(*arguments)
+        except Exception as error:
+            worker.call = None
+            answer = "error", f"{type(error).__name__}: {error}"
+        parent.send(answer)
 
 
 if __name__ == "__main__":

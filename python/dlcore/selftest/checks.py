@@ -1,0 +1,300 @@
+"""For each op: inputs, the call, and the same in plain float64 NumPy."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+import dlcore as dl
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row of the table."""
+
+    name: str  # the op's
+    inputs: Callable  # rng -> list of arrays; float64 ones are cast
+    call: Callable
+    reference: Callable  # the same arguments in float64
+    gradient: bool = True  # compare with differences too
+    bound: float = 64.0  # allowed error, in roundings of the largest value
+
+
+def _normal(*shapes, low=None):
+    """Random inputs of these shapes; above `low` when given."""
+
+    def inputs(rng):
+        arrays = [rng.standard_normal(shape) for shape in shapes]
+        return arrays if low is None else [np.abs(a) + low for a in arrays]
+
+    return inputs
+
+
+def _apart(*shapes):
+    """Random inputs without ties and away from 0: max and |x| have a kink there."""
+
+    def inputs(rng):
+        arrays = []
+        for shape in shapes:
+            n = math.prod(shape)
+            values = rng.permutation(n) - n // 2 + 0.5
+            arrays.append((values * 0.07).reshape(shape))
+        return arrays
+
+    return inputs
+
+
+_PLANE = (5, 23)  # an odd row longer than a vector
+_CHECKS = []
+
+
+def _add(name, inputs, call, reference, **options):
+    _CHECKS.append(Check(name, inputs, call, reference, **options))
+
+
+# -- one element at a time -------------------------------------------------------------
+
+_erf = np.vectorize(math.erf, otypes=[float])
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def _tanh_gelu(x):
+    return x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+_UNARY = {
+    "relu": lambda x: np.maximum(x, 0),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+    "gelu": lambda x: x / 2 * (1 + _erf(x / math.sqrt(2))),
+    "silu": lambda x: x * _sigmoid(x),
+    "exp": np.exp,
+    "abs": np.abs,
+    "neg": np.negative,
+    "square": np.square,
+}
+_POSITIVE = {"log": np.log, "sqrt": np.sqrt, "reciprocal": np.reciprocal}
+_BINARY = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+}
+
+for _op, _f in _UNARY.items():
+    _add(_op, _apart(_PLANE), lambda x, _op=_op: getattr(dl, _op)(x), _f)
+_add("gelu", _apart(_PLANE), lambda x: dl.gelu(x, approximate="tanh"), _tanh_gelu)
+for _op, _f in _POSITIVE.items():
+    _add(_op, _normal(_PLANE, low=0.5), lambda x, _op=_op: getattr(dl, _op)(x), _f)
+for _op, _f in _BINARY.items():
+    _add(
+        _op, _normal(_PLANE, (1, 23)), lambda a, b, _op=_op: getattr(dl, _op)(a, b), _f
+    )
+_add("div", _normal(_PLANE, (5, 1), low=0.5), lambda a, b: dl.div(a, b), np.divide)
+_add("pow", _normal(_PLANE, low=0.5), lambda x: dl.pow(x, 3), lambda x: x**3)
+_add("clamp", _apart(_PLANE), lambda x: dl.clamp(x, -1, 1), lambda x: np.clip(x, -1, 1))
+_add(
+    "where",
+    lambda rng: [rng.standard_normal(_PLANE), rng.standard_normal(_PLANE)],
+    lambda x, y: dl.where(np.arange(23) % 2 == 0, x, y),
+    lambda x, y: np.where(np.arange(23) % 2 == 0, x, y),
+)
+
+# -- reductions ------------------------------------------------------------------------
+
+for _op in ("sum", "mean"):
+    for _axis in (None, 0, 1):
+        _add(
+            _op,
+            _normal(_PLANE),
+            lambda x, _op=_op, _axis=_axis: getattr(dl, _op)(x, dim=_axis),
+            lambda x, _op=_op, _axis=_axis: getattr(np, _op)(x, axis=_axis),
+        )
+for _op in ("max", "min"):
+    _add(
+        "a" + _op,
+        _apart(_PLANE),
+        lambda x, _op=_op: getattr(dl, "a" + _op)(x, dim=1),
+        lambda x, _op=_op: getattr(np, _op)(x, axis=1),
+    )
+    _add(
+        "arg" + _op,
+        _apart(_PLANE),
+        lambda x, _op=_op: getattr(dl, "arg" + _op)(x, dim=1),
+        lambda x, _op=_op: getattr(np, "arg" + _op)(x, axis=1),
+        gradient=False,
+    )
+
+# -- gemm ------------------------------------------------------------------------------
+
+_add("matmul", _normal((7, 19), (19, 33)), lambda a, b: dl.matmul(a, b), np.matmul)
+_add(
+    "matmul", _normal((2, 1, 3, 5), (4, 5, 6)), lambda a, b: dl.matmul(a, b), np.matmul
+)
+_add(
+    "linear",
+    _normal((5, 9), (17, 9), (17,)),
+    lambda x, w, b: dl.linear(x, w, b),
+    lambda x, w, b: x @ w.T + b,
+)
+
+# -- conv and pool ---------------------------------------------------------------------
+
+
+def _windows(x, kernel, stride, padding, fill=0.0):
+    """(N, C, out_h, out_w, kernel, kernel)."""
+    around = ((0, 0), (0, 0), (padding, padding), (padding, padding))
+    x = np.pad(x, around, constant_values=fill)
+    view = np.lib.stride_tricks.sliding_window_view(x, (kernel, kernel), (2, 3))
+    return view[:, :, ::stride, ::stride]
+
+
+def _conv2d(x, weight, bias, stride, padding, groups):
+    parts = zip(np.split(x, groups, 1), np.split(weight, groups), strict=True)
+    kernel = weight.shape[-1]
+    y = [
+        np.einsum("nchwij,ocij->nohw", _windows(p, kernel, stride, padding), w)
+        for p, w in parts
+    ]
+    return np.concatenate(y, 1) + bias[:, None, None]
+
+
+for _kernel, _stride, _padding, _groups in ((3, 1, 1, 1), (1, 1, 0, 1), (3, 2, 1, 2)):
+    _add(
+        "conv2d",
+        _normal((2, 4, 5, 6), (6, 4 // _groups, _kernel, _kernel), (6,)),
+        lambda x, w, b, s=_stride, p=_padding, g=_groups: dl.conv2d(
+            x, w, b, s, p, 1, g
+        ),
+        lambda x, w, b, s=_stride, p=_padding, g=_groups: _conv2d(x, w, b, s, p, g),
+    )
+
+
+def _im2col(x):
+    w = _windows(x, 3, 2, 1)
+    n, c, h, wide = w.shape[:4]
+    return w.transpose(0, 1, 4, 5, 2, 3).reshape(n, c * 9, h * wide)
+
+
+def _col2im(cols):
+    """The adjoint of `_im2col` for (2, 3, 5, 5): each entry goes where it came from."""
+    places = _im2col(np.arange(1, 151, dtype=float).reshape(2, 3, 5, 5))
+    x = np.zeros(151)
+    np.add.at(x, places.astype(int), cols)
+    return x[1:].reshape(2, 3, 5, 5)
+
+
+for _op in ("im2col", "unfold"):
+    _add(
+        _op,
+        _normal((2, 3, 5, 5)),
+        lambda x, _op=_op: getattr(dl, _op)(x, 3, padding=1, stride=2),
+        _im2col,
+    )
+for _op in ("col2im", "fold"):
+    _add(
+        _op,
+        _normal((2, 27, 9)),
+        lambda x, _op=_op: getattr(dl, _op)(x, (5, 5), 3, padding=1, stride=2),
+        _col2im,
+    )
+_PICTURES = (2, 3, 6, 7)
+_add(
+    "max_pool2d",
+    _apart(_PICTURES),
+    lambda x: dl.max_pool2d(x, 3, 2, 1),
+    lambda x: _windows(x, 3, 2, 1, -np.inf).max((4, 5)),
+)
+_add(
+    "avg_pool2d",
+    _normal(_PICTURES),
+    lambda x: dl.avg_pool2d(x, 3, 2, 1),
+    lambda x: _windows(x, 3, 2, 1).mean((4, 5)),
+)
+_add(
+    "adaptive_avg_pool2d",
+    _normal((2, 3, 6, 8)),
+    lambda x: dl.adaptive_avg_pool2d(x, (3, 2)),
+    lambda x: x.reshape(2, 3, 3, 2, 2, 4).mean((3, 5)),
+)
+_add(
+    "global_avg_pool2d",
+    _normal(_PICTURES),
+    lambda x: dl.global_avg_pool2d(x),
+    lambda x: x.mean((2, 3), keepdims=True),
+)
+_add(
+    "global_max_pool2d",
+    _apart(_PICTURES),
+    lambda x: dl.global_max_pool2d(x),
+    lambda x: x.max((2, 3), keepdims=True),
+)
+
+# -- softmax and losses ----------------------------------------------------------------
+
+
+def _log_softmax(x, axis=1):
+    z = x - x.max(axis, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis, keepdims=True))
+
+
+_LABELS = np.array([0, 22, 7, 7, 11])
+_add(
+    "softmax",
+    _normal(_PLANE),
+    lambda x: dl.softmax(x, 1),
+    lambda x: np.exp(_log_softmax(x)),
+)
+_add(
+    "softmax",
+    _normal((3, 4, 5)),
+    lambda x: dl.softmax(x, 1),
+    lambda x: np.exp(_log_softmax(x)),
+)
+_add("log_softmax", _normal(_PLANE), lambda x: dl.log_softmax(x, 1), _log_softmax)
+_add(
+    "cross_entropy",
+    _normal(_PLANE),
+    lambda x: dl.cross_entropy(x, _LABELS),
+    lambda x: -_log_softmax(x)[np.arange(5), _LABELS].mean(),
+)
+_add(
+    "mse_loss",
+    _normal(_PLANE, _PLANE),
+    lambda x, y: dl.mse_loss(x, y),
+    lambda x, y: np.square(x - y).mean(),
+)
+
+# -- shapes ----------------------------------------------------------------------------
+
+_BOX = (2, 6, 4)
+_SHAPES = {
+    "reshape": (lambda x: dl.reshape(x, 4, 12), lambda x: x.reshape(4, 12)),
+    "flatten": (lambda x: dl.flatten(x, 1), lambda x: x.reshape(2, 24)),
+    "transpose": (lambda x: dl.transpose(x, 0, 2), lambda x: x.swapaxes(0, 2)),
+    "permute": (lambda x: dl.permute(x, 2, 0, 1), lambda x: x.transpose(2, 0, 1)),
+    "squeeze": (lambda x: dl.squeeze(x[:1], 0), lambda x: x[0]),
+    "unsqueeze": (lambda x: dl.unsqueeze(x, 1), lambda x: x[:, None]),
+    "expand": (lambda x: dl.expand(x[:1], 3, 6, 4), lambda x: np.repeat(x[:1], 3, 0)),
+    "clone": (lambda x: dl.clone(x), lambda x: x),
+    "pad": (lambda x: dl.pad(x, (1, 2)), lambda x: np.pad(x, ((0, 0), (0, 0), (1, 2)))),
+    "cat": (lambda x: dl.cat([x, x], 1), lambda x: np.concatenate([x, x], 1)),
+    "concatenate": (
+        lambda x: dl.concatenate([x, x], 1),
+        lambda x: np.concatenate([x, x], 1),
+    ),
+    "stack": (lambda x: dl.stack([x, x], 1), lambda x: np.stack([x, x], 1)),
+}
+for _op, (_call, _f) in _SHAPES.items():
+    _add(_op, _normal(_BOX), _call, _f)
+_add("split", _normal(_BOX), lambda x: dl.split(x, 2, 1)[1], lambda x: x[:, 2:4])
+_add("chunk", _normal(_BOX), lambda x: dl.chunk(x, 3, 1)[2], lambda x: x[:, 4:])
+_add("to", _normal(_BOX), lambda x: dl.to(x, "float64"), lambda x: x)
+
+CHECKS = tuple(c for c in _CHECKS if hasattr(dl.ops, c.name))
