@@ -45,6 +45,11 @@ def _apart(*shapes):
     return inputs
 
 
+def _steps(rng):
+    """Two inputs of whole numbers, some equal."""
+    return [rng.integers(-2, 3, _PLANE).astype(float) for _ in range(2)]
+
+
 _PLANE = (5, 23)  # an odd row longer than a vector
 _CHECKS = []
 
@@ -77,8 +82,25 @@ _UNARY = {
     "abs": np.abs,
     "neg": np.negative,
     "square": np.square,
+    "expm1": np.expm1,
+    "erf": _erf,
 }
-_POSITIVE = {"log": np.log, "sqrt": np.sqrt, "reciprocal": np.reciprocal}
+_POSITIVE = {
+    "log": np.log,
+    "log1p": np.log1p,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "reciprocal": np.reciprocal,
+}
+_FLAT = {  # no gradient, or 0 everywhere
+    "sign": (_apart(_PLANE), np.sign),
+    "eq": (_steps, np.equal),
+    "ne": (_steps, np.not_equal),
+    "lt": (_steps, np.less),
+    "le": (_steps, np.less_equal),
+    "gt": (_steps, np.greater),
+    "ge": (_steps, np.greater_equal),
+}
 _BINARY = {
     "add": np.add,
     "sub": np.subtract,
@@ -98,12 +120,33 @@ for _op, _f in _BINARY.items():
     )
 _add("div", _normal(_PLANE, (5, 1), low=0.5), lambda a, b: dl.div(a, b), np.divide)
 _add("pow", _normal(_PLANE, low=0.5), lambda x: dl.pow(x, 3), lambda x: x**3)
-_add("clamp", _apart(_PLANE), lambda x: dl.clamp(x, -1, 1), lambda x: np.clip(x, -1, 1))
+for _op, (_inputs, _f) in _FLAT.items():
+    _add(_op, _inputs, lambda *x, _op=_op: getattr(dl, _op)(*x), _f, gradient=False)
+for _op in ("clamp", "clip"):
+    _add(
+        _op,
+        _apart(_PLANE),
+        lambda x, _op=_op: getattr(dl, _op)(x, -1, 1),
+        lambda x: np.clip(x, -1, 1),
+    )
 _add(
     "where",
     lambda rng: [rng.standard_normal(_PLANE), rng.standard_normal(_PLANE)],
     lambda x, y: dl.where(np.arange(23) % 2 == 0, x, y),
     lambda x, y: np.where(np.arange(23) % 2 == 0, x, y),
+)
+
+
+def _dropout(x):
+    dl.manual_seed(1)
+    return dl.dropout(x, 0.5)
+
+
+_add(
+    "dropout",
+    _normal(_PLANE, low=0.1),
+    _dropout,
+    lambda x: np.where(_dropout(np.ones_like(x)), 2 * x, 0),
 )
 
 # -- reductions ------------------------------------------------------------------------
