@@ -4,6 +4,8 @@
 
 namespace dlcore {
 
+void refuse_in_one_line(py::module_& m);
+
 void bind_runtime(py::module_& m);
 void bind_activation(py::module_& m);
 void bind_dropout(py::module_& m);
@@ -42,6 +44,7 @@ PYBIND11_MODULE(_C, m) {
   bind_random(m);
   bind_conv(m);
   bind_pool(m);
+  refuse_in_one_line(m);
   choose_isa();  // a bad DLCORE_ISA or DLCORE_NUM_THREADS stops the import with its one line
   num_threads();
 }
