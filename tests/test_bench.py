@@ -3,7 +3,7 @@ import json
 import pytest
 
 from dlcore import __main__, bench
-from dlcore.bench import inputs, report, runner
+from dlcore.bench import inputs, process, report, runner
 from dlcore.bench.cases import CASES, FAMILIES
 from dlcore.bench.goals import GOALS
 
@@ -50,9 +50,9 @@ def test_every_kind_has_inputs_and_contenders(kind):
 
 
 def test_patterns():
-    assert bench.select([]) == list(CASES)
-    assert {case.family for case in bench.select(["gemm"])} == {"gemm"}
-    few = bench.select(["conv2d b1 64x56* fwd", "call relu"])
+    assert bench.select([], CASES) == list(CASES)
+    assert {case.family for case in bench.select(["gemm"], CASES)} == {"gemm"}
+    few = bench.select(["conv2d b1 64x56* fwd", "call relu"], CASES)
     assert {case.family for case in few} == {"conv2d", "call"}
     assert all(case.id.endswith("fwd") for case in few)
 
@@ -91,6 +91,19 @@ def test_bad_arguments(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("figure", process.FIGURES[:3], ids=lambda figure: figure.id)
+def test_figures_of_a_process(figure):
+    row = process.run(figure)
+    assert row["value"] >= 0 and "met" in row
+    assert figure.id in process.line(row)
+
+
+def test_a_figure_that_fails(monkeypatch):
+    monkeypatch.setattr(process.sys, "executable", "/bin/false")
+    row = process.run(process.FIGURES[0])
+    assert not row["met"] and "FAILED" in process.line(row)
+
+
 def test_list(capsys):
     assert run("--list") == 0
     out = capsys.readouterr().out
@@ -99,7 +112,7 @@ def test_list(capsys):
 
 def test_a_wrong_result_is_not_timed(monkeypatch):
     monkeypatch.setattr(runner, "difference", lambda *_: 1.0)
-    (case,) = bench.select([TINY])
+    (case,) = bench.select([TINY], CASES)
     with runner.Bench(1, ["numpy"], quick=True) as one:
         row = one.run(case)
     assert not row["times"] and "differs" in row["failed"]["dlcore"]
@@ -107,7 +120,7 @@ def test_a_wrong_result_is_not_timed(monkeypatch):
 
 
 def test_a_contender_that_dies_is_reported(monkeypatch):
-    (case,) = bench.select([TINY])
+    (case,) = bench.select([TINY], CASES)
     with runner.Bench(1, ["numpy"], quick=True) as one:
         one.contender("numpy").ask("prepare", case.id)
         one.contender("numpy").process.kill()

@@ -49,18 +49,20 @@ def add_arguments(parser):
     )
 
 
-def select(patterns):
-    """The cases that a pattern names, in their order."""
-    from .cases import CASES, FAMILIES
+def select(patterns, among):
+    """Those that a pattern names, in their order."""
 
-    def hit(case, pattern):
-        if pattern in FAMILIES:
-            return case.family == pattern
+    def hit(item, pattern):
         if any(c in pattern for c in "*?"):
-            return fnmatch.fnmatchcase(case.id + " ", pattern + " *")
-        return pattern in case.id
+            return fnmatch.fnmatchcase(item.id + " ", pattern + " *")
+        return (
+            item.id.startswith(pattern + " ")
+            if pattern in families
+            else pattern in item.id
+        )
 
-    return [c for c in CASES if not patterns or any(hit(c, p) for p in patterns)]
+    families = {item.id.split()[0] for item in among}
+    return [x for x in among if not patterns or any(hit(x, p) for p in patterns)]
 
 
 def _refuse(message):
@@ -86,17 +88,18 @@ def _writable(path):
 def run(args):
     """Runs the command; returns its exit code: 1 when a case of dlcore's failed."""
     from .. import _C
-    from .cases import FAMILIES
+    from .cases import CASES, FAMILIES
+    from .process import FIGURES
 
-    cases = select(args.pattern)
-    if not cases:
-        names = ", ".join(FAMILIES)
+    chosen = select(args.pattern, (*CASES, *FIGURES))
+    if not chosen:
+        names = ", ".join((*FAMILIES, "process"))
         return _refuse(
             f"no case matches {' '.join(args.pattern)!r}: the families are {names}"
         )
     if args.list:
-        for case in cases:
-            print(f"{case.id:<60} {case.why}")
+        for item in chosen:
+            print(f"{item.id:<60} {item.why}")
         return 0
     counts = args.threads or sorted({1, _C.num_threads()})
     if min(counts) < 1 or max(counts) > _C.usable_cpus():
@@ -111,7 +114,7 @@ def run(args):
             import matplotlib  # noqa: F401
         except ImportError:
             return _refuse("--plot needs matplotlib: pip install 'dlcore[demo]'")
-    return _run(args, cases, dict.fromkeys(counts))
+    return _run(args, chosen, dict.fromkeys(counts))
 
 
 def _machine():
@@ -129,10 +132,11 @@ def _machine():
     }
 
 
-def _run(args, cases, counts):
-    from . import report
-    from .runner import Bench, Failure
+def _run(args, chosen, counts):
+    from . import process, report
 
+    figures = [item for item in chosen if isinstance(item, process.Figure)]
+    cases = [item for item in chosen if item not in figures]
     result = {
         "format": 1,
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -140,38 +144,57 @@ def _run(args, cases, counts):
         "quick": args.quick,
         "versions": {},
         "limits": {},
+        "figures": [],
         "cases": [],
     }
-    rows = result["cases"]
+
+    def keep():
+        if args.json:
+            _write(result, args.json)
+
     print(f"{result['machine']['cpu']}, {result['machine']['isa']}", flush=True)
-    for threads in counts:
-        with Bench(threads, args.peers, args.quick) as bench:
-            print(f"\n{threads} thread{'s' * (threads > 1)}\n{report.HEAD}", flush=True)
-            family = None
-            bar, say = _progress(cases)
-            for case in bar:
-                if case.family != family:
-                    family = case.family
-                    try:
-                        bench.measure_limits()
-                    except Failure as failure:
-                        say(f"limits: {failure}")
-                row = report.judge(bench.run(case), bench.limits)
-                rows.append(row)
-                result["limits"][str(threads)] = bench.limits
-                result["versions"].update(bench.versions())
-                say(report.line(row))
-                if args.json:
-                    _write(result, args.json)
-            for library, why in bench.missing.items():
-                print(f"not compared with {library}: {why}")
+    for figure in figures:
+        result["figures"].append(process.run(figure))
+        print(process.line(result["figures"][-1]), flush=True)
+        keep()
+    for threads in counts if cases else ():
+        _run_cases(threads, cases, args, result, keep)
+    rows = result["cases"]
     result["groups"], result["goals"] = report.groups(rows), report.goals(rows)
-    print("\n" + report.summary(rows))
-    if args.json:
-        _write(result, args.json)
+    if rows:
+        print("\n" + report.summary(rows))
+    keep()
     if args.plot:
         report.plot(rows, args.plot)
-    return 1 if any("dlcore" in row["failed"] for row in rows) else 0
+    failed = [row for row in rows if "dlcore" in row["failed"]]
+    return 1 if failed or any("failed" in row for row in result["figures"]) else 0
+
+
+def _run_cases(threads, cases, args, result, keep):
+    """Adds a row for each case; whatever fails is in its row."""
+    from . import report
+    from .runner import Bench, Failure
+
+    with Bench(threads, args.peers, args.quick) as bench:
+        print(f"\n{threads} thread{'s' * (threads > 1)}\n{report.HEAD}", flush=True)
+        family = None
+        bar, say = _progress(cases)
+        for case in bar:
+            if case.family != family:
+                family = case.family
+                try:
+                    bench.measure_limits()
+                except Failure as failure:
+                    say(f"limits: {failure}")
+            row = report.judge(bench.run(case), bench.limits)
+            result["cases"].append(row)
+            result["limits"][str(threads)] = bench.limits
+            result["versions"].update(bench.versions())
+            say(report.line(row))
+            sys.stdout.flush()
+            keep()
+        for library, why in bench.missing.items():
+            print(f"not compared with {library}: {why}")
 
 
 def _write(result, path):
