@@ -73,3 +73,61 @@ def dropout(x, p, words):
 
 
 # -- optim --
+
+
+class SGD:
+    def __init__(
+        self,
+        params,
+        lr,
+        momentum=0,
+        dampening=0,
+        weight_decay=0,
+        nesterov=False,
+        maximize=False,
+    ):
+        self.__dict__.update(locals())
+        self.buffers = [None] * len(params)
+
+    def __call__(self, grads):
+        for i, (p, g) in enumerate(zip(self.params, grads)):
+            g = (-g if self.maximize else g) + self.weight_decay * p
+            b = self.buffers[i]
+            b = g if b is None else self.momentum * b + (1 - self.dampening) * g
+            self.buffers[i] = b
+            p[...] = p - self.lr * (g + self.momentum * b if self.nesterov else b)
+
+
+class Adam:
+    def __init__(
+        self,
+        params,
+        lr,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0,
+        amsgrad=False,
+        maximize=False,
+        decoupled=False,
+    ):
+        self.__dict__.update(locals())
+        self.m = [np.zeros_like(p) for p in params]
+        self.v = [np.zeros_like(p) for p in params]
+        self.top = [np.zeros_like(p) for p in params]
+        self.t = 0
+
+    def __call__(self, grads):
+        self.t += 1
+        beta1, beta2 = self.betas
+        for i, (p, g) in enumerate(zip(self.params, grads)):
+            g = -g if self.maximize else g
+            if self.decoupled:
+                p[...] = p * (1 - self.lr * self.weight_decay)
+            else:
+                g = g + self.weight_decay * p
+            self.m[i] = beta1 * self.m[i] + (1 - beta1) * g
+            self.v[i] = beta2 * self.v[i] + (1 - beta2) * g**2
+            self.top[i] = np.maximum(self.top[i], self.v[i])
+            v = self.top[i] if self.amsgrad else self.v[i]
+            m_hat, v_hat = self.m[i] / (1 - beta1**self.t), v / (1 - beta2**self.t)
+            p[...] = p - self.lr * m_hat / (np.sqrt(v_hat) + self.eps)

@@ -1,7 +1,7 @@
 """dlcore: the kernels of deep learning in one small wheel."""
 
 # ruff: noqa: F401, F403
-from . import _C, init, random, testing
+from . import _C, init, optim, random, testing
 from ._C import __version__
 from .grad_mode import enable_grad, is_grad_enabled, no_grad
 from .ops import *

@@ -1,0 +1,157 @@
+"""Adam and AdamW."""
+
+import numpy as np
+
+from .. import _C
+from .optimizer import Optimizer
+
+_NAMES = ("exp_avg", "exp_avg_sq", "step")
+_NAMES_AMSGRAD = (*_NAMES, "max_exp_avg_sq")
+
+
+class Adam(Optimizer):
+    r"""Adam: steps scaled by running moments of the gradient.
+
+    Parameters
+    ----------
+    params : iterable of Tensor or of dict
+        The parameters, or groups of them with options of their own.
+    lr : float, optional
+        Learning rate.
+    betas : tuple of float, optional
+        Share of the mean and of the mean square that stays in each step.
+    eps : float, optional
+        Added to the root of the mean square.
+    weight_decay : float, optional
+        Added to the gradient, times the parameter.
+    amsgrad : bool, optional
+        Divide by the largest mean square so far (Reddi et al. 2018).
+    maximize : bool, optional
+        Climb instead of descend.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
+
+    Notes
+    -----
+    Kingma and Ba, 2015. After step number :math:`t`:
+
+    .. math::
+        m = m + (1 - \beta_1) (g - m), \quad v = \beta_2 v + (1 - \beta_2) g^2
+
+        p = p - \eta \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> w = dl.Tensor([1.0, 2.0], requires_grad=True)
+    >>> optimizer = dl.optim.Adam([w], lr=0.5)
+    >>> w.grad = dl.Tensor([3.0, -0.1])
+    >>> optimizer.step()
+    >>> w.data
+    array([0.5, 2.5], dtype=float32)
+    """
+
+    _decoupled = False
+
+    def __init__(
+        self,
+        params,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0.0,
+        amsgrad=False,
+        *,
+        maximize=False,
+    ):
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "amsgrad": amsgrad,
+                "maximize": maximize,
+            },
+        )
+
+    def _check(self, group):
+        super()._check(group)
+        betas = group["betas"]
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(
+                f"{self._name}: betas must be two numbers of [0, 1), got {betas}"
+            )
+
+    def _step(self, index, group, params, grads):
+        names = _NAMES_AMSGRAD if group["amsgrad"] else _NAMES
+        rows = self._cached(index, names, params)
+        if rows is None:
+            self._start(names, params)
+            rows = self._collect(index, names, params)
+        beta1, beta2 = group["betas"]
+        _C.adam_step(
+            [p.data for p in params],
+            grads,
+            rows[0],
+            rows[1],
+            rows[3] if group["amsgrad"] else None,
+            rows[2],
+            group["lr"],
+            beta1,
+            beta2,
+            group["eps"],
+            group["weight_decay"],
+            self._decoupled,
+            group["maximize"],
+        )
+
+    def _start(self, names, params):
+        for p in params:
+            kept = self.state.setdefault(p, {})
+            for name in names:
+                if name == "step":
+                    kept.setdefault(name, np.array(0))
+                elif name not in kept:
+                    kept[name] = np.zeros(p.data.shape, p.data.dtype)
+
+
+class AdamW(Adam):
+    r"""Adam whose weight decay shrinks the parameter instead of entering the moments.
+
+    Parameters
+    ----------
+    params : iterable of Tensor or of dict
+        The parameters, or groups of them with options of their own.
+    lr, betas, eps, amsgrad, maximize
+        See `Adam`.
+    weight_decay : float, optional
+        Each step starts with :math:`p = p (1 - \eta \lambda)` (Loshchilov and Hutter
+        2019).
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
+    """
+
+    _decoupled = True
+
+    def __init__(
+        self,
+        params,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=1e-2,
+        amsgrad=False,
+        *,
+        maximize=False,
+    ):
+        super().__init__(
+            params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize
+        )
