@@ -1,6 +1,5 @@
 """Every op once more in float64 NumPy, slow and written to be read."""
 
-
 import numpy as np
 
 # -- gemm --
@@ -21,6 +20,22 @@ def im2col(x, kernel, dilation=(1, 1), padding=(0, 0), stride=(1, 1)):
     w = windows(x, kernel, stride, dilation)
     n, c, oh, ow, kh, kw = w.shape
     return w.transpose(0, 1, 4, 5, 2, 3).reshape(n, c * kh * kw, oh * ow)
+
+
+def conv2d(
+    x, weight, bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1
+):
+    """One window at a time, from the definition."""
+    x = np.pad(x, ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2))
+    w = windows(x, weight.shape[2:], stride, dilation)
+    n, c, oh, ow = w.shape[:4]
+    k = weight.shape[0] // groups
+    y = np.zeros((n, weight.shape[0], oh, ow))
+    for g in range(groups):
+        inside = slice(g * c // groups, (g + 1) * c // groups)
+        outside = slice(g * k, (g + 1) * k)
+        y[:, outside] = np.einsum("ncijrs,kcrs->nkij", w[:, inside], weight[outside])
+    return y if bias is None else y + bias[:, None, None]
 
 
 # -- pool --

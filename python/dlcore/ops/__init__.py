@@ -2,7 +2,7 @@
 
 # ruff: noqa: F401
 from .activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
-from .conv import col2im, fold, im2col, unfold
+from .conv import col2im, conv2d, fold, im2col, unfold
 from .dropout import dropout
 from .elementwise import (
     abs,
@@ -33,6 +33,7 @@ from .elementwise import (
     square,
     sub,
 )
+from .activation import relu
 from .indexing import cat, chunk, concatenate, pad, split, stack, where
 from .pool import (
     adaptive_avg_pool2d,
