@@ -47,7 +47,7 @@ def machine(result):
     m, v = result["machine"], result["versions"]
     peers = ", ".join(f"{name} {v[name]}" for name in ("numpy", "torch") if name in v)
     return (
-        f"{m['cpu']}, {m['usable_cpus']} CPUs, {m['isa']}; dlcore {v.get('dlcore', '?')} "
+        f"{m['cpu']}, {m['usable_cpus']} CPUs, {m['isa']}; dlcore {v['dlcore']} "
         f"against {peers}; Python {m['python']}; {result['date'][:10]}."
     )
 
@@ -181,12 +181,9 @@ def insert(path, text):
     """Between the marks of one file."""
     before = path.read_text()
     after, found = MARKED.subn(lambda m: f"{m[1]}\n{text}\n\n{m[2]}", before)
-    if not found:
-        raise SystemExit(
-            f"render: {path} has no <!-- benchmark --> ... <!-- /benchmark -->"
-        )
-    path.write_text(after)
-    print(f"wrote {path}")
+    if found:
+        path.write_text(after)
+    print(f"wrote {path}" if found else f"{path}: no <!-- benchmark --> marks")
 
 
 def main(arguments):

@@ -1,7 +1,7 @@
 """The whole benchmark in one command, kept under results/ and quoted in the docs.
 
-    python benchmarks/run.py              # everything, then render.py
-    python benchmarks/run.py gemm --quick # options of `python -m dlcore bench`; no rendering
+    python benchmarks/run.py               # everything, then render.py
+    python benchmarks/run.py gemm --quick  # as `python -m dlcore bench`; no rendering
 
 Weighs the newest wheel in dist/ (`python -m build --wheel`).
 """

@@ -1,4 +1,6 @@
+import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 
@@ -155,3 +157,26 @@ def test_goals():
     assert goal["got"] == pytest.approx(0.4) and not goal["met"]
     assert report.mean([1.0, 4.0]) == pytest.approx(2.0)
     assert "NOT MET" in report.summary(rows)
+
+
+def test_a_result_becomes_tables(tmp_path, monkeypatch, capsys):
+    script = Path(__file__).parent.parent / "benchmarks" / "render.py"
+    if not script.exists():
+        pytest.skip("benchmarks/ is not beside tests/")
+    spec = importlib.util.spec_from_file_location("render", script)
+    render = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(render)
+
+    kept = tmp_path / "result.json"
+    run(TINY, "--quick", "--threads", "1", "--peers", "numpy", "--json", str(kept))
+    (tmp_path / "docs").mkdir()
+    marks = "before\n<!-- benchmark -->\nold\n<!-- /benchmark -->\nafter\n"
+    for name in ("docs/performance.md", "README.md"):
+        (tmp_path / name).write_text(marks)
+    monkeypatch.setattr(render, "ROOT", tmp_path)
+    render.main([str(kept)])
+    for name in ("docs/performance.md", "README.md"):
+        text = (tmp_path / name).read_text()
+        assert text.startswith("before\n") and text.endswith("after\n")
+        assert "old" not in text and "| --- |" in text
+    assert "call relu on 16 elements" in (tmp_path / "docs/performance.md").read_text()

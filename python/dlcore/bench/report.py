@@ -40,6 +40,8 @@ def least_time(row, limits):
     )
     nearest = min(footprints, key=lambda size: abs(math.log(size / row["bytes"])))
     passes = [name for name in limits if name.endswith(f" {nearest}")]
+    if row["mode"] != "step":  # only an optimizer writes where it has read
+        passes = [name for name in passes if not name.startswith("update")]
     return max(arithmetic, row["bytes"] / max(limits[name] for name in passes))
 
 

@@ -27,6 +27,7 @@ def measure(seconds=0.03):
         passes = {
             "read": (whole, partial(_C.probe_read, half)),
             "copy": (2 * whole, partial(_C.probe_copy, half, y, False)),
+            "update": (2 * whole, partial(_C.probe_copy, half, half, False)),
             "copy past caches": (2 * whole, partial(_C.probe_copy, half, y, True)),
         }
         for name, (nbytes, call) in passes.items():
