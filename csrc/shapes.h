@@ -15,6 +15,11 @@ struct Broadcast {
   int64_t stride_a[kMaxDims], stride_b[kMaxDims];
 };
 
+// y[k1, k2] is made of x[k1, r1, k2, r2] for all r1 and r2.
+struct Reduction {
+  int64_t kept1, reduced1, kept2, reduced2;
+};
+
 enum class Activation : int { none, relu, leaky_relu, gelu, gelu_tanh, silu, sigmoid, tanh };
 
 // C = activation(alpha * A B + bias + residual + beta * C), for each of `batch` matrices.

@@ -36,23 +36,16 @@ class Operand {
 };
 
 // The shape of the result, and the walk over it with neighbouring axes merged.
-Shape broadcast(const char* op, const Operand& a, const Operand& b, Broadcast& walk) {
-  walk.ndim = 1;
-  walk.stride_a[0] = walk.stride_b[0] = 1;
-  if (!a.is_number() && !b.is_number() && a.array().same_shape(b.array())) [[likely]] {
-    walk.size[0] = a.array().numel();
-    return a.array().shape();
-  }
-  const Shape as = a.shape(), bs = b.shape();
+Shape broadcast(const char* op, const char* b_name, const Shape& as, const Shape& bs,
+                Broadcast& walk) {
   Shape y;
   y.ndim = std::max(as.ndim, bs.ndim);
   Broadcast inner_first{};  // as walk, the last axis first
   int64_t step_a = 1, step_b = 1;
   for (int d = 1; d <= y.ndim; ++d) {
     const int64_t in_a = d <= as.ndim ? as[-d] : 1, in_b = d <= bs.ndim ? bs[-d] : 1;
-    CHECK(in_a == in_b || in_a == 1 || in_b == 1, op,
-          ": a and b must broadcast (sizes equal or 1, from the last axis), got a.shape = ", as,
-          " and b.shape = ", bs);
+    CHECK(in_a == in_b || in_a == 1 || in_b == 1, op, ": a and ", b_name,
+          " must broadcast (sizes equal or 1, from the last axis), got shapes ", as, " and ", bs);
     const int64_t n = in_a == 1 ? in_b : in_a;
     y.size[y.ndim - d] = n;
     if (n == 1) continue;
@@ -66,14 +59,13 @@ Shape broadcast(const char* op, const Operand& a, const Operand& b, Broadcast& w
       f.size[last] *= n;
       continue;
     }
-    CHECK(f.ndim < kMaxDims, op,
-          ": a and b alternate between axes that repeat and that do not more than ", kMaxDims,
-          " times, got a.shape = ", as, " and b.shape = ", bs);
+    CHECK(f.ndim < kMaxDims, op, ": axes that repeat and that do not must not alternate more than ",
+          kMaxDims, " times, got shapes ", as, " and ", bs);
     f.size[f.ndim] = n;
     f.stride_a[f.ndim] = stride_a;
     f.stride_b[f.ndim++] = stride_b;
   }
-  walk.size[0] = 1;
+  walk = {1, {1}, {1}, {1}};
   if (inner_first.ndim) walk.ndim = inner_first.ndim;
   for (int d = 0; d < inner_first.ndim; ++d) {
     const int from = inner_first.ndim - 1 - d;
@@ -82,6 +74,15 @@ Shape broadcast(const char* op, const Operand& a, const Operand& b, Broadcast& w
     walk.stride_b[d] = inner_first.stride_b[from];
   }
   return y;
+}
+
+Shape broadcast(const char* op, const Operand& a, const Operand& b, Broadcast& walk) {
+  if (a.is_number() || b.is_number() || !a.array().same_shape(b.array()))
+    return broadcast(op, "b", a.shape(), b.shape(), walk);
+  walk.ndim = 1;
+  walk.size[0] = a.array().numel();
+  walk.stride_a[0] = walk.stride_b[0] = 1;
+  return a.array().shape();
 }
 
 template <class Pick>
@@ -122,6 +123,24 @@ py::object pow(py::handle a_, py::handle b_, py::handle out) {
   return binary("pow", a, b, out, 4 * kExpCost, PICK(pow));
 }
 
+py::object expand(py::handle a_, const std::vector<int64_t>& sizes) {
+  const Array a("expand", "a", a_);
+  CHECK(sizes.size() <= NPY_MAXDIMS, "expand: shape must have at most ", NPY_MAXDIMS, " axes");
+  Shape shape;
+  for (int64_t size : sizes) shape.size[shape.ndim++] = size;
+  Broadcast walk;
+  const Shape wide = broadcast("expand", "shape", a.shape(), shape, walk);
+  CHECK(wide == shape, "expand: shape must be one that a broadcasts to, got a.shape = ", a.shape(),
+        " and ", shape);
+  Array y = Array::empty("expand", shape, a.typenum());
+  if (y.numel() == 0) return y.release();
+  with_kernels(a, y.numel(), [&](const auto& k) {
+    using T = scalar_of<decltype(k)>;
+    k.expand(a.data<T>(), y.data<T>(), walk);
+  });
+  return y.release();
+}
+
 py::object clip(py::handle x_, double low, double high, py::handle out) {
   CHECK(low <= high, "clip: min must not be above max, got ", low, " and ", high);
   return unary("clip", "x", x_, out, kCopyCost, [=](const auto& k) {
@@ -151,6 +170,7 @@ void bind_elementwise(py::module_& m) {
   def_binary(m, "maximum", kCopyCost, PICK(maximum));
   def_binary(m, "minimum", kCopyCost, PICK(minimum));
   def_binary(m, "maximum_slope", kCopyCost, PICK(maximum_slope));
+  m.def("expand", &expand, py::arg("a"), py::arg("shape"));
   m.def("pow", &pow, py::arg("a"), py::arg("b"), py::arg("out") = py::none());
 
   def_unary(m, "exp", kExpCost, PICK(exp));

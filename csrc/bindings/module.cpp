@@ -11,6 +11,7 @@ void bind_activation(py::module_& m);
 void bind_dropout(py::module_& m);
 void bind_elementwise(py::module_& m);
 void bind_optim(py::module_& m);
+void bind_reduction(py::module_& m);
 void bind_probe(py::module_& m);
 void bind_random(py::module_& m);
 void bind_conv(py::module_& m);
@@ -42,6 +43,7 @@ PYBIND11_MODULE(_C, m) {
   bind_dropout(m);
   bind_elementwise(m);
   bind_optim(m);
+  bind_reduction(m);
   bind_probe(m);
   bind_random(m);
   bind_conv(m);

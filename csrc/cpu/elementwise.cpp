@@ -95,11 +95,12 @@ DLCORE_INLINE void map_broadcast(const T* a, const T* b, T* y, const Broadcast& 
   parallel_for(rows * blocks, blocks > 1 ? 1 : ceil_div(grain, cols),
                [&](int64_t begin, int64_t end) {
                  Rows row(s, begin / blocks);
-                 for (int64_t i = begin; i < end; ++i, row.next()) {
+                 for (int64_t i = begin; i < end; ++i) {
                    const int64_t from = i % blocks * grain;
                    const int64_t n = smaller(grain, cols - from);
                    map_row<T>(a + row.a + from * stride_a, stride_a, b + row.b + from * stride_b,
                               stride_b, y + i / blocks * cols + from, n, past_caches, f);
+                   if ((i + 1) % blocks == 0) row.next();
                  }
                });
 }
@@ -148,6 +149,31 @@ void maximum_slope(const T* a, const T* b, T* y, const Broadcast& shape) {
 template <class T>
 void pow(const T* a, const T* b, T* y, const Broadcast& shape) {
   map_broadcast<T>(a, b, y, shape, kPowCost, [](Vec<T> v, Vec<T> w) { return power<T>(v, w); });
+}
+
+// y = a, repeated along the axes where a's stride is 0.
+template <class T>
+void expand(const T* a, T* y, const Broadcast& s) {
+  const int last = s.ndim - 1;
+  const int64_t cols = s.size[last];
+  int64_t rows = 1;
+  for (int d = 0; d < last; ++d) rows *= s.size[d];
+  const bool past_caches =
+      rows * cols * static_cast<int64_t>(sizeof(T)) >= kStreamBytes && cols >= 1024;
+  const auto same = [](Vec<T> v) { return v; };
+  const int64_t grain = map_grain(kCopyCost), blocks = ceil_div(cols, grain);
+  parallel_for(rows * blocks, blocks > 1 ? 1 : ceil_div(grain, cols),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t i = begin; i < end; ++i) {
+                   const T* from = a + Rows(s, i / blocks).a;
+                   const int64_t start = i % blocks * grain, n = smaller(grain, cols - start);
+                   T* to = y + i / blocks * cols + start;
+                   if (s.stride_a[last])
+                     map_inputs<T>(to, n, past_caches, same, Each<T>{from + start});
+                   else
+                     map_inputs<T>(to, n, past_caches, same, Same<T>{splat<T>(*from)});
+                 }
+               });
 }
 
 // -- one input --
@@ -286,6 +312,7 @@ DLCORE_EXPORT(pow)
 DLCORE_EXPORT(maximum)
 DLCORE_EXPORT(minimum)
 DLCORE_EXPORT(maximum_slope)
+DLCORE_EXPORT(expand)
 DLCORE_EXPORT(exp)
 DLCORE_EXPORT(expm1)
 DLCORE_EXPORT(log)

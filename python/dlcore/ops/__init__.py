@@ -42,6 +42,23 @@ from .pool import (
     global_max_pool2d,
     max_pool2d,
 )
+from .reduction import (
+    all,
+    amax,
+    amin,
+    any,
+    argmax,
+    argmin,
+    logsumexp,
+    max,
+    mean,
+    min,
+    norm,
+    prod,
+    std,
+    sum,
+    var,
+)
 from .shape import (
     clone,
     expand,
