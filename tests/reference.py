@@ -75,6 +75,25 @@ def relu(x):
 # -- softmax --
 
 
+def softmax(x, dim=-1):
+    e = np.exp(x - x.max(dim, keepdims=True))
+    return e / e.sum(dim, keepdims=True)
+
+
+def log_softmax(x, dim=-1):
+    shifted = x - x.max(dim, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(dim, keepdims=True))
+
+
+def softmax_gradient(x, dy, dim=-1):
+    y = softmax(x, dim)
+    return y * (dy - (dy * y).sum(dim, keepdims=True))
+
+
+def log_softmax_gradient(x, dy, dim=-1):
+    return dy - softmax(x, dim) * dy.sum(dim, keepdims=True)
+
+
 # -- loss --
 
 

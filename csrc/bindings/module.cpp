@@ -14,6 +14,7 @@ void bind_optim(py::module_& m);
 void bind_reduction(py::module_& m);
 void bind_probe(py::module_& m);
 void bind_random(py::module_& m);
+void bind_softmax(py::module_& m);
 void bind_conv(py::module_& m);
 void bind_pool(py::module_& m);
 
@@ -46,6 +47,7 @@ PYBIND11_MODULE(_C, m) {
   bind_reduction(m);
   bind_probe(m);
   bind_random(m);
+  bind_softmax(m);
   bind_conv(m);
   bind_pool(m);
   refuse_in_one_line(m);

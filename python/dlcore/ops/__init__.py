@@ -70,6 +70,7 @@ from .shape import (
     transpose,
     unsqueeze,
 )
+from .softmax import log_softmax, softmax
 
 from . import methods  # isort: skip
 

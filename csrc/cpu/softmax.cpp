@@ -1,0 +1,185 @@
+// Softmax and log-softmax along one axis, forward and backward. x is (outer, n, inner).
+//
+// Rows (inner == 1): a block of a row is read once from memory and stays in L1 for its maximum and
+// its exponentials; these wait in y (or in scratch, when y goes past the caches) for the scale.
+// Columns (inner > 1): lanes run along inner, so that nothing is transposed.
+// Bound by memory with the rows in cache, by exp (about 7 cycles a vector) before.
+
+#include "cpu/softmax_row.h"
+#include "kernels.h"
+
+namespace dlcore {
+namespace DLCORE_ISA {
+namespace {
+
+template <class T>
+DLCORE_INLINE bool goes_past_caches(const T* y, int64_t n, const T* a, const T* b) {
+  return n * static_cast<int64_t>(sizeof(T)) >= kStreamBytes && y != a && y != b;
+}
+
+// A row of blocks: `kept` (y itself or scratch) holds exp(x - shift of its block).
+template <class T>
+DLCORE_INLINE void softmax_row(const T* x, T* kept, T* y, int64_t n, bool past_caches, T* shifts) {
+  Running<T> row;
+  for (int64_t i = 0, b = 0; i < n; i += kRowBlock<T>, ++b) {
+    const int64_t block = smaller(kRowBlock<T>, n - i);
+    shifts[b] = row.raise(row_max<T>(x + i, block));
+    row.sum += exp_sum<T>(x + i, block, shifts[b], [=](int64_t j, int64_t lanes, Vec<T> e) {
+      store_lanes<T>(kept + i + j, lanes, e);
+    });
+  }
+  const T inverse = row.sum == T(0) ? T(0) : T(1) / row.sum;
+  for (int64_t i = 0, b = 0; i < n; i += kRowBlock<T>, ++b) {
+    const T below = shifts[b] - finite_shift(row.top);  // > 0 for a block of -inf only
+    const T scale = below < T(0) ? inverse * exp_of<T>(below) : inverse;
+    map_range<T>(kept + i, y + i, smaller(kRowBlock<T>, n - i), past_caches,
+                 [=](Vec<T> e) { return e * scale; });
+  }
+}
+
+template <class T>
+void softmax_rows(const T* x, T* y, int64_t rows, int64_t n) {
+  const bool past_caches = goes_past_caches<T>(y, rows * n, x, x);
+  parallel_for(rows, grain_for(n * kExpCost), [=](int64_t begin, int64_t end) {
+    const int64_t blocks = ceil_div(n, kRowBlock<T>),
+                  kept = past_caches ? round_up(n, kLanes<T>) : 0;
+    T* const scratch =
+        static_cast<T*>(buffer_acquire(static_cast<size_t>(kept + blocks) * sizeof(T)));
+    for (int64_t r = begin; r < end; ++r)
+      softmax_row<T>(x + r * n, past_caches ? scratch : y + r * n, y + r * n, n, past_caches,
+                     scratch + kept);
+    buffer_release(scratch);
+  });
+}
+
+// body(x's offset, lanes) for each vector of columns: neighbours along inner, n elements deep.
+template <class T, class Body>
+DLCORE_INLINE void for_columns(int64_t outer, int64_t n, int64_t inner, const Body& body) {
+  const int64_t vectors = ceil_div(inner, kLanes<T>);
+  parallel_for(outer * vectors, grain_for(n * kLanes<T> * kExpCost),
+               [=](int64_t begin, int64_t end) {
+                 for (int64_t v = begin; v < end; ++v) {
+                   const int64_t at = v % vectors * kLanes<T>;
+                   body(v / vectors * n * inner + at, smaller(kLanes<T>, inner - at));
+                 }
+               });
+}
+
+template <class T>
+struct Column {
+  Vec<T> shift, sum;
+};
+
+template <class T, class Visit>
+DLCORE_INLINE Column<T> running_column(const T* x, int64_t n, int64_t inner, int64_t lanes,
+                                       const Visit& each) {
+  Vec<T> top = splat<T>(-kInf<T>), sum{};
+  for (int64_t i = 0; i < n; ++i) top = max<T>(load_lanes<T>(x + i * inner, lanes, T(0)), top);
+  top = top == -kInf<T> ? Vec<T>{} : top;
+  for (int64_t i = 0; i < n; ++i) {
+    const Vec<T> e = exp<T>(load_lanes<T>(x + i * inner, lanes, T(0)) - top);
+    each(i, e);
+    sum += e;
+  }
+  return {top, sum};
+}
+
+// y = exp(x - max) / sum exp(x - max).  y may be x.  A row of -inf only gives zeros; one with NaN
+// or +inf gives NaN.
+template <class T>
+void softmax_forward(const T* x, T* y, int64_t outer, int64_t n, int64_t inner) {
+  if (inner == 1) {
+    softmax_rows<T>(x, y, outer, n);
+    return;
+  }
+  for_columns<T>(outer, n, inner, [=](int64_t at, int64_t lanes) {
+    T* const to = y + at;
+    const Column<T> column = running_column<T>(x + at, n, inner, lanes, [=](int64_t i, Vec<T> e) {
+      store_lanes<T>(to + i * inner, lanes, e);
+    });
+    const Vec<T> scale = column.sum == T(0) ? Vec<T>{} : T(1) / column.sum;
+    for (int64_t i = 0; i < n; ++i)
+      store_lanes<T>(to + i * inner, lanes, load_lanes<T>(to + i * inner, lanes, T(0)) * scale);
+  });
+}
+
+// y = (x - max) - log(sum exp(x - max)).  y may be x.  A row of -inf only gives -inf.
+template <class T>
+void log_softmax_forward(const T* x, T* y, int64_t outer, int64_t n, int64_t inner) {
+  if (inner == 1) {
+    const bool past_caches = goes_past_caches<T>(y, outer * n, x, x);
+    parallel_for(outer, grain_for(n * kExpCost), [=](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        const Running<T> row = running_row<T>(x + r * n, n);
+        const T shift = finite_shift(row.top), log_sum = row.log_sum();
+        map_range<T>(x + r * n, y + r * n, n, past_caches,
+                     [=](Vec<T> v) { return (v - shift) - log_sum; });
+      }
+    });
+    return;
+  }
+  for_columns<T>(outer, n, inner, [=](int64_t at, int64_t lanes) {
+    const Column<T> column = running_column<T>(x + at, n, inner, lanes, [](int64_t, Vec<T>) {});
+    const Vec<T> log_sum = column.sum == T(0) ? Vec<T>{} : log<T>(column.sum);
+    for (int64_t i = at; i < at + n * inner; i += inner)
+      store_lanes<T>(y + i, lanes, (load_lanes<T>(x + i, lanes, T(0)) - column.shift) - log_sum);
+  });
+}
+
+// dx = finish(y, dy, sum of term(y, dy)).
+template <class T, class Term, class Finish>
+DLCORE_INLINE void backward(const T* y, const T* dy, T* dx, int64_t outer, int64_t n, int64_t inner,
+                            const Term& term, const Finish& finish) {
+  if (inner == 1) {
+    const bool past_caches = goes_past_caches<T>(dx, outer * n, y, dy);
+    parallel_for(outer, grain_for(n * kExpCost), [=](int64_t begin, int64_t end) {
+      for (int64_t r = begin * n; r < end * n; r += n) {
+        const auto value = [=](int64_t i, int64_t lanes) {
+          return term(load_lanes<T>(y + r + i, lanes, T(0)),
+                      load_lanes<T>(dy + r + i, lanes, T(0)));
+        };
+        const Vec<T> sum = splat<T>(
+            hsum<T>(fold_row<T>(n, Vec<T>{}, value, [](Vec<T> a, Vec<T> v) { return a + v; })));
+        map_inputs<T>(
+            dx + r, n, past_caches, [=](Vec<T> a, Vec<T> da) { return finish(a, da, sum); },
+            Each<T>{y + r}, Each<T>{dy + r});
+      }
+    });
+    return;
+  }
+  for_columns<T>(outer, n, inner, [=](int64_t at, int64_t lanes) {
+    Vec<T> sum{};
+    for (int64_t i = at; i < at + n * inner; i += inner)
+      sum += term(load_lanes<T>(y + i, lanes, T(0)), load_lanes<T>(dy + i, lanes, T(0)));
+    for (int64_t i = at; i < at + n * inner; i += inner)
+      store_lanes<T>(
+          dx + i, lanes,
+          finish(load_lanes<T>(y + i, lanes, T(0)), load_lanes<T>(dy + i, lanes, T(0)), sum));
+  });
+}
+
+// dx = y (dy - sum(dy y)).  Needs the output only. dx may be dy.
+template <class T>
+void softmax_backward(const T* y, const T* dy, T* dx, int64_t outer, int64_t n, int64_t inner) {
+  backward<T>(
+      y, dy, dx, outer, n, inner, [](Vec<T> a, Vec<T> da) { return a * da; },
+      [](Vec<T> a, Vec<T> da, Vec<T> sum) { return a * (da - sum); });
+}
+
+// dx = dy - exp(y) sum(dy).  dx may be dy.
+template <class T>
+void log_softmax_backward(const T* y, const T* dy, T* dx, int64_t outer, int64_t n, int64_t inner) {
+  backward<T>(
+      y, dy, dx, outer, n, inner, [](Vec<T>, Vec<T> da) { return da; },
+      [](Vec<T> a, Vec<T> da, Vec<T> sum) { return da - exp<T>(a) * sum; });
+}
+
+}  // namespace
+
+DLCORE_EXPORT(softmax_forward)
+DLCORE_EXPORT(softmax_backward)
+DLCORE_EXPORT(log_softmax_forward)
+DLCORE_EXPORT(log_softmax_backward)
+
+}  // namespace DLCORE_ISA
+}  // namespace dlcore

@@ -1,0 +1,106 @@
+// What softmax and cross-entropy share: the largest element of a row and the sum of exp(x -
+// largest), in blocks that stay in L1, so that a row of any length is read from memory once.
+#pragma once
+
+#include "cpu/simd_math.h"
+
+namespace dlcore {
+namespace DLCORE_ISA {
+namespace {
+
+template <class T>
+constexpr int64_t kRowBlock = (int64_t(16) << 10) / static_cast<int64_t>(sizeof(T));
+
+constexpr int64_t kExpCost = 8;  // of an element of softmax, see grain_for
+
+template <class T>
+DLCORE_INLINE T exp_of(T x) {
+  return exp<T>(splat<T>(x))[0];
+}
+template <class T>
+DLCORE_INLINE T log_of(T x) {
+  return log<T>(splat<T>(x))[0];
+}
+
+// sum of value(i, lanes) over a row, in four chains; `rest` fills the lanes past the end.
+template <class T, class Value, class Join>
+DLCORE_INLINE Vec<T> fold_row(int64_t n, Vec<T> start, const Value& value, const Join& join) {
+  Vec<T> acc[4] = {start, start, start, start};
+  int64_t i = 0;
+  for (; i + 4 * kLanes<T> <= n; i += 4 * kLanes<T>)
+    for (int j = 0; j < 4; ++j) acc[j] = join(acc[j], value(i + j * kLanes<T>, kLanes<T>));
+  for (; i + kLanes<T> <= n; i += kLanes<T>) acc[0] = join(acc[0], value(i, kLanes<T>));
+  if (i < n) acc[1] = join(acc[1], value(i, n - i));
+  return join(join(acc[0], acc[1]), join(acc[2], acc[3]));
+}
+
+template <class T>
+DLCORE_INLINE Vec<T> load_lanes(const T* p, int64_t lanes, T fill) {
+  return lanes == kLanes<T> ? load<T>(p) : load_part<T>(p, lanes, fill);
+}
+template <class T>
+DLCORE_INLINE void store_lanes(T* p, int64_t lanes, Vec<T> v) {
+  if (lanes == kLanes<T>)
+    store<T>(p, v);
+  else
+    store_part<T>(p, lanes, v);
+}
+
+// The largest element that is not NaN; -inf when there is none.
+template <class T>
+DLCORE_INLINE T row_max(const T* x, int64_t n) {
+  const auto value = [=](int64_t i, int64_t lanes) {
+    return load_lanes<T>(x + i, lanes, -kInf<T>);
+  };
+  const auto join = [](Vec<T> acc, Vec<T> v) { return max<T>(v, acc); };
+  return hmax<T>(fold_row<T>(n, splat<T>(-kInf<T>), value, join));
+}
+
+// exp(x - top) loses nothing but must not meet -inf - -inf.
+template <class T>
+DLCORE_INLINE T finite_shift(T top) {
+  return top == -kInf<T> ? T(0) : top;
+}
+
+// sum of e = exp(x - shift); each(i, lanes, e) sees every vector.
+template <class T, class Visit>
+DLCORE_INLINE T exp_sum(const T* x, int64_t n, T shift, const Visit& each) {
+  const auto value = [=](int64_t i, int64_t lanes) {
+    const Vec<T> e = exp<T>(load_lanes<T>(x + i, lanes, -kInf<T>) - shift);
+    each(i, lanes, e);
+    return e;
+  };
+  return hsum<T>(fold_row<T>(n, Vec<T>{}, value, [](Vec<T> acc, Vec<T> v) { return acc + v; }));
+}
+
+// The largest element so far, and the sum of exp(x - finite_shift(top)).
+template <class T>
+struct Running {
+  T top = -kInf<T>, sum = T(0);
+
+  // A further block's largest element: the new shift.
+  DLCORE_INLINE_MEMBER T raise(T block_top) {
+    if (block_top > top) {
+      sum *= exp_of<T>(top - block_top);
+      top = block_top;
+    }
+    return finite_shift(top);
+  }
+  // log(sum exp(x)) - finite_shift(top); 0 for a row of -inf only, whose log-softmax is then -inf.
+  DLCORE_INLINE_MEMBER T log_sum() const { return sum == T(0) ? T(0) : log_of<T>(sum); }
+};
+
+template <class T>
+DLCORE_INLINE Running<T> running_row(const T* x, int64_t n) {
+  Running<T> row;
+  for (int64_t i = 0; i < n; i += kRowBlock<T>) {
+    const int64_t block = smaller(kRowBlock<T>, n - i);
+    const T shift = row.raise(row_max<T>(x + i, block));
+    row.sum += exp_sum<T>(x + i, block, shift, [](int64_t, int64_t, Vec<T>) {});
+  }
+  return row;
+}
+
+}  // namespace
+}  // namespace DLCORE_ISA
+}  // namespace dlcore
