@@ -1,0 +1,94 @@
+"""A valid call of every public op, for the tests that sweep over all of them."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Example:
+    """How to call an op: its arrays, then what follows them."""
+
+    inputs: tuple  # shapes of float32 arrays, or arrays
+    options: dict = field(default_factory=dict)
+    extra: tuple = ()  # positional, after the arrays
+    packed: bool = False  # the arrays go in as one list
+
+    def arrays(self):
+        """Fresh arrays with the same values each time."""
+        rng = np.random.default_rng(7)
+        return [
+            one.copy()
+            if isinstance(one, np.ndarray)
+            else rng.uniform(0.5, 2, one).astype(np.float32)
+            for one in self.inputs
+        ]
+
+
+def example(*inputs, **options):
+    return Example(inputs, options)
+
+
+ROWS = (5, 23)
+IMAGE = (2, 4, 7, 6)
+
+EXAMPLES = {
+    # activation, elementwise
+    **{
+        name: example(ROWS)
+        for name in (
+            "relu leaky_relu gelu sigmoid silu tanh abs neg exp expm1 log log1p sqrt "
+            "rsqrt reciprocal square sign erf"
+        ).split()
+    },
+    **{
+        name: example(ROWS, (1, 23))
+        for name in "add sub mul div pow maximum minimum eq ne lt le gt ge".split()
+    },
+    "clamp": example(ROWS, min=0.75, max=1.5),
+    "clip": example(ROWS, min=0.75, max=1.5),
+    "where": Example((np.arange(23) % 2 == 0, ROWS, (1, 23))),
+    "dropout": example(ROWS, p=0.25),
+    # shape, indexing
+    "reshape": Example((ROWS,), extra=(23, 5)),
+    "flatten": example(IMAGE, start_dim=1, end_dim=-1),
+    "permute": Example((IMAGE,), extra=(0, 2, 3, 1)),
+    "transpose": example(ROWS, dim0=0, dim1=1),
+    "squeeze": example((3, 1, 2), dim=1),
+    "unsqueeze": example(ROWS, dim=1),
+    "expand": Example(((3, 1),), extra=(2, -1, 4)),
+    "clone": example(ROWS),
+    "to": example(ROWS, dtype="float64"),
+    "cat": Example((ROWS, (2, 23)), {"dim": 0}, packed=True),
+    "concatenate": Example((ROWS, (2, 23)), {"dim": 0}, packed=True),
+    "stack": Example((ROWS, ROWS), {"dim": 1}, packed=True),
+    "split": example(ROWS, split_size_or_sections=2, dim=0),
+    "chunk": example(ROWS, chunks=2, dim=1),
+    "pad": example(IMAGE, pad=(1, 2)),
+    # conv, pool
+    "im2col": example(IMAGE, kernel_size=3, dilation=1, padding=1, stride=2),
+    "unfold": example(IMAGE, kernel_size=3, dilation=1, padding=1, stride=2),
+    "col2im": example(
+        (2, 36, 12), output_size=(7, 6), kernel_size=3, padding=1, stride=2
+    ),
+    "fold": example(
+        (2, 36, 12), output_size=(7, 6), kernel_size=3, padding=1, stride=2
+    ),
+    "max_pool2d": example(IMAGE, kernel_size=3, stride=2, padding=1),
+    "avg_pool2d": example(IMAGE, kernel_size=3, stride=2, padding=1),
+    "adaptive_avg_pool2d": example(IMAGE, output_size=1),
+    "global_avg_pool2d": example(IMAGE),
+    "global_max_pool2d": example(IMAGE),
+}
+
+# Errors may name the op by its other word.
+ALIASES = {
+    "clip": ["clamp"],
+    "clamp": ["clip"],
+    "concatenate": ["cat"],
+    "fold": ["col2im"],
+    "unfold": ["im2col"],
+}
+
+# One view per element of an axis: a giant axis is a giant list, in NumPy too.
+ONE_BY_ONE = {"split"}
