@@ -65,7 +65,22 @@ EXAMPLES = {
     "split": example(ROWS, split_size_or_sections=2, dim=0),
     "chunk": example(ROWS, chunks=2, dim=1),
     "pad": example(IMAGE, pad=(1, 2)),
+    # reduction, softmax, loss
+    **{
+        name: example(ROWS, dim=1)
+        for name in (
+            "sum mean prod amax amin max min argmax argmin var std logsumexp softmax "
+            "log_softmax cumsum all any norm"
+        ).split()
+    },
+    "cross_entropy": Example((ROWS, np.array([3, 0, 22, 7, 7]))),
+    "nll_loss": Example((ROWS, np.array([3, 0, 22, 7, 7]))),
+    "mse_loss": example(ROWS, ROWS),
+    # gemm
+    "matmul": example((2, 5, 7), (7, 3)),
+    "linear": example((5, 7), (3, 7), (3,)),
     # conv, pool
+    "conv2d": example(IMAGE, (6, 2, 3, 2), (6,), stride=2, padding=1, groups=2),
     "im2col": example(IMAGE, kernel_size=3, dilation=1, padding=1, stride=2),
     "unfold": example(IMAGE, kernel_size=3, dilation=1, padding=1, stride=2),
     "col2im": example(
@@ -88,6 +103,10 @@ ALIASES = {
     "concatenate": ["cat"],
     "fold": ["col2im"],
     "unfold": ["im2col"],
+    "adaptive_avg_pool2d": ["global_avg_pool2d", "avg_pool2d"],
+    "chunk": ["split"],
+    "amax": ["max"],
+    "amin": ["min"],
 }
 
 # One view per element of an axis: a giant axis is a giant list, in NumPy too.

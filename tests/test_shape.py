@@ -138,7 +138,7 @@ def test_empty():
 X = np.zeros((2, 3))
 BAD = [
     (lambda: dl.reshape(X, 4), ValueError, r"reshape: shape must hold 6 .* got \(4,\)"),
-    (lambda: dl.reshape(X, 1.5), TypeError, "reshape: lengths must be integers"),
+    (lambda: dl.reshape(X, 1.5), TypeError, "reshape: each length must be a whole"),
     (lambda: dl.reshape([1.0], 1), TypeError, "reshape: x must be a NumPy array or"),
     (lambda: dl.flatten(X, 2), IndexError, "flatten: dim must be from -2 to 1"),
     (lambda: dl.flatten(X, 1, 0), ValueError, "flatten: start_dim must not come after"),

@@ -37,14 +37,6 @@ std::vector<Parameter> parameters(const std::string& doc) {
   return all;
 }
 
-bool fits_64_bits(PyObject* whole) {
-  const py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(whole));
-  if (!index) throw py::error_already_set();
-  int overflow = 0;
-  PyLong_AsLongLongAndOverflow(index.ptr(), &overflow);
-  return overflow == 0;
-}
-
 // What a parameter of this type asks for when the object does not give it, else "".
 std::string unmet(const std::string& type, PyObject* object) {
   const auto starts = [&](std::string_view with) {
@@ -52,8 +44,11 @@ std::string unmet(const std::string& type, PyObject* object) {
   };
   const PyNumberMethods* number = Py_TYPE(object)->tp_as_number;
   if (starts("typing.SupportsInt")) {
-    if (!number || !number->nb_index) return "must be a whole number";
-    return fits_64_bits(object) ? "" : "must fit into 64 bits";
+    const py::object whole = py::reinterpret_steal<py::object>(PyNumber_Index(object));
+    if (!whole) return PyErr_Clear(), "must be a whole number";
+    int overflow = 0;
+    PyLong_AsLongLongAndOverflow(whole.ptr(), &overflow);
+    return overflow ? "must fit into 64 bits" : "";
   }
   if (starts("typing.SupportsFloat"))
     return number && (number->nb_float || number->nb_index) ? "" : "must be a real number";

@@ -9,18 +9,25 @@ struct Pair {
   int64_t h, w;
 };
 
+// A parameter in a message: its kind when its text would not fit into the line.
+inline std::string shown(py::handle value) {
+  const std::string repr = py::repr(value);
+  const bool long_text = repr.size() > 60 || repr.find('\n') != std::string::npos;
+  return long_text ? std::string(Py_TYPE(value.ptr())->tp_name) : repr;
+}
+
 // An int or a pair of ints, each at least `least`: "<op>: stride must be at least 1, got 0".
 inline Pair parse_pair(const char* op, const char* name, py::handle value, int64_t least) {
   const auto one = [&](py::handle item) -> int64_t {
     CHECK_TYPE(PyIndex_Check(item.ptr()), op, ": ", name, " must be an int or a pair of ints, got ",
-               std::string(py::repr(value)));
+               shown(value));
     const Py_ssize_t n = PyNumber_AsSsize_t(item.ptr(), PyExc_OverflowError);
     if (n == -1 && PyErr_Occurred()) {
       PyErr_Clear();
-      CHECK(false, op, ": ", name, " is larger than any array, got ", std::string(py::repr(value)));
+      CHECK(false, op, ": ", name, " is larger than any array, got ", shown(value));
     }
     CHECK(n >= least, op, ": ", name, " must be at least ", least, ", got ",
-          std::string(py::repr(value)));
+          shown(value));
     return n;
   };
   if (PyIndex_Check(value.ptr())) {
@@ -30,7 +37,7 @@ inline Pair parse_pair(const char* op, const char* name, py::handle value, int64
   CHECK_TYPE((PyTuple_Check(value.ptr()) || PyList_Check(value.ptr())) &&
                  PySequence_Size(value.ptr()) == 2,
              op, ": ", name, " must be an int or a pair of ints, got ",
-             std::string(py::repr(value)));
+             shown(value));
   const py::sequence pair = py::reinterpret_borrow<py::sequence>(value);
   return {one(pair[0]), one(pair[1])};
 }

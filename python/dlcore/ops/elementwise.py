@@ -7,6 +7,7 @@ from numpy import ndarray
 
 from .. import _C
 from ..tensor import Tensor, raw, record
+from .shape import as_array
 
 
 def add(a, b, out=None):
@@ -478,32 +479,45 @@ clamp = clip
 
 def eq(a, b):
     """``a == b`` of each element, as bool; so too `ne`, `lt`, `le`, `gt`, `ge`."""
-    return _flags(np.equal(raw(a), raw(b)), a, b)
+    return _compare("eq", np.equal, a, b)
 
 
 def ne(a, b):
     """``a != b`` of each element, as bool."""
-    return _flags(np.not_equal(raw(a), raw(b)), a, b)
+    return _compare("ne", np.not_equal, a, b)
 
 
 def lt(a, b):
     """``a < b`` of each element, as bool."""
-    return _flags(np.less(raw(a), raw(b)), a, b)
+    return _compare("lt", np.less, a, b)
 
 
 def le(a, b):
     """``a <= b`` of each element, as bool."""
-    return _flags(np.less_equal(raw(a), raw(b)), a, b)
+    return _compare("le", np.less_equal, a, b)
 
 
 def gt(a, b):
     """``a > b`` of each element, as bool."""
-    return _flags(np.greater(raw(a), raw(b)), a, b)
+    return _compare("gt", np.greater, a, b)
 
 
 def ge(a, b):
     """``a >= b`` of each element, as bool."""
-    return _flags(np.greater_equal(raw(a), raw(b)), a, b)
+    return _compare("ge", np.greater_equal, a, b)
+
+
+def _compare(op, compare, a, b):
+    x, y = (v if isinstance(v, (int, float)) else as_array(op, v) for v in (a, b))
+    for v in (x, y):
+        if isinstance(v, np.ndarray) and v.dtype.kind not in "fiub":
+            raise TypeError(f"{op}: a and b must hold real numbers, got {v.dtype}")
+    try:
+        return _flags(compare(x, y), a, b)
+    except ValueError:
+        raise ValueError(
+            f"{op}: a and b must broadcast, got shapes {np.shape(x)} and {np.shape(y)}"
+        ) from None
 
 
 def _flags(y, *inputs):

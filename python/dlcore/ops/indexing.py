@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..tensor import Tensor, record
-from .shape import as_array, check_dim
+from .shape import as_array, check_dim, whole
 
 _SIMPLE = (int, np.integer, slice, type(None), type(...))  # names no element twice
 
@@ -90,7 +90,10 @@ def split(x, split_size_or_sections, dim=0):
     a = as_array("split", x)
     dim = check_dim("split", dim, a)
     n, sections = a.shape[dim], split_size_or_sections
-    if isinstance(sections, int):
+    if isinstance(sections, (tuple, list)):
+        sections = [whole("split", "each section", s) for s in sections] or [0]
+    else:
+        sections = whole("split", "split_size_or_sections", sections)
         if sections < 1:
             raise ValueError(f"split: the size must be at least 1, got {sections}")
         sections = [min(sections, n - i) for i in range(0, n, sections)] or [0]
@@ -118,6 +121,7 @@ def chunk(x, chunks, dim=0):
     [3, 2]
     """
     a = as_array("chunk", x)
+    chunks = whole("chunk", "chunks", chunks)
     if chunks < 1:
         raise ValueError(f"chunk: chunks must be at least 1, got {chunks}")
     return split(x, max(1, -(-a.shape[check_dim("chunk", dim, a)] // chunks)), dim)
@@ -167,7 +171,11 @@ def where(condition, x, y):
     >>> dl.where(np.array([True, False]), np.array([1.0, 2.0]), 0.0)
     array([1., 0.])
     """
-    chosen = condition.data if isinstance(condition, Tensor) else condition
+    chosen = as_array("where", condition)
+    if chosen.dtype != bool:
+        raise TypeError(
+            f"where: condition must be bool, got {chosen.dtype}: pass condition != 0"
+        )
     a = x if isinstance(x, (int, float)) else as_array("where", x)
     b = y if isinstance(y, (int, float)) else as_array("where", y)
     kinds = {v.dtype for v in (a, b) if isinstance(v, np.ndarray)}
@@ -210,6 +218,9 @@ def pad(x, pad, mode="constant", value=0.0):
     array([0., 1., 2., 0., 0.])
     """
     a = as_array("pad", x)
+    if not isinstance(pad, (tuple, list)):
+        raise TypeError(f"pad: pad must be a tuple of ints, got {type(pad).__name__}")
+    pad = [whole("pad", "each number of pad", n) for n in pad]
     if mode != "constant":
         raise NotImplementedError(f"pad: mode must be 'constant', got {mode!r}")
     if len(pad) % 2 or len(pad) > 2 * a.ndim:
@@ -232,7 +243,15 @@ def pad(x, pad, mode="constant", value=0.0):
     place = tuple(
         slice(max(0, p), n - max(0, q)) for n, (p, q) in zip(shape, ends, strict=True)
     )
-    y = np.full(shape, value, a.dtype)
+    if not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"pad: value must be a number, got {type(value).__name__}")
+    try:
+        y = np.full(shape, value, a.dtype)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"pad: pad and value must fit into an array of {a.dtype}, "
+            f"got {tuple(pad)} and {value}"
+        ) from None
     y[place] = a[kept]
 
     def backward(dy):

@@ -2,6 +2,7 @@
 
 from .. import _C
 from ..tensor import Tensor, raw, record
+from .shape import as_array, whole
 
 
 def max_pool2d(
@@ -209,10 +210,13 @@ def adaptive_avg_pool2d(x, output_size):
     >>> dl.adaptive_avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 1)
     array([[[[7.5]]]])
     """
-    h, w = (output_size, output_size) if isinstance(output_size, int) else output_size
+    pair = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * 2
+    if len(pair) != 2:
+        raise ValueError(f"adaptive_avg_pool2d: output_size must be a pair, got {pair}")
+    h, w = (whole("adaptive_avg_pool2d", "output_size", n) for n in pair)
     if (h, w) == (1, 1):
         return global_avg_pool2d(x)
-    height, width = raw(x).shape[-2:]
+    height, width = (1, 1, *as_array("adaptive_avg_pool2d", x).shape)[-2:]
     if h < 1 or w < 1 or height % h or width % w:
         raise ValueError(
             "adaptive_avg_pool2d: output_size must divide height and width, "

@@ -4,6 +4,7 @@ Where NumPy gives a view, the result shares its memory with `x`.
 """
 
 import math
+import operator
 
 import numpy as np
 
@@ -134,7 +135,7 @@ def squeeze(x, dim=None):
     """
     a = as_array("squeeze", x)
     dims = range(a.ndim) if dim is None else dim if np.iterable(dim) else (dim,)
-    dims = [check_dim("squeeze", d, a) for d in dims]
+    dims = {check_dim("squeeze", d, a) for d in dims}
     y = a.squeeze(tuple(d for d in dims if a.shape[d] == 1))
     return record(y, (x,), lambda dy: (dy.reshape(a.shape),))
 
@@ -150,6 +151,7 @@ def unsqueeze(x, dim):
     (3, 1)
     """
     a = as_array("unsqueeze", x)
+    dim = whole("unsqueeze", "dim", dim)
     if not -a.ndim - 1 <= dim <= a.ndim:
         raise IndexError(
             f"unsqueeze: dim must be from {-a.ndim - 1} to {a.ndim} "
@@ -204,11 +206,17 @@ def to(x, dtype):
     tensor([1.], dtype=float64)
     """
     a = as_array("to", x)
-    dtype = np.dtype(dtype)
+    try:
+        dtype = np.dtype(dtype if isinstance(dtype, (str, type, np.dtype)) else ())
+    except (TypeError, ValueError):
+        kind = type(dtype).__name__
+        raise TypeError(f"to: dtype must be a dtype, got {kind}") from None
     if a.dtype == dtype:
         return x
     if dtype.kind not in "fiub":
         raise TypeError(f"to: dtype must be of real numbers, got {dtype}")
+    if a.dtype.kind not in "fiub":
+        raise TypeError(f"to: x must hold real numbers, got {a.dtype}")
     y = a.astype(dtype)
     if dtype.kind != "f" and isinstance(x, Tensor):
         return Tensor(y)
@@ -216,29 +224,39 @@ def to(x, dtype):
 
 
 def as_array(op, x):
-    """The array of an argument; TypeError when it has none."""
+    """The array of an argument, in native byte order; TypeError when it has none."""
     if isinstance(x, Tensor):
-        return x.data
-    if isinstance(x, np.ndarray):
-        return x
-    raise TypeError(
-        f"{op}: x must be a NumPy array or a Tensor, got {type(x).__name__}: "
-        "pass np.asarray(x)"
-    )
+        x = x.data
+    if not isinstance(x, np.ndarray):
+        raise TypeError(
+            f"{op}: x must be a NumPy array or a Tensor, got {type(x).__name__}: "
+            "pass np.asarray(x)"
+        )
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{op}: x must not be a masked array: pass x.filled(value)")
+    return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+
+
+def whole(op, name, value):
+    """A parameter that counts; TypeError when it is no whole number."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"{op}: {name} must be a whole number, got {type(value).__name__}"
+        ) from None
 
 
 def _sizes(op, sizes):
     """Lengths given one by one or as one tuple."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = sizes[0]
-    for n in sizes:
-        if not isinstance(n, (int, np.integer)):
-            raise TypeError(f"{op}: lengths must be integers, got {n!r}")
-    return tuple(sizes)
+    return tuple(whole(op, "each length", n) for n in sizes)
 
 
 def check_dim(op, dim, a):
     """The dimension counted from the front; IndexError when `a` does not have it."""
+    dim = whole(op, "dim", dim)
     if not -a.ndim <= dim < a.ndim:
         raise IndexError(
             f"{op}: dim must be from {-a.ndim} to {a.ndim - 1} "
