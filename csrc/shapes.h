@@ -22,9 +22,10 @@ struct Reduction {
 
 enum class Activation : int { none, relu, leaky_relu, gelu, gelu_tanh, silu, sigmoid, tanh };
 
-// C = activation(alpha * A B + bias + residual + beta * C), for each of `batch` matrices.
-// A is (m, k), B is (k, n), C is (m, n). A and B have any two strides of which one is 1; C's rows
-// are contiguous. bias has n values; residual is laid out as C. Either may be null.
+// C = activation(alpha * A B + beta * C + bias + residual), for each of `batch` matrices.
+// A is (m, k), B is (k, n), C is (m, n). A and B have two strides of which one is 1; C's rows are
+// contiguous. bias has n values; residual and pre_activation are laid out as C. C is none of the
+// inputs, but may be the residual.
 template <class T>
 struct Gemm {
   int64_t m, n, k;
@@ -34,15 +35,15 @@ struct Gemm {
   int64_t b_row, b_col;
   T* c;
   int64_t c_row;
-  T alpha, beta;  // beta == 0 never reads C
-  const T* bias;
-  const T* residual;
+  T alpha, beta;      // beta == 0 never reads C
+  const T* bias;      // may be null
+  const T* residual;  // may be null
   Activation activation;
+  T slope;            // of leaky_relu
   T* pre_activation;  // where to keep the sum before the activation, for backward; may be null
   int64_t batch;
-  const int64_t* a_batch;  // offset of each matrix from a, b, c; null when batch == 1
-  const int64_t* b_batch;
-  const int64_t* c_batch;
+  const int64_t* a_batch;  // offset of each matrix from a and b; C's follow one another
+  const int64_t* b_batch;  // null: the same matrix for all
 };
 
 // x is (batch, channels, height, width), weight (out_channels, channels / groups, kernel_h,

@@ -25,6 +25,13 @@ bool is_ready(PyArrayObject* a) {
   return PyArray_ISCARRAY_RO(a);  // C-contiguous, aligned, native byte order
 }
 
+bool has_whole_strides(PyArrayObject* a) {
+  if (!PyArray_ISBEHAVED_RO(a)) return false;  // aligned, native byte order
+  for (int i = 0; i < PyArray_NDIM(a); ++i)
+    if (PyArray_STRIDE(a, i) % PyArray_ITEMSIZE(a) != 0) return false;
+  return true;
+}
+
 // Masked entries would be computed with: a wrong answer without a word.
 bool hides_entries(py::handle object) {
   return !PyArray_CheckExact(object.ptr()) && py::hasattr(object, "mask");
@@ -88,7 +95,7 @@ std::ostream& operator<<(std::ostream& out, const Shape& shape) {
   return out << (shape.ndim == 1 ? ",)" : ")");
 }
 
-Array::Array(const char* op, const char* name, py::handle object) {
+static void check_argument(const char* op, const char* name, py::handle object) {
   CHECK_TYPE(PyArray_Check(object.ptr()), op, ": ", name, " must be a NumPy array, got ",
              Py_TYPE(object.ptr())->tp_name, ": pass np.asarray(", name, ", 'float32')");
   PyArrayObject* a = reinterpret_cast<PyArrayObject*>(object.ptr());
@@ -97,17 +104,29 @@ Array::Array(const char* op, const char* name, py::handle object) {
              " must be float32 or float64, got ",
              std::string(py::str(py::handle(reinterpret_cast<PyObject*>(PyArray_DESCR(a))))),
              ": cast with ", name, ".astype('float32')");
-  if (is_ready(a)) [[likely]] {
-    CHECK_TYPE(!hides_entries(object), op, ": ", name, " must not be a masked array: pass ", name,
-               ".filled(value)");
-    object_ = py::reinterpret_borrow<py::object>(object);
-    return;
-  }
   CHECK_TYPE(!hides_entries(object), op, ": ", name, " must not be a masked array: pass ", name,
              ".filled(value)");
-  object_ = steal(
-      PyArray_FromAny(object.ptr(), PyArray_DescrFromType(type), 0, 0,
-                      NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY, nullptr));
+}
+
+static py::object ready_copy(py::handle object) {
+  PyArrayObject* a = reinterpret_cast<PyArrayObject*>(object.ptr());
+  return steal(PyArray_FromAny(object.ptr(), PyArray_DescrFromType(PyArray_TYPE(a)), 0, 0,
+                               NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY,
+                               nullptr));
+}
+
+Array::Array(const char* op, const char* name, py::handle object) {
+  check_argument(op, name, object);
+  object_ = is_ready(reinterpret_cast<PyArrayObject*>(object.ptr()))
+                ? py::reinterpret_borrow<py::object>(object)
+                : ready_copy(object);
+}
+
+Array Array::strided(const char* op, const char* name, py::handle object) {
+  check_argument(op, name, object);
+  return Array(has_whole_strides(reinterpret_cast<PyArrayObject*>(object.ptr()))
+                   ? py::reinterpret_borrow<py::object>(object)
+                   : ready_copy(object));
 }
 
 Array Array::empty(const char* op, const Shape& shape, int typenum) {

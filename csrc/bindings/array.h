@@ -72,6 +72,8 @@ class Array {
   Array() = default;
   // The argument `name` of `op`. TypeError when it is no NumPy array of float32 or float64.
   Array(const char* op, const char* name, py::handle object);
+  // The same, but any strides that are whole elements stay as they are.
+  static Array strided(const char* op, const char* name, py::handle object);
   // A new result: uninitialized, from NumPy's own allocator when small, from the buffer cache when
   // large. ValueError on overflow, MemoryError when there is no memory.
   static Array empty(const char* op, const Shape& shape, int typenum);
@@ -82,6 +84,9 @@ class Array {
   bool defined() const { return static_cast<bool>(object_); }
   int ndim() const { return PyArray_NDIM(get()); }
   int64_t size(int axis) const { return PyArray_DIM(get(), axis < 0 ? axis + ndim() : axis); }
+  int64_t stride(int axis) const {  // in elements
+    return PyArray_STRIDE(get(), axis < 0 ? axis + ndim() : axis) / PyArray_ITEMSIZE(get());
+  }
   Shape shape() const { return Shape(ndim(), PyArray_DIMS(get())); }
   bool same_shape(const Array& other) const;
   int64_t numel() const { return PyArray_SIZE(get()); }

@@ -12,6 +12,7 @@ void bind_dropout(py::module_& m);
 void bind_elementwise(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_reduction(py::module_& m);
+void bind_gemm(py::module_& m);
 void bind_probe(py::module_& m);
 void bind_random(py::module_& m);
 void bind_softmax(py::module_& m);
@@ -45,6 +46,7 @@ PYBIND11_MODULE(_C, m) {
   bind_elementwise(m);
   bind_optim(m);
   bind_reduction(m);
+  bind_gemm(m);
   bind_probe(m);
   bind_random(m);
   bind_softmax(m);

@@ -219,12 +219,12 @@ DLCORE_INLINE void weight_block(const T* x, const T* dy, T* dw, const Windows<T>
                       columns + j * kTileCols<T> * Cut::kStride, 1, Cut::kStride, b + j * b_size);
     for (int64_t i = 0; i < panels.count; ++i)
       for (int64_t j = 0; j < b_panels; ++j)
-        run_tile<T, true>(panels.begin(i + 1) - panels.begin(i),
-                          smaller(kTileCols<T>, rows - j * kTileCols<T>), n,
-                          gradients + panels.begin(i) * Cut::kStride, Cut::kStride, b + j * b_size,
-                          kTileCols<T>,
-                          {target + panels.begin(i) * window + j * kTileCols<T>, window, T(1),
-                           T(p > begin), nullptr, 0, 0});
+        run_tile<T, Operands::rows>(panels.begin(i + 1) - panels.begin(i),
+                                    smaller(kTileCols<T>, rows - j * kTileCols<T>), n,
+                                    gradients + panels.begin(i) * Cut::kStride, Cut::kStride,
+                                    b + j * b_size, kTileCols<T>,
+                                    {target + panels.begin(i) * window + j * kTileCols<T>, window,
+                                     T(1), T(p > begin), nullptr, 0, 0});
   }
   buffer_release(b);
 }

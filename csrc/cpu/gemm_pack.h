@@ -48,20 +48,17 @@ DLCORE_INLINE void transpose_square(const double* from, int64_t from_row, double
 template <class T>
 DLCORE_INLINE void transpose(const T* from, int64_t from_row, int64_t rows, int64_t cols, T* to,
                              int64_t to_row) {
-  constexpr int64_t kBlock = 64;  // columns at a time: what they become stays in L1
-  for (int64_t p0 = 0; p0 < cols; p0 += kBlock) {
-    const int64_t p1 = smaller(p0 + kBlock, cols);
-    int64_t r = 0;
-    for (; r + kSquare<T> <= rows; r += kSquare<T>) {
-      int64_t p = p0;
-      for (; p + kSquare<T> <= p1; p += kSquare<T>)
-        transpose_square(from + r * from_row + p, from_row, to + p * to_row + r, to_row);
-      for (; p < p1; ++p)
-        for (int64_t i = 0; i < kSquare<T>; ++i) to[p * to_row + r + i] = from[(r + i) * from_row + p];
-    }
-    for (; r < rows; ++r)
-      for (int64_t p = p0; p < p1; ++p) to[p * to_row + r] = from[r * from_row + p];
+  constexpr int64_t kSide = kSquare<T>;
+  int64_t r = 0;
+  for (; r + kSide <= rows; r += kSide) {
+    int64_t p = 0;
+    for (; p + kSide <= cols; p += kSide)
+      transpose_square(from + r * from_row + p, from_row, to + p * to_row + r, to_row);
+    for (; p < cols; ++p)
+      for (int64_t i = 0; i < kSide; ++i) to[p * to_row + r + i] = from[(r + i) * from_row + p];
   }
+  for (; r < rows; ++r)
+    for (int64_t p = 0; p < cols; ++p) to[p * to_row + r] = from[r * from_row + p];
 }
 
 // One A panel: m <= kTileRows rows by k. Element (i, p) is a[i * a_row + p * a_col].
@@ -71,7 +68,8 @@ DLCORE_INLINE void pack_a_panel(int64_t m, int64_t k, const T* a, int64_t a_row,
   if (a_col == 1) {
     transpose<T>(a, a_row, m, k, panel, kTileRows);
   } else if (a_row == 1 && m == kTileRows) {
-    for (int64_t p = 0; p < k; ++p) __builtin_memcpy(panel + p * kTileRows, a + p * a_col, kTileRows * sizeof(T));
+    for (int64_t p = 0; p < k; ++p)
+      __builtin_memcpy(panel + p * kTileRows, a + p * a_col, kTileRows * sizeof(T));
   } else {
     for (int64_t p = 0; p < k; ++p)
       for (int64_t i = 0; i < m; ++i) panel[p * kTileRows + i] = a[i * a_row + p * a_col];

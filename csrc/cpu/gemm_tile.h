@@ -13,7 +13,7 @@
 // then wait for the FMAs alone. The other tiles are the largest that fit the register file.
 #pragma once
 
-#include "cpu/simd.h"
+#include "cpu/simd_math.h"
 #include "shapes.h"
 
 namespace dlcore {
@@ -93,26 +93,12 @@ struct TileTarget {
   T alpha, beta;
   const Epilogue<T>* epilogue;
   int64_t row, col;
+  const T* ahead = nullptr;  // what later tiles read: k / 8 lines of it are fetched
 };
 
-template <class T>
-DLCORE_INLINE Vec<T> activate(Vec<T> v, Activation activation, T slope) {
-  switch (activation) {
-    case Activation::relu:
-      return max<T>(Vec<T>{}, v);
-    case Activation::leaky_relu:
-      return v > T(0) ? v : v * slope;
-    default:
-      return v;
-  }
-}
-
-// The epilogue on a tile of plain products, kTileVectors * lanes (or wider) apart in `sum`.
-template <class T>
-__attribute__((noinline)) void finish_tile(const T* sum, int64_t sum_row, int64_t m, int64_t n,
-                                           const TileTarget<T>& to) {
-  static constexpr Epilogue<T> kNothing{};
-  const Epilogue<T>& e = to.epilogue ? *to.epilogue : kNothing;
+template <class T, class F>
+DLCORE_INLINE void finish_with(const T* sum, int64_t sum_row, int64_t m, int64_t n,
+                               const TileTarget<T>& to, const Epilogue<T>& e, const F& f) {
   for (int64_t i = 0; i < m; ++i) {
     const int64_t row = to.row + i;
     T* c = to.c + i * to.c_row;
@@ -125,69 +111,119 @@ __attribute__((noinline)) void finish_tile(const T* sum, int64_t sum_row, int64_
       if (e.residual) v += load_part<T>(e.residual + row * e.residual_row + col, rest, T(0));
       if (e.pre_activation)
         store_part<T>(e.pre_activation + row * e.pre_activation_row + col, rest, v);
-      store_part<T>(c + j, rest, activate<T>(v, e.activation, e.slope));
+      store_part<T>(c + j, rest, f(v));
     }
   }
 }
 
-// c = alpha * sum, + beta * c when kAdd.
+// alpha, beta and the epilogue on sums over k that lie in memory. Whole vectors of `sum` are read.
+template <class T>
+__attribute__((noinline)) void finish_tile(const T* sum, int64_t sum_row, int64_t m, int64_t n,
+                                           const TileTarget<T>& to) {
+  static constexpr Epilogue<T> kNothing{};
+  const Epilogue<T>& e = to.epilogue ? *to.epilogue : kNothing;
+  const auto with = [&](const auto& f) { finish_with<T>(sum, sum_row, m, n, to, e, f); };
+  switch (e.activation) {
+    case Activation::none:
+      return with([](Vec<T> v) { return v; });
+    case Activation::relu:
+      return with([](Vec<T> v) { return relu<T>(v); });
+    case Activation::leaky_relu:
+      return with([&](Vec<T> v) { return v > T(0) ? v : v * e.slope; });
+    case Activation::gelu:
+      return with([](Vec<T> v) { return gelu<T>(v); });
+    case Activation::gelu_tanh:
+      return with([](Vec<T> v) { return gelu_tanh<T>(v); });
+    case Activation::silu:
+      return with([](Vec<T> v) { return silu<T>(v); });
+    case Activation::sigmoid:
+      return with([](Vec<T> v) { return sigmoid<T>(v); });
+    case Activation::tanh:
+      return with([](Vec<T> v) { return tanh<T>(v); });
+  }
+}
+
+// c = sum, or c += sum when kAdd.
 template <class T, int M, int NV, bool kAdd>
-DLCORE_INLINE void write_tile(const Vec<T> (&sum)[M][NV], int64_t n, const TileTarget<T>& to) {
+DLCORE_INLINE void write_tile(const Vec<T> (&sum)[M][NV], int64_t n, T* c, int64_t c_row) {
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i) {
-    T* c = to.c + i * to.c_row;
 #pragma GCC unroll 8
     for (int j = 0; j < NV; ++j) {
       T* at = c + j * kLanes<T>;
       const int64_t rest = larger(0, smaller(n - j * kLanes<T>, kLanes<T>));
-      Vec<T> v = to.alpha * sum[i][j];
-      if constexpr (kAdd)
-        v += to.beta * (kMaskedStores ? load_part<T>(at, rest, T(0)) : load<T>(at));
+      Vec<T> v = sum[i][j];
+      if constexpr (kAdd) v += kMaskedStores ? load_part<T>(at, rest, T(0)) : load<T>(at);
       if constexpr (kMaskedStores)
         store_part<T>(at, rest, v);
       else
         store<T>(at, v);
     }
+    c += c_row;
   }
 }
 
-// M rows by NV vectors. A is a panel (element (i, p) at a[p * a_step + i]) or, when kRows, rows
-// read in place (a[i * a_step + p]). B rows are b_step apart. n may be less than NV vectors.
-template <class T, int M, int NV, bool kRows>
+// Where a tile finds A and B.
+enum class Operands {
+  panels,   // both packed: the steps are constants
+  columns,  // element (i, p) of A at a[p * a_step + i]
+  rows,     // element (i, p) of A at a[i * a_step + p]
+};
+
+// M rows by NV vectors. B's rows are b_step apart. n may be less than NV vectors.
+template <class T, int M, int NV, Operands kFrom>
 __attribute__((noinline)) void tile(int64_t n, int64_t k, const T* a, int64_t a_step, const T* b,
                                     int64_t b_step, const TileTarget<T>& to) {
-  for (int i = 0; i < M; ++i)
-    for (int64_t line = 0; line < n; line += kLineElements<T>)
-      __builtin_prefetch(to.c + i * to.c_row + line, 1);
-
+  if constexpr (kFrom == Operands::panels) {
+    a_step = kTileRows;
+    b_step = kTileCols<T>;
+  }
   Vec<T> sum[M][NV] = {};
-  for (int64_t p = 0; p < k; ++p) {
+  const auto step = [&]() __attribute__((always_inline)) {
     Vec<T> right[NV];
 #pragma GCC unroll 8
     for (int j = 0; j < NV; ++j) right[j] = load<T>(b + j * kLanes<T>);
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
-      const Vec<T> left = splat<T>(a[kRows ? i * a_step : i]);
+      const Vec<T> left = splat<T>(a[kFrom == Operands::rows ? i * a_step : i]);
 #pragma GCC unroll 8
       for (int j = 0; j < NV; ++j) sum[i][j] += left * right[j];
     }
-    a += kRows ? 1 : a_step;
+    a += kFrom == Operands::rows ? 1 : a_step;
     b += b_step;
+  };
+  // A row of C is fetched every kStride steps: all at once they would fill the miss buffers, and
+  // the panels, which come from L2, would wait.
+  constexpr int64_t kStride = 8;
+  const T *next = to.c, *ahead = to.ahead ? to.ahead : b;
+  int64_t p = 0;
+  for (; p + kStride <= k; p += kStride) {
+#pragma GCC unroll 8
+    for (int j = 0; j < NV; ++j) __builtin_prefetch(next + j * kLanes<T>, 1);
+    __builtin_prefetch(next + n - 1, 1);
+    __builtin_prefetch(ahead, 0, 2);
+    ahead += kLineElements<T>;
+    next += p < (M - 1) * kStride ? to.c_row : 0;
+#pragma GCC unroll 1
+    for (int64_t q = 0; q < kStride; ++q) step();
   }
+#pragma GCC unroll 1
+  for (; p < k; ++p) step();
 
-  if (!to.epilogue && (kMaskedStores || n == NV * kLanes<T>)) {
+  const bool plain = !to.epilogue && to.alpha == T(1) && (to.beta == T(0) || to.beta == T(1));
+  if (plain && (kMaskedStores || n == NV * kLanes<T>)) {
     if (to.beta == T(0))
-      write_tile<T, M, NV, false>(sum, n, to);
+      write_tile<T, M, NV, false>(sum, n, to.c, to.c_row);
     else
-      write_tile<T, M, NV, true>(sum, n, to);
+      write_tile<T, M, NV, true>(sum, n, to.c, to.c_row);
     return;
   }
-  alignas(64) T plain[M * NV * kLanes<T>];
+  alignas(64) T kept[M * NV * kLanes<T>];
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
-    for (int j = 0; j < NV; ++j) store<T>(plain + (i * NV + j) * kLanes<T>, sum[i][j]);
-  finish_tile<T>(plain, NV * kLanes<T>, M, n, to);
+    for (int j = 0; j < NV; ++j) store<T>(kept + (i * NV + j) * kLanes<T>, sum[i][j]);
+  finish_tile<T>(kept, NV * kLanes<T>, M, n, to);
 }
 
 template <class T>
@@ -198,38 +234,38 @@ struct TileTable {
   TileFunction<T> rows[kTileRows];
 };
 
-template <class T, int NV, bool kRows, int M>
+template <class T, int NV, Operands kFrom, int M>
 constexpr void fill_tiles(TileTable<T>& table) {
-  table.rows[M - 1] = &tile<T, M, NV, kRows>;
-  if constexpr (M > 1) fill_tiles<T, NV, kRows, M - 1>(table);
+  table.rows[M - 1] = &tile<T, M, NV, kFrom>;
+  if constexpr (M > 1) fill_tiles<T, NV, kFrom, M - 1>(table);
 }
-template <class T, int NV, bool kRows>
+template <class T, int NV, Operands kFrom>
 constexpr TileTable<T> make_tiles() {
   TileTable<T> table{};
-  fill_tiles<T, NV, kRows, kTileRows>(table);
+  fill_tiles<T, NV, kFrom, kTileRows>(table);
   return table;
 }
-template <class T, int NV, bool kRows>
-constexpr TileTable<T> kTiles = make_tiles<T, NV, kRows>();
+template <class T, int NV, Operands kFrom>
+constexpr TileTable<T> kTiles = make_tiles<T, NV, kFrom>();
 
-// One tile, 1 <= m <= kTileRows, 1 <= n <= kTileCols, k >= 0. A is a panel, or with kRows rows
-// read in place; B rows are b_step apart, whole tile columns of them readable.
-template <class T, bool kRows>
+// One tile, 1 <= m <= kTileRows, 1 <= n <= kTileCols, k >= 0. Whole vectors of B's rows must be
+// readable.
+template <class T, Operands kFrom>
 DLCORE_INLINE void run_tile(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_step, const T* b,
                             int64_t b_step, const TileTarget<T>& to) {
   if (n <= kLanes<T>)
-    kTiles<T, 1, kRows>.rows[m - 1](n, k, a, a_step, b, b_step, to);
+    kTiles<T, 1, kFrom>.rows[m - 1](n, k, a, a_step, b, b_step, to);
   else if (kTileVectors == 2 || n <= 2 * kLanes<T>)
-    kTiles<T, 2, kRows>.rows[m - 1](n, k, a, a_step, b, b_step, to);
+    kTiles<T, 2, kFrom>.rows[m - 1](n, k, a, a_step, b, b_step, to);
   else
-    kTiles<T, kTileVectors, kRows>.rows[m - 1](n, k, a, a_step, b, b_step, to);
+    kTiles<T, kTileVectors, kFrom>.rows[m - 1](n, k, a, a_step, b, b_step, to);
 }
 
 // One tile of packed panels.
 template <class T>
 DLCORE_INLINE void panel_tile(int64_t m, int64_t n, int64_t k, const T* a_panel, const T* b_panel,
                               const TileTarget<T>& to) {
-  run_tile<T, false>(m, n, k, a_panel, kTileRows, b_panel, kTileCols<T>, to);
+  run_tile<T, Operands::panels>(m, n, k, a_panel, 0, b_panel, 0, to);
 }
 
 }  // namespace

@@ -166,3 +166,34 @@ def sum_squares(x: ndarray, dim: object, keepdim: bool) -> ndarray: ...
 def var(x: ndarray, dim: object, correction: float, keepdim: bool) -> ndarray: ...
 def argmax(x: ndarray, dim: object = None, keepdim: bool = False) -> ndarray: ...
 def argmin(x: ndarray, dim: object = None, keepdim: bool = False) -> ndarray: ...
+def matmul(a: ndarray, b: ndarray, out: ndarray | None = None) -> ndarray: ...
+def addmm(
+    op: str,
+    ndim: int,
+    input: ndarray | None,
+    a: ndarray,
+    b: ndarray,
+    beta: float,
+    alpha: float,
+    out: ndarray | None = None,
+) -> ndarray: ...
+def linear_forward(
+    x: ndarray,
+    weight: ndarray,
+    bias: ndarray | None,
+    residual: ndarray | None,
+    activation: str | None,
+    negative_slope: float,
+    keep: bool,
+) -> tuple[ndarray, ndarray | None]: ...
+def linear_backward(
+    x: ndarray,
+    weight: ndarray,
+    kept: ndarray | None,
+    dy: ndarray,
+    activation: str | None,
+    negative_slope: float,
+    want_dx: bool,
+    want_dw: bool,
+    want_db: bool,
+) -> tuple[ndarray | None, ndarray | None, ndarray | None, ndarray]: ...

@@ -34,6 +34,7 @@ from .elementwise import (
     sub,
 )
 from .activation import relu
+from .gemm import addmm, baddbmm, bmm, linear, matmul, mm
 from .indexing import cat, chunk, concatenate, pad, split, stack, where
 from .pool import (
     adaptive_avg_pool2d,

@@ -180,6 +180,15 @@ _add("matmul", _normal((7, 19), (19, 33)), lambda a, b: dl.matmul(a, b), np.matm
 _add(
     "matmul", _normal((2, 1, 3, 5), (4, 5, 6)), lambda a, b: dl.matmul(a, b), np.matmul
 )
+_add("mm", _normal((7, 19), (19, 33)), lambda a, b: dl.mm(a, b), np.matmul)
+_add("bmm", _normal((3, 7, 19), (3, 19, 5)), lambda a, b: dl.bmm(a, b), np.matmul)
+for _op, _batch in ("addmm", ()), ("baddbmm", (3,)):
+    _add(
+        _op,
+        _normal((5,), (*_batch, 7, 19), (*_batch, 19, 5)),
+        lambda x, a, b, _op=_op: getattr(dl, _op)(x, a, b, beta=0.5, alpha=2),
+        lambda x, a, b: 0.5 * x + 2 * (a @ b),
+    )
 _add(
     "linear",
     _normal((5, 9), (17, 9), (17,)),

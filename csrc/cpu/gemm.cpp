@@ -1,0 +1,52 @@
+// GEMM: chooses the way for a shape. Each way is a header: blocked with packing (gemm_blocked.h),
+// a few rows or columns against a large matrix (gemm_skinny.h), all on the register tile of
+// gemm_tile.h. Bound by multiply-adds from some 100 rows and columns up, below by memory.
+
+#include "cpu/gemm_blocked.h"
+#include "kernels.h"
+
+namespace dlcore {
+namespace DLCORE_ISA {
+namespace {
+
+constexpr int64_t kOwnThreads = 1 << 22;  // a batched product this large is cut by itself
+
+template <class T>
+Product<T> product_of(const Gemm<T>& g, int64_t i) {
+  const int64_t at = i * g.m * g.c_row;
+  return {g.m,
+          g.n,
+          g.alpha == T(0) ? 0 : g.k,
+          g.a + (g.a_batch ? g.a_batch[i] : 0),
+          g.a_row,
+          g.a_col,
+          g.b + (g.b_batch ? g.b_batch[i] : 0),
+          g.b_row,
+          g.b_col,
+          g.c + at,
+          g.c_row,
+          g.alpha,
+          g.beta,
+          {nullptr, g.bias, g.residual ? g.residual + at : nullptr, g.c_row,
+           g.pre_activation ? g.pre_activation + at : nullptr, g.c_row, g.activation, g.slope}};
+}
+
+template <class T>
+void gemm(const Gemm<T>& g) {
+  if (g.m == 0 || g.n == 0) return;
+  const int64_t work = g.m * g.n * larger(g.k, 1);
+  if (work >= kOwnThreads || g.batch == 1) {
+    for (int64_t i = 0; i < g.batch; ++i) blocked(product_of(g, i));
+    return;
+  }
+  parallel_for(g.batch, larger(1, kChunkWork / work), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) blocked(product_of(g, i));
+  });
+}
+
+}  // namespace
+
+DLCORE_EXPORT(gemm)
+
+}  // namespace DLCORE_ISA
+}  // namespace dlcore

@@ -1,0 +1,225 @@
+// GEMM in blocks that fit the caches, after BLIS: columns of B, slices of k, packed panels of both,
+// then register tiles. A B micro-panel stays in L1 while the A block, in L2, runs past it.
+//
+// Traffic of an n x n product: every slice of k reads and writes C once and packs A and B, some
+// n^2 elements each, against n^3 / slices multiply-adds: 2 % of the time at n = 1024.
+// The slices of k depend on k alone and are added in order, so packing, threads and blocks
+// change no bit of the result.
+#pragma once
+
+#include "cpu/gemm_pack.h"
+
+namespace dlcore {
+namespace DLCORE_ISA {
+namespace {
+
+template <class T>
+struct Product {
+  int64_t m, n, k;
+  const T* a;
+  int64_t a_row, a_col;
+  const T* b;
+  int64_t b_row, b_col;
+  T* c;
+  int64_t c_row;
+  T alpha, beta;
+  Epilogue<T> epilogue;
+};
+
+constexpr int64_t kDepth = 384;          // of a slice of k
+constexpr int64_t kBlockBytes = 700000;  // of packed A that stay in L2: a third of it
+constexpr int64_t kBlockRows = 3072;     // rows of A packed at a time
+constexpr int64_t kBlockCols = 4096;     // columns of B packed at a time
+constexpr int64_t kChunkWork = 1 << 18;  // multiply-adds worth handing to another thread
+constexpr int64_t kMostChunks = 48;
+
+// Memory from the buffer cache for the length of a call.
+template <class T>
+class Scratch {
+ public:
+  explicit Scratch(int64_t elements)
+      : block_(elements ? static_cast<T*>(buffer_acquire(static_cast<size_t>(elements) * sizeof(T)))
+                        : nullptr) {}
+  ~Scratch() { buffer_release(block_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  T* get() const { return block_; }
+
+ private:
+  T* block_;
+};
+
+// Whether an operand is better read where it lies than packed.
+template <class T>
+DLCORE_INLINE bool reads_a_in_place(const Product<T>& g) {
+  if (g.a_col != 1 && g.a_row != 1) return false;
+  const int64_t step = g.a_col == 1 ? g.a_row : g.a_col;
+  const bool same_set = step * static_cast<int64_t>(sizeof(T)) % 2048 == 0 && g.k > 1;
+  return !same_set && (g.n <= 4 * kTileCols<T> || g.m * g.k <= 256 * 256);
+}
+
+template <class T>
+DLCORE_INLINE bool reads_b_in_place(const Product<T>& g) {
+  return g.b_col == 1 && (g.m <= 2 * kTileRows || g.n * g.k <= 128 * 128);
+}
+
+// The work between two fork-joins: rows x cols of C and one slice of k.
+template <class T>
+struct Block {
+  const Product<T>* g;
+  Groups rows;  // all rows of C over A panels
+  int64_t first_row_panel, row_panels;
+  int64_t first_col, cols, col_panels;
+  int64_t p0, depth;
+  T *packed_a, *packed_b;  // null when read in place; then packed_tail has the last part of B
+  T* packed_tail;
+  T beta;
+  const Epilogue<T>* epilogue;
+};
+
+template <class T>
+DLCORE_INLINE void pack_a(const Block<T>& s) {
+  const Product<T>& g = *s.g;
+  const int64_t size = a_panel_size<T>(s.depth);
+  parallel_for(s.row_panels, grain_for(2 * size), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = s.rows.begin(s.first_row_panel + i);
+      pack_a_panel<T>(s.rows.begin(s.first_row_panel + i + 1) - row, s.depth,
+                      g.a + row * g.a_row + s.p0 * g.a_col, g.a_row, g.a_col,
+                      s.packed_a + i * size);
+    }
+  });
+}
+
+template <class T>
+DLCORE_INLINE void pack_b(const Block<T>& s) {
+  const Product<T>& g = *s.g;
+  const int64_t size = b_panel_size<T>(s.depth);
+  parallel_for(s.col_panels, grain_for(2 * size), [&](int64_t begin, int64_t end) {
+    for (int64_t j = begin; j < end; ++j) {
+      const int64_t col = j * kTileCols<T>;
+      pack_b_panel<T>(s.depth, smaller(kTileCols<T>, s.cols - col),
+                      g.b + s.p0 * g.b_row + (s.first_col + col) * g.b_col, g.b_row, g.b_col,
+                      s.packed_b + j * size);
+    }
+  });
+}
+
+// The tiles of row panels [i0, i1) and column panels [j0, j1) of the block.
+template <class T, Operands kFrom>
+DLCORE_INLINE void run_tiles(const Block<T>& s, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
+  const Product<T>& g = *s.g;
+  const int64_t a_step = s.packed_a ? kTileRows : kFrom == Operands::rows ? g.a_row : g.a_col;
+  for (int64_t j = j0; j < j1; ++j) {
+    const int64_t col = s.first_col + j * kTileCols<T>;
+    const int64_t n = smaller(kTileCols<T>, s.cols - j * kTileCols<T>);
+    const T* b =
+        s.packed_b ? s.packed_b + j * b_panel_size<T>(s.depth) : g.b + s.p0 * g.b_row + col;
+    int64_t b_step = s.packed_b ? kTileCols<T> : g.b_row;
+    if (!s.packed_b && n < kTileCols<T>) {
+      b = s.packed_tail;
+      b_step = kTileCols<T>;
+    }
+    const T* b_next = s.packed_b ? b + b_panel_size<T>(s.depth) : b;
+    for (int64_t i = i0; i < i1; ++i) {
+      const int64_t row = s.rows.begin(s.first_row_panel + i);
+      const int64_t m = s.rows.begin(s.first_row_panel + i + 1) - row;
+      const T* a = s.packed_a ? s.packed_a + i * a_panel_size<T>(s.depth)
+                              : g.a + row * g.a_row + s.p0 * g.a_col;
+      const int64_t fetched = (i - i0) * (s.depth / 8) * kLineElements<T>;
+      const T* ahead = j + 1 < j1 && fetched < b_panel_size<T>(s.depth) ? b_next + fetched : b;
+      run_tile<T, kFrom>(
+          m, n, s.depth, a, a_step, b, b_step,
+          {g.c + row * g.c_row + col, g.c_row, g.alpha, s.beta, s.epilogue, row, col, ahead});
+    }
+  }
+}
+
+// How many pieces to cut rows and columns into, for the threads and for L2.
+struct Grid {
+  int64_t rows, cols;
+};
+template <class T>
+DLCORE_INLINE Grid cut(const Block<T>& s) {
+  const int64_t work = s.row_panels * kTileRows * s.cols * larger(s.depth, 1);
+  const int64_t wanted = smaller(larger(work / kChunkWork, 1), kMostChunks);
+  const int64_t a_bytes = s.row_panels * a_panel_size<T>(s.depth) * static_cast<int64_t>(sizeof(T));
+  Grid grid;
+  grid.rows = larger(1, ceil_div(a_bytes, kBlockBytes));
+  grid.cols = smaller(ceil_div(wanted, grid.rows), s.col_panels);
+  grid.rows = smaller(larger(grid.rows, ceil_div(wanted, grid.cols)), s.row_panels);
+  return grid;
+}
+
+template <class T>
+DLCORE_INLINE void multiply(const Block<T>& s) {
+  const Grid grid = cut(s);
+  const Groups row_blocks = balanced(s.row_panels, ceil_div(s.row_panels, grid.rows));
+  const Groups col_blocks = balanced(s.col_panels, ceil_div(s.col_panels, grid.cols));
+  parallel_for(row_blocks.count * col_blocks.count, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c) {
+      const int64_t i = c / col_blocks.count, j = c % col_blocks.count;
+      const int64_t i0 = row_blocks.begin(i), i1 = row_blocks.begin(i + 1);
+      const int64_t j0 = col_blocks.begin(j), j1 = col_blocks.begin(j + 1);
+      if (s.packed_a && s.packed_b)
+        run_tiles<T, Operands::panels>(s, i0, i1, j0, j1);
+      else if (s.packed_a || s.g->a_row == 1)
+        run_tiles<T, Operands::columns>(s, i0, i1, j0, j1);
+      else
+        run_tiles<T, Operands::rows>(s, i0, i1, j0, j1);
+    }
+  });
+}
+
+template <class T>
+void blocked(const Product<T>& g) {
+  const Groups rows = balanced(g.m, kTileRows);
+  const Groups row_blocks = balanced(rows.count, kBlockRows / kTileRows);
+  const Groups col_blocks = balanced(ceil_div(g.n, kTileCols<T>), kBlockCols / kTileCols<T>);
+  Groups slices = balanced(g.k, kDepth);
+  if (g.k == 0) slices = {1, 0, 0};  // beta and the epilogue remain to be done
+
+  const int64_t most_rows = row_blocks.size + (row_blocks.larger > 0);
+  const int64_t most_cols = col_blocks.size + (col_blocks.larger > 0);
+  const int64_t depth = slices.size + (slices.larger > 0);
+  const bool a_in_place = reads_a_in_place(g), b_in_place = reads_b_in_place(g);
+  const bool tail = b_in_place && g.n % kTileCols<T> != 0;
+  const int64_t a_size = a_in_place ? 0 : most_rows * a_panel_size<T>(depth);
+  const int64_t b_size =
+      b_in_place ? tail * b_panel_size<T>(depth) : most_cols * b_panel_size<T>(depth);
+  Scratch<T> scratch(a_size + b_size);
+
+  Block<T> s{};
+  s.g = &g;
+  s.rows = rows;
+  s.packed_a = a_in_place ? nullptr : scratch.get();
+  (b_in_place ? s.packed_tail : s.packed_b) = scratch.get() + a_size;
+  for (int64_t jc = 0; jc < col_blocks.count; ++jc) {
+    s.first_col = col_blocks.begin(jc) * kTileCols<T>;
+    s.cols = smaller(col_blocks.begin(jc + 1) * kTileCols<T>, g.n) - s.first_col;
+    s.col_panels = ceil_div(s.cols, kTileCols<T>);
+    for (int64_t pc = 0; pc < slices.count; ++pc) {
+      s.p0 = slices.begin(pc);
+      s.depth = slices.begin(pc + 1) - s.p0;
+      s.beta = pc == 0 ? g.beta : T(1);
+      s.epilogue = pc == slices.count - 1 && g.epilogue.any() ? &g.epilogue : nullptr;
+      if (s.packed_b) {
+        pack_b(s);
+      } else if (s.cols % kTileCols<T> != 0) {
+        const int64_t whole = s.cols / kTileCols<T> * kTileCols<T>;
+        pack_b_panel<T>(s.depth, s.cols - whole, g.b + s.p0 * g.b_row + s.first_col + whole,
+                        g.b_row, 1, s.packed_tail);
+      }
+      for (int64_t ic = 0; ic < row_blocks.count; ++ic) {
+        s.first_row_panel = row_blocks.begin(ic);
+        s.row_panels = row_blocks.begin(ic + 1) - s.first_row_panel;
+        if (s.packed_a) pack_a(s);
+        multiply(s);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace DLCORE_ISA
+}  // namespace dlcore
