@@ -2,6 +2,7 @@
 
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -118,8 +119,10 @@ class Pool {
     next_.store(0, std::memory_order_relaxed);
     gate_.store(kOpen, std::memory_order_release);  // publishes the fields above to who enters
     epoch_.fetch_add(1, std::memory_order_seq_cst);
-    if (sleepers_.load(std::memory_order_seq_cst) > 0)
+    if (sleepers_.load(std::memory_order_seq_cst) > 0) {
+      keep_workers_away();
       futex_wake(epoch_, static_cast<int>(std::min<int64_t>(chunks - 1, INT_MAX)));
+    }
     take_chunks();
     uint32_t gate = gate_.fetch_and(~kOpen, std::memory_order_acquire) & ~kOpen;
     for (int spin = 0; gate >= kWorker; gate = gate_.load(std::memory_order_acquire)) {
@@ -134,6 +137,21 @@ class Pool {
  private:
   static constexpr uint32_t kOpen = 1, kCallerSleeps = 2,
                             kWorker = 4;  // the gate: flags, then a count
+
+  // Linux may wake a worker on the caller's own CPU and leave it queued there for milliseconds,
+  // another CPU idle (seen on 2 CPUs: every second burst of calls ran on one). So the workers'
+  // affinity is the caller's without the CPU it runs on, set anew when that has changed.
+  void keep_workers_away() {
+    const int cpu = sched_getcpu();
+    if (cpu < 0 || cpu == caller_cpu_) return;
+    caller_cpu_ = cpu;
+    cpu_set_t others;
+    if (pthread_getaffinity_np(pthread_self(), sizeof others, &others) != 0) return;
+    CPU_CLR(static_cast<size_t>(cpu), &others);
+    if (CPU_COUNT(&others) == 0) return;
+    for (std::thread& worker : workers_)
+      pthread_setaffinity_np(worker.native_handle(), sizeof others, &others);
+  }
 
   void take_chunks() {
     inside = true;
@@ -198,6 +216,7 @@ class Pool {
   std::mutex error_mutex_;
   std::exception_ptr error_;
   std::vector<std::thread> workers_;
+  int caller_cpu_ = -1;
 };
 
 struct State {
