@@ -1,5 +1,7 @@
 """Every op once more in float64 NumPy, slow and written to be read."""
 
+import math
+
 import numpy as np
 
 # -- gemm --
@@ -62,6 +64,17 @@ def avg_pool2d(x, kernel, stride, padding=(0, 0), count_include_pad=True):
 # -- elementwise --
 
 
+def erf(x):
+    """Abramowitz and Stegun 7.1.5 to 7.1.14 are short of digits: the C library's."""
+    return np.vectorize(math.erf, otypes=[np.float64])(x)
+
+
+def maximum_gradient(a, b, dy):
+    """Half each where equal."""
+    share = np.where(a > b, 1.0, np.where(a == b, 0.5, 0.0))
+    return dy * share, dy * (1 - share)
+
+
 # -- activation --
 
 
@@ -69,7 +82,35 @@ def relu(x):
     return np.maximum(x, 0.0)
 
 
+def leaky_relu(x, negative_slope=0.01):
+    return np.where(x > 0, x, negative_slope * x)
+
+
+def sigmoid(x):
+    small = np.exp(-np.abs(x))
+    return np.where(x < 0, small, 1.0) / (1 + small)
+
+
+def gelu(x):
+    """X Phi(x) by the complementary error function, good on the left side too."""
+    tail = np.vectorize(math.erfc, otypes=[np.float64])(np.abs(x) / np.sqrt(2)) / 2
+    return x * np.where(x < 0, tail, 1 - tail)
+
+
+def gelu_tanh(x):
+    return x * sigmoid(2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))
+
+
+def silu(x):
+    return x * sigmoid(x)
+
+
 # -- reduction --
+
+
+def logsumexp(x, axis):
+    top = np.max(x, axis=axis, keepdims=True)
+    return np.log(np.sum(np.exp(x - top), axis=axis)) + np.squeeze(top, axis)
 
 
 # -- softmax --
