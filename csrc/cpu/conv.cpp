@@ -12,37 +12,43 @@ namespace DLCORE_ISA {
 namespace {
 
 constexpr int64_t kDepth = 512;     // rows of the columns packed at once
-constexpr int64_t kMostPanels = 8;  // of them, side by side: 512 KiB in float
-constexpr int64_t kWantedChunks = 16;
+constexpr int64_t kMostPanels = 8;  // of them, side by side: 512 KiB in float, half an L2
 
-// How the product of one group is cut: over images, blocks of panels and blocks of rows.
+// How the product of one group is cut. With many pixels, a work item is a block of pixels of some
+// images with all rows: it packs its own columns, the weights are packed once for all. With few
+// pixels (`few`), a work item is a block of rows with all pixels: it packs its own weights, the
+// columns are packed once for all.
 template <class T>
 struct Cut {
-  int64_t rows, window, columns, images;  // of one product
-  bool merged;                            // columns run through the whole batch
-  int64_t channels_at_once;               // whole channels, kDepth rows of columns
-  int64_t panels, panels_at_once, column_blocks;
+  int64_t rows, channels, window;  // of one product
+  bool merged;                     // columns run through the whole batch
+  int64_t columns, images;
+  Groups depth;  // whole channels, at most kDepth rows of columns
   Groups row_panels;
-  int64_t row_blocks, row_panels_at_once;
+  bool few;
+  Groups column_blocks, image_blocks, row_blocks;  // of panels, images, row panels
 
   Cut(const Conv2d& c, const Windows<T>& w) {
     rows = c.out_channels / c.groups;
-    const int64_t channels = c.channels / c.groups;
+    channels = c.channels / c.groups;
     window = channels * w.taps();
-    merged = c.batch > 1 && w.pixels() % kTileCols<T> != 0 && w.pixels() < 1024;
+    merged = c.batch > 1 && w.pixels() % kTileCols<T> != 0 && w.pixels() < 1024 &&
+             (channels >= 16 || w.pixels() < 32);
     columns = merged ? c.batch * w.pixels() : w.pixels();
     images = merged ? 1 : c.batch;
-    const Groups depth = balanced(channels, larger(1, kDepth / w.taps()));
-    channels_at_once = depth.size + (depth.larger > 0);
-
-    panels = ceil_div(columns, kTileCols<T>);
-    const int64_t products = images * c.groups;
-    panels_at_once = larger(1, smaller(kMostPanels, panels * products / kWantedChunks));
-    column_blocks = ceil_div(panels, panels_at_once);
+    depth = balanced(channels, larger(1, kDepth / w.taps()));
     row_panels = balanced(rows, kTileRows);
-    const int64_t wanted = ceil_div(kWantedChunks, larger(1, column_blocks * products));
-    row_panels_at_once = ceil_div(row_panels.count, smaller(wanted, row_panels.count));
-    row_blocks = ceil_div(row_panels.count, row_panels_at_once);
+
+    const int64_t panels = ceil_div(columns, kTileCols<T>);
+    few = images == 1 && panels <= 16 && row_panels.count >= 4;
+    column_blocks =
+        balanced(panels, few ? panels : larger(1, smaller(kMostPanels, panels * images / 16)));
+    const int64_t wanted = ceil_div(32, column_blocks.count * c.groups);
+    image_blocks = balanced(images, larger(1, ceil_div(images, wanted)));
+    row_blocks = balanced(row_panels.count, few ? ceil_div(row_panels.count, 8) : row_panels.count);
+  }
+  int64_t depth_rows(const Windows<T>& w) const {
+    return (depth.size + (depth.larger > 0)) * w.taps();
   }
 };
 
@@ -61,79 +67,187 @@ DLCORE_INLINE void pack_weights(const T* weight, const Conv2d& c, const Cut<T>& 
       });
 }
 
+// Channels first..last-1 of one panel of columns. x is the group's first plane.
+template <class T>
+DLCORE_INLINE void pack_columns(const T* x, const Windows<T>& w,
+                                const Pieces<T, kTileVectors>& pieces, int64_t column, int64_t n,
+                                int64_t first, int64_t last, T* panel) {
+  if (w.whole)
+    pack_b_panel<T>((last - first) * w.taps(), n, x + column * w.image + first * w.plane, 1,
+                    w.image, panel);
+  else
+    pack_panel<T>(x, w, pieces, first, last, panel);
+}
+
+// A block of results of merged columns to their images. `rows` rows from row0 of y's channels.
+template <class T>
+DLCORE_INLINE void place_columns(const T* block, int64_t width, int64_t rows, int64_t row0,
+                                 int64_t column0, int64_t columns, const Windows<T>& w, T* y) {
+  const int64_t pixels = w.pixels(), channels = w.c.out_channels;
+  if (pixels == 1)
+    return transpose<T>(block, width, rows, columns, y + column0 * channels + row0, channels);
+  for (int64_t j = 0; j < columns;) {
+    const int64_t n = (column0 + j) / pixels, p = (column0 + j) % pixels;
+    const int64_t run = smaller(pixels - p, columns - j);
+    for (int64_t row = 0; row < rows; ++row)
+      copy_row<T>(block + row * width + j, run, y + (n * channels + row0 + row) * pixels + p);
+    j += run;
+  }
+}
+
+template <class T>
+struct Call {
+  const T *x, *weight, *bias;  // x of `split` shape when the stride is above 2
+  T* y;
+  Activation activation;
+
+  Epilogue<T> epilogue() const { return {bias, nullptr, nullptr, 0, nullptr, 0, activation, T(0)}; }
+};
+
+// One row of tiles: m rows of weights in a panel by panels of columns side by side.
+template <class T>
+DLCORE_INLINE void tile_row(int64_t m, int64_t columns, int64_t k, const T* a, const T* b,
+                            int64_t b_size, TileTarget<T> to) {
+  for (int64_t j = 0; j < columns; j += kTileCols<T>, b += b_size) {
+    panel_tile<T>(m, smaller(columns - j, kTileCols<T>), k, a, b, to);
+    to.c += kTileCols<T>;
+    to.col += kTileCols<T>;
+  }
+}
+
+// One block of pixels of some images, all rows.
+template <class T>
+DLCORE_INLINE void pixel_block(const Call<T>& call, const Windows<T>& w, const Cut<T>& cut,
+                               const T* weights, int64_t chunk) {
+  const Conv2d& c = w.c;
+  const int64_t image_block = chunk % cut.image_blocks.count;
+  const int64_t block = chunk / cut.image_blocks.count % cut.column_blocks.count;
+  const int64_t group = chunk / cut.image_blocks.count / cut.column_blocks.count;
+  const int64_t panel0 = cut.column_blocks.begin(block);
+  const int64_t panels = cut.column_blocks.begin(block + 1) - panel0;
+  const int64_t column0 = panel0 * kTileCols<T>, width = panels * kTileCols<T>;
+  const int64_t columns = smaller(width, cut.columns - column0);
+
+  const int64_t b_size = b_panel_size<T>(cut.depth_rows(w));
+  const int64_t local_size = cut.merged ? cut.rows * width : 0;
+  const int64_t pieces_size = round_up(Pieces<T, kTileVectors>::bytes(w), 64);
+  T* const b = static_cast<T*>(
+      buffer_acquire((panels * b_size + local_size) * sizeof(T) + panels * pieces_size));
+  T* const local = b + panels * b_size;
+  Pieces<T, kTileVectors> pieces[kMostPanels];
+  for (int64_t j = 0; j < panels; ++j) {
+    pieces[j] = {w, reinterpret_cast<char*>(local + local_size) + j * pieces_size};
+    if (!w.whole)
+      pieces[j].aim(column0 + j * kTileCols<T>, smaller(kTileCols<T>, columns - j * kTileCols<T>));
+  }
+
+  const int64_t row0 = group * cut.rows;
+  const Epilogue<T> epilogue = call.epilogue();
+  for (int64_t image = cut.image_blocks.begin(image_block);
+       image < cut.image_blocks.begin(image_block + 1); ++image) {
+    const T* x = call.x + image * w.image + group * cut.channels * w.plane;
+    T* const y = call.y + (image * c.out_channels + row0) * w.pixels() + column0;
+    for (int64_t d = 0; d < cut.depth.count; ++d) {
+      const int64_t first = cut.depth.begin(d), last = cut.depth.begin(d + 1);
+      for (int64_t j = 0; j < panels; ++j)
+        pack_columns<T>(x, w, pieces[j], column0 + j * kTileCols<T>,
+                        smaller(kTileCols<T>, columns - j * kTileCols<T>), first, last,
+                        b + j * b_size);
+      const bool finish = epilogue.any() && d == cut.depth.count - 1;
+      for (int64_t i = 0; i < cut.row_panels.count; ++i) {
+        const int64_t row = cut.row_panels.begin(i), m = cut.row_panels.begin(i + 1) - row;
+        const T* a = weights + (group * cut.row_panels.count + i) * a_panel_size<T>(cut.window);
+        T* const to = cut.merged ? local + row * width : y + row * w.pixels();
+        tile_row<T>(m, columns, (last - first) * w.taps(), a + first * w.taps() * kTileRows, b,
+                    b_size,
+                    {to, cut.merged ? width : w.pixels(), T(1), T(d > 0),
+                     finish ? &epilogue : nullptr, row0 + row, column0});
+      }
+    }
+  }
+  if (cut.merged) place_columns<T>(local, width, cut.rows, row0, column0, columns, w, call.y);
+  buffer_release(b);
+}
+
+// All columns of a group in panels, for row_block.
+template <class T>
+DLCORE_INLINE void pack_all_columns(const Call<T>& call, const Windows<T>& w, const Cut<T>& cut,
+                                    T* packed) {
+  const int64_t panels = ceil_div(cut.columns, kTileCols<T>), size = b_panel_size<T>(cut.window);
+  const int64_t blocks = larger(1, smaller(cut.channels, 8 / panels));
+  const Groups channels = balanced(cut.channels, ceil_div(cut.channels, blocks));
+  parallel_for(w.c.groups * panels * channels.count, 1, [=](int64_t chunk, int64_t) {
+    const int64_t block = chunk % channels.count, j = chunk / channels.count % panels;
+    const int64_t group = chunk / channels.count / panels;
+    const int64_t column = j * kTileCols<T>, n = smaller(kTileCols<T>, cut.columns - column);
+    void* const memory = buffer_acquire(Pieces<T, kTileVectors>::bytes(w));
+    Pieces<T, kTileVectors> pieces(w, memory);
+    if (!w.whole) pieces.aim(column, n);
+    const int64_t first = channels.begin(block);
+    pack_columns<T>(call.x + group * cut.channels * w.plane, w, pieces, column, n, first,
+                    channels.begin(block + 1),
+                    packed + (group * panels + j) * size + first * w.taps() * kTileCols<T>);
+    buffer_release(memory);
+  });
+}
+
+// One block of rows, all pixels.
+template <class T>
+DLCORE_INLINE void row_block(const Call<T>& call, const Windows<T>& w, const Cut<T>& cut,
+                             const T* packed, int64_t chunk) {
+  const int64_t group = chunk / cut.row_blocks.count, block = chunk % cut.row_blocks.count;
+  const int64_t panel0 = cut.row_blocks.begin(block), panel1 = cut.row_blocks.begin(block + 1);
+  const int64_t first = cut.row_panels.begin(panel0), rows = cut.row_panels.begin(panel1) - first;
+  const int64_t width = round_up(cut.columns, kTileCols<T>);
+  const int64_t b_size = b_panel_size<T>(cut.window), row0 = group * cut.rows;
+  const T* const b = packed + group * width / kTileCols<T> * b_size;
+  const T* const weight = call.weight + row0 * cut.window;
+
+  const int64_t a_size = a_panel_size<T>(cut.depth_rows(w));
+  T* const a =
+      static_cast<T*>(buffer_acquire((a_size + (cut.merged ? rows * width : 0)) * sizeof(T)));
+  T* const local = a + a_size;
+  const Epilogue<T> epilogue = call.epilogue();
+  for (int64_t d = 0; d < cut.depth.count; ++d) {
+    const int64_t k0 = cut.depth.begin(d) * w.taps(), k = cut.depth.begin(d + 1) * w.taps() - k0;
+    const bool finish = epilogue.any() && d == cut.depth.count - 1;
+    for (int64_t i = panel0; i < panel1; ++i) {
+      const int64_t row = cut.row_panels.begin(i), m = cut.row_panels.begin(i + 1) - row;
+      pack_a_panel<T>(m, k, weight + row * cut.window + k0, cut.window, 1, a);
+      T* const to = cut.merged ? local + (row - first) * width : call.y + (row0 + row) * w.pixels();
+      tile_row<T>(m, cut.columns, k, a, b + k0 * kTileCols<T>, b_size,
+                  {to, cut.merged ? width : w.pixels(), T(1), T(d > 0),
+                   finish ? &epilogue : nullptr, row0 + row, 0});
+    }
+  }
+  if (cut.merged) place_columns<T>(local, width, rows, row0 + first, 0, cut.columns, w, call.y);
+  buffer_release(a);
+}
+
 // y = activation(conv(x, weight) + bias); bias may be null.
 template <class T>
 void conv2d_forward(const T* x, const T* weight, const T* bias, T* y, const Conv2d& c,
                     Activation activation) {
+  if (c.batch == 0) return;
   const Windows<T> w(c);
   const Cut<T> cut(c, w);
-  const int64_t pixels = w.pixels(), panels = cut.row_panels.count;
   const int64_t split_size = w.split ? c.batch * w.image : 0;
-  const int64_t weight_size = c.groups * panels * a_panel_size<T>(cut.window);
-  T* const shared = static_cast<T*>(buffer_acquire((split_size + weight_size) * sizeof(T)));
-  T* const packed = shared + split_size;  // a split row is whole vectors: aligned
+  const int64_t packed_size =
+      c.groups * (cut.few ? ceil_div(cut.columns, kTileCols<T>) * b_panel_size<T>(cut.window)
+                          : cut.row_panels.count * a_panel_size<T>(cut.window));
+  T* const shared = static_cast<T*>(buffer_acquire((split_size + packed_size) * sizeof(T)));
+  T* const packed = shared + split_size;
   if (w.split) split_planes<T>(x, w, c.batch * c.channels, shared);
-  const T* const source = w.split ? shared : x;
-  pack_weights<T>(weight, c, cut, packed);
-
-  const int64_t chunks = c.groups * cut.images * cut.column_blocks * cut.row_blocks;
-  const int64_t channels = c.channels / c.groups;
-  parallel_for(chunks, 1, [=](int64_t chunk, int64_t) {
-    const int64_t row_block = chunk % cut.row_blocks;
-    const int64_t column_block = chunk / cut.row_blocks % cut.column_blocks;
-    const int64_t image = chunk / cut.row_blocks / cut.column_blocks % cut.images;
-    const int64_t group = chunk / cut.row_blocks / cut.column_blocks / cut.images;
-    const int64_t column0 = column_block * cut.panels_at_once * kTileCols<T>;
-    const int64_t columns = smaller(cut.columns - column0, cut.panels_at_once * kTileCols<T>);
-    const int64_t panel0 = row_block * cut.row_panels_at_once;
-    const int64_t panel1 = smaller(panel0 + cut.row_panels_at_once, panels);
-    const int64_t row0 = cut.row_panels.begin(panel0), row1 = cut.row_panels.begin(panel1);
-
-    const int64_t b_size = b_panel_size<T>(cut.channels_at_once * w.taps());
-    const int64_t width = round_up(columns, kTileCols<T>);
-    const int64_t local_size = cut.merged ? (row1 - row0) * width : 0;
-    T* const b =
-        static_cast<T*>(buffer_acquire((cut.panels_at_once * b_size + local_size) * sizeof(T) +
-                                       Pieces<T, kTileVectors>::bytes(w)));
-    T* const local = b + cut.panels_at_once * b_size;
-    Pieces<T, kTileVectors> pieces(w, local + local_size);
-
-    const T* from = source + image * w.image + group * channels * w.plane;
-    T* const to = cut.merged
-                      ? local
-                      : y + (image * c.out_channels + group * cut.rows + row0) * pixels + column0;
-    const int64_t to_row = cut.merged ? width : pixels;
-    const Epilogue<T> epilogue{bias, nullptr, nullptr, 0, nullptr, 0, activation, T(0)};
-    const bool finish = epilogue.any();
-
-    for (int64_t ch = 0; ch < channels; ch += cut.channels_at_once) {
-      const int64_t ch1 = smaller(ch + cut.channels_at_once, channels);
-      const int64_t k0 = ch * w.taps(), k = (ch1 - ch) * w.taps();
-      const Epilogue<T>* last = finish && ch1 == channels ? &epilogue : nullptr;
-      for (int64_t j = 0; j < columns; j += kTileCols<T>) {
-        pieces.aim(column0 + j, smaller(columns - j, kTileCols<T>));
-        pack_panel<T>(from, w, pieces, ch, ch1, b + j / kTileCols<T> * b_size);
-      }
-      for (int64_t i = panel0; i < panel1; ++i) {
-        const int64_t row = cut.row_panels.begin(i), m = cut.row_panels.begin(i + 1) - row;
-        const T* a = packed + (group * panels + i) * a_panel_size<T>(cut.window) + k0 * kTileRows;
-        for (int64_t j = 0; j < columns; j += kTileCols<T>)
-          panel_tile<T>(m, smaller(columns - j, kTileCols<T>), k, a, b + j / kTileCols<T> * b_size,
-                        {to + (row - row0) * to_row + j, to_row, T(1), T(ch > 0), last,
-                         group * cut.rows + row, column0 + j});
-      }
-    }
-
-    for (int64_t j = 0; cut.merged && j < columns;) {
-      const int64_t n = (column0 + j) / pixels, p = (column0 + j) % pixels;
-      const int64_t run = smaller(pixels - p, columns - j);
-      for (int64_t row = row0; row < row1; ++row)
-        copy_row<T>(local + (row - row0) * width + j, run,
-                    y + (n * c.out_channels + group * cut.rows + row) * pixels + p);
-      j += run;
-    }
-    buffer_release(b);
-  });
+  const Call<T> call{w.split ? shared : x, weight, bias, y, activation};
+  if (cut.few) {
+    pack_all_columns<T>(call, w, cut, packed);
+    parallel_for(c.groups * cut.row_blocks.count, 1,
+                 [=](int64_t chunk, int64_t) { row_block<T>(call, w, cut, packed, chunk); });
+  } else {
+    pack_weights<T>(weight, c, cut, packed);
+    parallel_for(c.groups * cut.column_blocks.count * cut.image_blocks.count, 1,
+                 [=](int64_t chunk, int64_t) { pixel_block<T>(call, w, cut, packed, chunk); });
+  }
   buffer_release(shared);
 }
 

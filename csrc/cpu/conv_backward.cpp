@@ -105,10 +105,9 @@ DLCORE_INLINE void data_block(const T* dy, const T* weight, T* dx, const Windows
     for (int64_t j = 0; j < n; j += kTileCols<T>) {
       to.aim(j0 + j, smaller(kTileCols<T>, n - j));
       for (int64_t channel = 0; channel < channels; ++channel)
-        for (int64_t tap = 0; tap < taps; ++tap)
-          for (int v = 0; v < kTileVectors; ++v)
-            to.add(target + channel * w.plane, tap, v,
-                   load<T>(columns + (channel * taps + tap) * width + j + v * kLanes<T>));
+        to.add(target + channel * w.plane, kTileVectors, [=](int64_t tap, int64_t v) {
+          return load<T>(columns + (channel * taps + tap) * width + j + v * kLanes<T>);
+        });
     }
   }
   buffer_release(a);
@@ -170,12 +169,10 @@ template <class T, int kVectors>
 DLCORE_INLINE void read_rows(const T* x, const Windows<T>& w, const Pieces<T, kVectors>& pieces,
                              int64_t planes, int64_t n, T* rows, int64_t stride) {
   const int64_t vectors = ceil_div(n, kLanes<T>);
-  for (int64_t plane = 0; plane < planes; ++plane)
-    for (int64_t tap = 0; tap < w.taps(); ++tap) {
-      for (int64_t v = 0; v < vectors; ++v)
-        store<T>(rows + v * kLanes<T>, pieces.read(x + plane * w.plane, tap, v));
-      rows += stride;
-    }
+  for (int64_t plane = 0; plane < planes; ++plane, rows += w.taps() * stride)
+    pieces.read(x + plane * w.plane, vectors, [=](int64_t tap, int64_t v, Vec<T> value) {
+      store<T>(rows + tap * stride + v * kLanes<T>, value);
+    });
 }
 
 template <class T>

@@ -29,6 +29,7 @@ struct Windows {
   int64_t image, plane, row;  // strides of x
   int64_t step;               // 1 or 2
   bool split;
+  bool whole;  // the window is all of x: an image is one column
   int64_t phase_size;
 
   explicit Windows(const Conv2d& conv) : c(conv) {
@@ -38,8 +39,10 @@ struct Windows {
       c.width = c.out_w = c.height * c.width;
       c.height = c.out_h = 1;
     }
-    split = c.stride_w > 2;
-    step = split ? 1 : c.stride_w;
+    whole = c.out_h * c.out_w == 1 && c.kernel_h == c.height && c.kernel_w == c.width &&
+            c.pad_top == 0 && c.pad_left == 0 && c.dilation_h * c.dilation_w == 1;
+    split = c.stride_w > 2 && !whole;
+    step = split || whole ? 1 : c.stride_w;
     phase_size = round_up(c.out_w + (c.kernel_w - 1) * c.dilation_w / c.stride_w, kLanes<T>);
     row = split ? phase_size * c.stride_w : c.width;
     plane = row * c.height;
@@ -49,100 +52,152 @@ struct Windows {
   int64_t taps() const { return c.kernel_h * c.kernel_w; }
 };
 
-// The pieces of kVectors neighbouring vectors of pixels, for every tap.
+template <int N>
+struct Constant {
+  static constexpr int value = N;
+};
+
+// The pieces of kVectors neighbouring vectors of pixels, for every tap. All vectors are given the
+// same number of pieces, empty ones included, so that reading them takes no branch.
 template <class T, int kVectors>
 class Pieces {
  public:
-  static int64_t bytes(const Windows<T>& w) { return layout(w).bytes; }
-  Pieces(const Windows<T>& w, void* memory) : w_(w) {
-    const Layout l = layout(w);
-    char* base = static_cast<char*>(memory);
-    start_ = reinterpret_cast<int32_t*>(base);
-    run_ = reinterpret_cast<Run*>(base + l.runs);
-    piece_ = reinterpret_cast<Piece*>(base + l.pieces);
+  static int64_t bytes(const Windows<T>& w) {
+    const int64_t runs = kVectors * most(w);
+    return runs * static_cast<int64_t>(sizeof(Run)) +
+           (w.taps() + w.c.kernel_w) * runs * static_cast<int64_t>(sizeof(Piece));
+  }
+  Pieces() = default;
+  Pieces(const Windows<T>& w, void* memory) : w_(&w) {
+    run_ = static_cast<Run*>(memory);
+    piece_ = reinterpret_cast<Piece*>(run_ + kVectors * most(w));
+    across_ = piece_ + w.taps() * kVectors * most(w);
   }
 
-  // For n pixels from `first`, counted through the images of a batch.
+  // At n pixels from `first`, counted through the images of a batch.
   void aim(int64_t first, int64_t n) {
-    const Conv2d& c = w_.c;
-    int32_t runs = 0, run_start[kVectors + 1];
-    int64_t image = first / w_.pixels(), oh = first % w_.pixels() / c.out_w;
-    int64_t ow = first % w_.pixels() % c.out_w;
-    for (int64_t v = 0; v < kVectors; ++v) {
-      run_start[v] = runs;
+    const Conv2d& c = w_->c;
+    int64_t image = first / w_->pixels(), oh = first % w_->pixels() / c.out_w;
+    int64_t ow = first % w_->pixels() % c.out_w;
+    int runs[kVectors], total = 0;
+    count_ = 1;
+    for (int v = 0; v < kVectors; ++v) {
+      runs[v] = 0;
       const int64_t lanes = smaller(kLanes<T>, n - v * kLanes<T>);
-      for (int64_t lane = 0; lane < lanes;) {
+      for (int64_t lane = 0; lane < lanes; ++runs[v]) {
         const int64_t size = smaller(c.out_w - ow, lanes - lane);
-        run_[runs++] = {image * w_.image, oh * c.stride_h - c.pad_top, ow, lane, size};
+        run_[total++] = {image * w_->image, oh * c.stride_h - c.pad_top, ow, lane, size, 0};
         lane += size;
         ow += size;
         if (ow == c.out_w) ow = 0, ++oh;
         if (oh == c.out_h) oh = 0, ++image;
       }
+      if (runs[v] > count_) count_ = runs[v];
     }
-    run_start[kVectors] = runs;
-
-    int32_t count = 0;
-    int64_t at = 0;
-    for (int64_t r = 0; r < c.kernel_h; ++r)
+    for (int64_t s = 0; s < c.kernel_w; ++s)
+      for (int i = 0; i < total; ++i) across_[s * total + i] = make_across(run_[i], s);
+    Piece* piece = piece_;
+    for (int64_t r = 0; r < c.kernel_h; ++r) {
+      for (int i = 0; i < total; ++i) {
+        const int64_t ih = run_[i].top + r * c.dilation_h;
+        run_[i].row = ih >= 0 && ih < c.height ? run_[i].image + ih * w_->row : -1;
+      }
       for (int64_t s = 0; s < c.kernel_w; ++s) {
-        const int64_t shift =
-            w_.split ? s * c.dilation_w % c.stride_w * w_.phase_size + s * c.dilation_w / c.stride_w
-                     : s * c.dilation_w - c.pad_left;
-        for (int64_t v = 0; v < kVectors; ++v) {
-          start_[at++] = count;
-          for (int32_t i = run_start[v]; i < run_start[v + 1]; ++i)
-            count += add_piece(run_[i], r * c.dilation_h, shift, piece_[count]);
+        const Piece* across = across_ + s * total;
+        const Run* run = run_;
+        for (int v = 0; v < kVectors; ++v) {
+          for (int i = 0; i < runs[v]; ++i, ++across, ++run, ++piece) {
+            *piece = *across;
+            piece->offset += run->row;
+            if (run->row < 0) *piece = Piece{};
+          }
+          for (int i = runs[v]; i < count_; ++i) *piece++ = Piece{};
         }
       }
-    start_[at] = count;
+    }
   }
 
-  // Vector v of a tap from one channel's plane.
-  __attribute__((always_inline)) Vec<T> read(const T* x, int64_t tap, int64_t v) const {
-    const int32_t begin = start_[tap * kVectors + v], end = start_[tap * kVectors + v + 1];
-    return w_.step == 1 ? gather<1>(x, begin, end) : gather<2>(x, begin, end);
+  // f(tap, v, vector v of that tap) for all taps and the first `vectors` vectors, from the plane x
+  // of one channel.
+  template <class F>
+  __attribute__((always_inline)) void read(const T* x, int64_t vectors, const F& f) const {
+    each(vectors, [&](auto count, auto step, int64_t tap, int64_t v, const Piece* p, int n) {
+      Vec<T> low{}, high{};
+      for (int i = 0; i < (count.value ? count.value : n); ++i)
+        take<step.value>(x, p[i], low, high);
+      f(tap, v, step.value == 1 ? low : even_of(low, high, AllLanes<T>{}));
+    });
   }
 
-  // x += the vector, at the same places: the adjoint of read.
-  __attribute__((always_inline)) void add(T* x, int64_t tap, int64_t v, Vec<T> value) const {
-    const int32_t begin = start_[tap * kVectors + v], end = start_[tap * kVectors + v + 1];
-    for (int32_t i = begin; i < end; ++i)
-      w_.step == 1 ? scatter<1>(x, piece_[i], value) : scatter<2>(x, piece_[i], value);
+  // The adjoint of read: adds f(tap, v) at the places of vector v.
+  template <class F>
+  __attribute__((always_inline)) void add(T* x, int64_t vectors, const F& f) const {
+    each(vectors, [&](auto count, auto step, int64_t tap, int64_t v, const Piece* p, int n) {
+      const Vec<T> value = f(tap, v);
+      for (int i = 0; i < (count.value ? count.value : n); ++i)
+        if (count.value == 1 || p[i].mask) put<step.value>(x, p[i], value);
+    });
   }
 
  private:
   // Neighbouring pixels of one output row.
   struct Run {
     int64_t image, top, ow, lane, size;
+    int64_t row;  // of x under the current tap row; negative when there is none
   };
-  struct Layout {
-    int64_t runs, pieces, bytes;
-  };
-  static Layout layout(const Windows<T>& w) {
-    const int64_t runs = kVectors * smaller(kLanes<T>, (kLanes<T> - 1) / w.c.out_w + 2);
-    const int64_t starts = round_up((w.taps() * kVectors + 1) * sizeof(int32_t), 64);
-    const int64_t pieces = round_up(starts + runs * sizeof(Run), 64);
-    // One more: add_piece writes before it knows that nothing is inside.
-    return {starts, pieces, pieces + (w.taps() * runs + 1) * static_cast<int64_t>(sizeof(Piece))};
+  // Of runs in a vector.
+  static int64_t most(const Windows<T>& w) {
+    return smaller(kLanes<T>, (kLanes<T> - 1) / w.c.out_w + 2);
   }
 
-  // Returns 1, or 0 when the whole run is padding for this tap.
-  int32_t add_piece(const Run& run, int64_t down, int64_t shift, Piece& piece) const {
-    const int64_t ih = run.top + down, iw = run.ow * w_.step + shift;
-    int64_t from = 0, to = run.size;
-    if (!w_.split) {
-      if (iw < 0) from = (-iw + w_.step - 1) >> (w_.step - 1);
-      to = smaller(run.size, (w_.c.width - iw + w_.step - 1) >> (w_.step - 1));
+  // What tap column s makes of a run, offset from the start of a row of x.
+  Piece make_across(const Run& run, int64_t s) const {
+    const Conv2d& c = w_->c;
+    int64_t from = 0, to = run.size, iw;
+    if (w_->split) {
+      const int64_t at = s * c.dilation_w;
+      iw = at % c.stride_w * w_->phase_size + at / c.stride_w + run.ow;
+    } else {
+      iw = run.ow * w_->step + s * c.dilation_w - c.pad_left;
+      if (iw < 0) from = (-iw + w_->step - 1) >> (w_->step - 1);
+      to = smaller(run.size, (c.width - iw + w_->step - 1) >> (w_->step - 1));
     }
-    if (ih < 0 || ih >= w_.c.height || from >= to) return 0;
-    piece.offset = run.image + ih * w_.row + iw - run.lane * w_.step;
-    piece.begin = static_cast<int32_t>(run.lane + from);
-    piece.end = static_cast<int32_t>(run.lane + to);
-    const uint64_t one = 1, every = w_.step == 1 ? 0xffffffffu : 0x55555555u;
-    piece.mask = static_cast<uint32_t>(
-        ((one << piece.end * w_.step) - (one << piece.begin * w_.step)) & every);
-    return 1;
+    if (from >= to) return Piece{};
+    const int64_t begin = run.lane + from, end = run.lane + to;
+    const uint64_t one = 1, every = w_->step == 1 ? 0xffffffffu : 0x55555555u;
+    const uint64_t mask = ((one << end * w_->step) - (one << begin * w_->step)) & every;
+    return {iw - run.lane * w_->step, static_cast<int32_t>(begin), static_cast<int32_t>(end),
+            static_cast<uint32_t>(mask)};
+  }
+
+  template <class F>
+  __attribute__((always_inline)) void each(int64_t vectors, const F& f) const {
+    w_->step == 1 ? each_counted(Constant<1>{}, vectors, f)
+                  : each_counted(Constant<2>{}, vectors, f);
+  }
+  template <class Step, class F>
+  __attribute__((always_inline)) void each_counted(Step step, int64_t vectors, const F& f) const {
+    switch (count_) {
+      case 1:
+        return each_piece(Constant<1>{}, step, vectors, f);
+      case 2:
+        return each_piece(Constant<2>{}, step, vectors, f);
+      case 3:
+        return each_piece(Constant<3>{}, step, vectors, f);
+      case 4:
+        return each_piece(Constant<4>{}, step, vectors, f);
+      default:
+        return each_piece(Constant<0>{}, step, vectors, f);
+    }
+  }
+  template <class Count, class Step, class F>
+  __attribute__((always_inline)) void each_piece(Count count, Step step, int64_t vectors,
+                                                 const F& f) const {
+    const int64_t taps = w_->taps();
+    const int n = Count::value ? Count::value : count_;
+    const Piece* row = piece_;
+    for (int64_t tap = 0; tap < taps; ++tap, row += kVectors * n)
+      for (int64_t v = 0; v < vectors; ++v) f(count, step, tap, v, row + v * n, n);
   }
 
 #if defined(__AVX512F__)
@@ -161,19 +216,15 @@ class Pieces {
   }
 
   template <int kStep>
-  __attribute__((always_inline)) Vec<T> gather(const T* x, int32_t begin, int32_t end) const {
-    Vec<T> low{}, high{};
-    for (int32_t i = begin; i < end; ++i) {
-      const Piece& piece = piece_[i];
-      low = masked(low, piece.mask, x + piece.offset);
-      if constexpr (kStep == 2)
-        high = masked(high, piece.mask >> kLanes<T>, x + piece.offset + kLanes<T>);
-    }
-    return kStep == 1 ? low : even_of(low, high, AllLanes<T>{});
+  static __attribute__((always_inline)) void take(const T* x, const Piece& piece, Vec<T>& low,
+                                                  Vec<T>& high) {
+    low = masked(low, piece.mask, x + piece.offset);
+    if constexpr (kStep == 2)
+      high = masked(high, piece.mask >> kLanes<T>, x + piece.offset + kLanes<T>);
   }
 
   template <int kStep>
-  static __attribute__((always_inline)) void scatter(T* x, const Piece& piece, Vec<T> v) {
+  static __attribute__((always_inline)) void put(T* x, const Piece& piece, Vec<T> v) {
     T* p = x + piece.offset;
     if constexpr (kStep == 1) {
       masked_add(p, piece.mask, v);
@@ -183,41 +234,45 @@ class Pieces {
     }
   }
 #else
+  // low and high hold the lanes as even_of wants them; with a step of 1, low is the vector.
   template <int kStep>
-  __attribute__((always_inline)) Vec<T> gather(const T* x, int32_t begin, int32_t end) const {
-    Vec<T> v{};
-    for (int32_t i = begin; i < end; ++i) {
-      const Piece& piece = piece_[i];
-      const T* p = x + piece.offset;
-      if (kStep == 1 && piece.end - piece.begin == kLanes<T>) return load<T>(p);
-      for (int32_t lane = piece.begin; lane < piece.end; ++lane) v[lane] = p[lane * kStep];
+  static __attribute__((always_inline)) void take(const T* x, const Piece& piece, Vec<T>& low,
+                                                  Vec<T>& high) {
+    const T* p = x + piece.offset;
+    if (kStep == 1 && piece.end - piece.begin == kLanes<T>) {
+      low = load<T>(p);
+      return;
     }
-    return v;
+    for (int32_t lane = piece.begin; lane < piece.end; ++lane) {
+      const int32_t at = lane * kStep;
+      (at < kLanes<T> ? low : high)[at % kLanes<T>] = p[at];
+    }
   }
 
   template <int kStep>
-  static __attribute__((always_inline)) void scatter(T* x, const Piece& piece, Vec<T> v) {
+  static __attribute__((always_inline)) void put(T* x, const Piece& piece, Vec<T> v) {
     T* p = x + piece.offset;
     if (kStep == 1 && piece.end - piece.begin == kLanes<T>) return store<T>(p, load<T>(p) + v);
     for (int32_t lane = piece.begin; lane < piece.end; ++lane) p[lane * kStep] += v[lane];
   }
 #endif
 
-  const Windows<T>& w_;
-  int32_t* start_;  // of each (tap, vector), one more at the end
-  Run* run_;
-  Piece* piece_;
+  const Windows<T>* w_ = nullptr;
+  Run* run_ = nullptr;
+  Piece* piece_ = nullptr;   // [tap][vector][count_]
+  Piece* across_ = nullptr;  // [tap column][run]
+  int count_ = 1;            // pieces of every vector
 };
 
 // Channels first..last-1 of the pixels that `pieces` is aimed at, k-major as a B panel.
 template <class T, int kVectors>
 DLCORE_INLINE void pack_panel(const T* x, const Windows<T>& w, const Pieces<T, kVectors>& pieces,
                               int64_t first, int64_t last, T* panel) {
-  const int64_t taps = w.taps();
-  for (int64_t channel = first; channel < last; ++channel)
-    for (int64_t tap = 0; tap < taps; ++tap)
-      for (int v = 0; v < kVectors; ++v, panel += kLanes<T>)
-        store<T>(panel, pieces.read(x + channel * w.plane, tap, v));
+  constexpr int64_t kRow = kVectors * kLanes<T>;
+  for (int64_t channel = first; channel < last; ++channel, panel += w.taps() * kRow)
+    pieces.read(x + channel * w.plane, kVectors, [=](int64_t tap, int64_t v, Vec<T> value) {
+      store<T>(panel + tap * kRow + v * kLanes<T>, value);
+    });
 }
 
 // All rows of `planes` planes of x into their phases, zeros around.

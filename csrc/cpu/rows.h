@@ -103,8 +103,10 @@ DLCORE_INLINE void split_row(const T* x, int64_t n, int64_t first, int64_t strid
     }
     return split_pairs<T>(x, n, split + first / 2, split + phase_size + first / 2);
   }
-  for (int64_t i = first; i < first + n; ++i)
-    split[i % stride * phase_size + i / stride] = x[i - first];
+  for (int64_t k = 0; k < stride && k < n; ++k) {
+    T* phase = split + (first + k) % stride * phase_size + (first + k) / stride;
+    for (int64_t i = k; i < n; i += stride) *phase++ = x[i];
+  }
 }
 
 // The way back.
@@ -120,8 +122,10 @@ DLCORE_INLINE void join_row(const T* split, int64_t phase_size, int64_t first, i
     }
     return join_pairs<T>(split + first / 2, split + phase_size + first / 2, n, x);
   }
-  for (int64_t i = first; i < first + n; ++i)
-    x[i - first] = split[i % stride * phase_size + i / stride];
+  for (int64_t k = 0; k < stride && k < n; ++k) {
+    const T* phase = split + (first + k) % stride * phase_size + (first + k) / stride;
+    for (int64_t i = k; i < n; i += stride) x[i] = *phase++;
+  }
 }
 
 }  // namespace
