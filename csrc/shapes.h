@@ -63,6 +63,18 @@ struct Pool2d {
   int64_t pad_top, pad_left, pad_bottom, pad_right;
 };
 
+// Scores x are (outer, n, inner) with the classes along n; target is (outer, inner). A target of
+// ignore_index does not count.
+template <class T>
+struct ClassLoss {
+  int64_t outer, n, inner;
+  const int64_t* target;
+  const T* weight;  // of each class; null for 1
+  int64_t ignore_index;
+  T smoothing;   // how much of the target is spread evenly over the classes
+  T weight_sum;  // of all classes: n without weights
+};
+
 // One step of an optimizer over `count` tensors of one dtype. Tensor t has start[t + 1] - start[t]
 // elements, contiguous. Written in place: param and what the optimizer remembers.
 template <class T>

@@ -138,6 +138,49 @@ def log_softmax_gradient(x, dy, dim=-1):
 # -- loss --
 
 
+def reduce(losses, reduction, count=None):
+    if reduction == "none":
+        return losses
+    total = losses.sum()
+    return (
+        total / (losses.size if count is None else count)
+        if reduction == "mean"
+        else total
+    )
+
+
+def class_weights(target, weight, ignore_index, classes):
+    """For each target: its class (0 where ignored) and its weight (0 where ignored)."""
+    counts = target != ignore_index
+    safe = np.where(counts, target, 0)
+    weight = np.ones(classes) if weight is None else weight
+    return safe, np.where(counts, weight[safe], 0.0), counts
+
+
+def nll_loss(x, target, weight=None, ignore_index=-100, reduction="mean"):
+    """Log-probabilities x of shape (N, C, ...)."""
+    t, w, _ = class_weights(target, weight, ignore_index, x.shape[1])
+    picked = np.take_along_axis(x, t[:, None], 1)[:, 0]
+    return reduce(np.where(w != 0, -w * picked, 0.0), reduction, w.sum())
+
+
+def cross_entropy(
+    x, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0
+):
+    log_p, classes = log_softmax(x, 1), x.shape[1]
+    _, w, counts = class_weights(target, weight, ignore_index, classes)
+    hard = nll_loss(log_p, target, weight, ignore_index, "none")
+    each = np.ones(classes) if weight is None else weight
+    each = each.reshape(-1, *[1] * (x.ndim - 2))
+    even = np.where(counts, -(log_p * each).sum(1) / classes, 0.0)
+    losses = (1 - label_smoothing) * hard + label_smoothing * even
+    return reduce(losses, reduction, w.sum())
+
+
+def mse_loss(x, target, reduction="mean"):
+    return reduce((x - target) ** 2, reduction)
+
+
 # -- dropout --
 
 

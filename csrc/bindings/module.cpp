@@ -10,6 +10,7 @@ void bind_runtime(py::module_& m);
 void bind_activation(py::module_& m);
 void bind_dropout(py::module_& m);
 void bind_elementwise(py::module_& m);
+void bind_loss(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_reduction(py::module_& m);
 void bind_gemm(py::module_& m);
@@ -44,6 +45,7 @@ PYBIND11_MODULE(_C, m) {
   bind_activation(m);
   bind_dropout(m);
   bind_elementwise(m);
+  bind_loss(m);
   bind_optim(m);
   bind_reduction(m);
   bind_gemm(m);

@@ -140,7 +140,7 @@ struct Rows {
 
   template <class Kernel, class Step>
   void run(const Kernel& kernel, const Step& step) const {
-    std::optional<py::gil_scoped_release> released;
+    std::optional<GilReleased> released;
     if (start.back() >= kReleaseFrom) released.emplace();
     kernel(step);
   }

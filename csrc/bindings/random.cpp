@@ -108,7 +108,7 @@ py::object randint(int64_t low, int64_t high, py::handle size) {
   int64_t* out = y.data<int64_t>();
   const uint64_t first = static_cast<uint64_t>(low), range = static_cast<uint64_t>(high) - first;
   {
-    py::gil_scoped_release released;
+    const GilReleased released;
     const RandomWords words("randint", n);
     for (int64_t i = 0; i < n; ++i) out[i] = static_cast<int64_t>(first + words.below(i, range));
   }
@@ -121,7 +121,7 @@ py::object randperm(int64_t n) {
   Array y = Array::empty("randperm", {n}, NPY_INT64);
   int64_t* out = y.data<int64_t>();
   {
-    py::gil_scoped_release released;
+    const GilReleased released;
     const RandomWords words("randperm", n);
     for (int64_t i = 0; i < n; ++i) out[i] = i;
     for (int64_t i = n - 1; i > 0; --i)

@@ -5,7 +5,8 @@
 // Columns (inner > 1): lanes run along inner, so that nothing is transposed.
 // Bound by memory with the rows in cache, by exp (about 7 cycles a vector) before.
 
-#include "cpu/softmax_row.h"
+#include "cpu/softmax.h"
+
 #include "kernels.h"
 
 namespace dlcore {
@@ -50,38 +51,6 @@ void softmax_rows(const T* x, T* y, int64_t rows, int64_t n) {
                      scratch + kept);
     buffer_release(scratch);
   });
-}
-
-// body(x's offset, lanes) for each vector of columns: neighbours along inner, n elements deep.
-template <class T, class Body>
-DLCORE_INLINE void for_columns(int64_t outer, int64_t n, int64_t inner, const Body& body) {
-  const int64_t vectors = ceil_div(inner, kLanes<T>);
-  parallel_for(outer * vectors, grain_for(n * kLanes<T> * kExpCost),
-               [=](int64_t begin, int64_t end) {
-                 for (int64_t v = begin; v < end; ++v) {
-                   const int64_t at = v % vectors * kLanes<T>;
-                   body(v / vectors * n * inner + at, smaller(kLanes<T>, inner - at));
-                 }
-               });
-}
-
-template <class T>
-struct Column {
-  Vec<T> shift, sum;
-};
-
-template <class T, class Visit>
-DLCORE_INLINE Column<T> running_column(const T* x, int64_t n, int64_t inner, int64_t lanes,
-                                       const Visit& each) {
-  Vec<T> top = splat<T>(-kInf<T>), sum{};
-  for (int64_t i = 0; i < n; ++i) top = max<T>(load_lanes<T>(x + i * inner, lanes, T(0)), top);
-  top = top == -kInf<T> ? Vec<T>{} : top;
-  for (int64_t i = 0; i < n; ++i) {
-    const Vec<T> e = exp<T>(load_lanes<T>(x + i * inner, lanes, T(0)) - top);
-    each(i, e);
-    sum += e;
-  }
-  return {top, sum};
 }
 
 // y = exp(x - max) / sum exp(x - max).  y may be x.  A row of -inf only gives zeros; one with NaN

@@ -101,6 +101,39 @@ DLCORE_INLINE Running<T> running_row(const T* x, int64_t n) {
   return row;
 }
 
+// body(x's offset, lanes) for each vector of columns: neighbours along inner, n elements deep.
+template <class T, class Body>
+DLCORE_INLINE void for_columns(int64_t outer, int64_t n, int64_t inner, const Body& body) {
+  const int64_t vectors = ceil_div(inner, kLanes<T>);
+  parallel_for(outer * vectors, grain_for(n * kLanes<T> * kExpCost),
+               [=](int64_t begin, int64_t end) {
+                 for (int64_t v = begin; v < end; ++v) {
+                   const int64_t at = v % vectors * kLanes<T>;
+                   body(v / vectors * n * inner + at, smaller(kLanes<T>, inner - at));
+                 }
+               });
+}
+
+// shift is the largest element of each lane (0 for -inf), sum that of exp(x - shift).
+template <class T>
+struct Column {
+  Vec<T> shift, sum;
+};
+
+template <class T, class Visit>
+DLCORE_INLINE Column<T> running_column(const T* x, int64_t n, int64_t inner, int64_t lanes,
+                                       const Visit& each) {
+  Vec<T> top = splat<T>(-kInf<T>), sum{};
+  for (int64_t i = 0; i < n; ++i) top = max<T>(load_lanes<T>(x + i * inner, lanes, T(0)), top);
+  top = top == -kInf<T> ? Vec<T>{} : top;
+  for (int64_t i = 0; i < n; ++i) {
+    const Vec<T> e = exp<T>(load_lanes<T>(x + i * inner, lanes, T(0)) - top);
+    each(i, e);
+    sum += e;
+  }
+  return {top, sum};
+}
+
 }  // namespace
 }  // namespace DLCORE_ISA
 }  // namespace dlcore

@@ -1,0 +1,253 @@
+"""Losses: each a fused forward and backward."""
+
+import numpy as np
+
+from .. import _C
+from ..tensor import Tensor, raw, record
+from .elementwise import add, mul, neg
+from .reduction import mean, sum
+from .shape import reshape
+from .softmax import log_softmax
+
+
+def cross_entropy(
+    input,
+    target,
+    weight=None,
+    ignore_index=-100,
+    reduction="mean",
+    label_smoothing=0.0,
+):
+    r"""Softmax and the negative log-likelihood of the target, in one.
+
+    Parameters
+    ----------
+    input : ndarray or Tensor, shape (C,), (N, C) or (N, C, d1, ...)
+        Scores of the classes (logits), float32 or float64.
+    target : ndarray or Tensor
+        Of int64 or int32, shape (), (N,) or (N, d1, ...): the right class of each; or
+        of the dtype and shape of `input`: the probability of each class.
+    weight : ndarray, shape (C,), optional
+        Weight of each class.
+    ignore_index : int, optional
+        A target that does not count (class targets only).
+    reduction : {'mean', 'sum', 'none'}, optional
+        What becomes of the losses. The mean divides by the sum of the targets' weights
+        (with probabilities as targets: by their number).
+    label_smoothing : float, optional
+        How much of the target is spread evenly over the classes, from 0 to 1.
+
+    Returns
+    -------
+    ndarray or Tensor
+        Shape (), or that of the class targets for ``'none'``. NaN when the mean has
+        nothing to count.
+
+    Raises
+    ------
+    IndexError
+        If a target is neither a class nor `ignore_index`; names the first.
+    ValueError
+        If shapes do not fit or `reduction` is not known.
+    TypeError
+        If the dtypes do not fit.
+
+    See Also
+    --------
+    log_softmax, nll_loss
+
+    Notes
+    -----
+    With :math:`t` the target, :math:`\epsilon` the smoothing and :math:`w` the weights:
+
+    .. math::
+        -(1 - \epsilon) w_t \log p_t - \frac{\epsilon}{C} \sum_c w_c \log p_c,
+        \qquad p = \mathrm{softmax}(x)
+
+    Forward reads the scores once and keeps two numbers for each target.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.cross_entropy(np.zeros((1, 4)), np.array([2])).round(4)
+    np.float64(1.3863)
+    """
+    array, classes, weight = raw(input), raw(target), raw(weight)
+    if _floats(array) and _floats(classes):
+        return _soft_cross_entropy(
+            input, target, weight, reduction, label_smoothing, array.ndim
+        )
+    loss, normalizer, denominator = _C.cross_entropy_forward(
+        array, classes, weight, ignore_index, reduction, label_smoothing
+    )
+    if not isinstance(input, Tensor):
+        return loss if loss.ndim else loss[()]
+
+    def backward(dy):
+        return (
+            _C.cross_entropy_backward(
+                array,
+                classes,
+                weight,
+                ignore_index,
+                reduction,
+                label_smoothing,
+                normalizer,
+                denominator,
+                dy,
+            ),
+        )
+
+    return record(loss, (input,), backward)
+
+
+def _soft_cross_entropy(input, target, weight, reduction, label_smoothing, ndim):
+    if raw(input).shape != raw(target).shape or ndim == 0:
+        raise ValueError(
+            "cross_entropy: target of probabilities must have input.shape = "
+            f"{raw(input).shape}, got target.shape = {raw(target).shape}"
+        )
+    if ndim == 1:
+        input, target = reshape(input, (1, -1)), reshape(target, (1, -1))
+    classes = raw(input).shape[1]
+    terms = log_softmax(input, 1)
+    if weight is not None:
+        if weight.shape != (classes,):
+            raise ValueError(
+                "cross_entropy: weight must have one value for each class, shape "
+                f"({classes},), got weight.shape = {weight.shape}"
+            )
+        terms = mul(terms, weight.reshape(-1, *[1] * (raw(input).ndim - 2)))
+    losses = sum(mul(terms, target), 1)
+    if label_smoothing:
+        even = mul(sum(terms, 1), label_smoothing / classes)
+        losses = add(mul(losses, 1 - label_smoothing), even)
+    losses = neg(losses)
+    if reduction == "none":
+        return reshape(losses, ()) if ndim == 1 else losses
+    if reduction == "mean":
+        return mean(losses)
+    if reduction == "sum":
+        return sum(losses)
+    raise ValueError(
+        f"cross_entropy: reduction must be 'mean', 'sum' or 'none', got {reduction!r}"
+    )
+
+
+def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
+    r"""Negative log-likelihood of the target.
+
+    Parameters
+    ----------
+    input : ndarray or Tensor, shape (C,), (N, C) or (N, C, d1, ...)
+        Log-probabilities of the classes, float32 or float64.
+    target : ndarray or Tensor, shape (), (N,) or (N, d1, ...)
+        The right class of each, int64 or int32.
+    weight : ndarray, shape (C,), optional
+        Weight of each class.
+    ignore_index : int, optional
+        A target that does not count.
+    reduction : {'mean', 'sum', 'none'}, optional
+        What becomes of the losses. The mean divides by the sum of the targets' weights.
+
+    Returns
+    -------
+    ndarray or Tensor
+        Shape (), or that of `target` for ``'none'``.
+
+    Raises
+    ------
+    IndexError
+        If a target is neither a class nor `ignore_index`; names the first.
+    ValueError
+        If shapes do not fit or `reduction` is not known.
+    TypeError
+        If the dtypes do not fit.
+
+    See Also
+    --------
+    cross_entropy, log_softmax
+
+    Notes
+    -----
+    .. math:: -w_t x_t
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.nll_loss(np.array([[-1.0, -2.0]]), np.array([1]), reduction="none")
+    array([2.])
+    """
+    array, classes, weight = raw(input), raw(target), raw(weight)
+    loss, denominator = _C.nll_loss_forward(
+        array, classes, weight, ignore_index, reduction
+    )
+    if not isinstance(input, Tensor):
+        return loss if loss.ndim else loss[()]
+
+    def backward(dy):
+        return (
+            _C.nll_loss_backward(
+                array, classes, weight, ignore_index, reduction, denominator, dy
+            ),
+        )
+
+    return record(loss, (input,), backward)
+
+
+def mse_loss(input, target, reduction="mean"):
+    r"""Mean squared error.
+
+    Parameters
+    ----------
+    input, target : ndarray or Tensor, any shape
+        Of one shape and dtype, float32 or float64. Both receive a gradient.
+    reduction : {'mean', 'sum', 'none'}, optional
+        What becomes of the squares.
+
+    Returns
+    -------
+    ndarray or Tensor
+        Shape (), or that of `input` for ``'none'``. NaN for the mean of nothing.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ (nothing is broadcast: that is nearly always a mistake
+        here) or `reduction` is not known.
+    TypeError
+        If the dtypes differ.
+
+    Notes
+    -----
+    .. math:: \frac{1}{n} \sum_i (x_i - t_i)^2
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])).item()
+    2.0
+    """
+    x, t = raw(input), raw(target)
+    loss = _C.mse_loss_forward(x, t, reduction)
+    if not isinstance(input, Tensor) and not isinstance(target, Tensor):
+        return loss if loss.ndim else loss[()]
+
+    def backward(dy):
+        return (
+            _C.mse_loss_backward(x, t, reduction, dy) if _wants(input) else None,
+            _C.mse_loss_backward(t, x, reduction, dy) if _wants(target) else None,
+        )
+
+    return record(loss, (input, target), backward)
+
+
+def _floats(x):
+    return isinstance(x, np.ndarray) and x.dtype.kind == "f"
+
+
+def _wants(x):
+    return isinstance(x, Tensor) and x.requires_grad
