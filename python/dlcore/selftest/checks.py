@@ -174,6 +174,27 @@ for _op in ("max", "min"):
         gradient=False,
     )
 
+_add("prod", _apart(_PLANE), lambda x: dl.prod(x, 1), lambda x: x.prod(1), bound=200)
+_add("max", _apart(_PLANE), lambda x: dl.max(x), lambda x: x.max())
+_add("min", _apart(_PLANE), lambda x: dl.min(x), lambda x: x.min())
+_add("var", _normal(_PLANE), lambda x: dl.var(x, 1), lambda x: x.var(1, ddof=1))
+_add("std", _normal(_PLANE), lambda x: dl.std(x, 1), lambda x: x.std(1, ddof=1))
+_add("norm", _normal(_PLANE), lambda x: dl.norm(x), np.linalg.norm)
+_add(
+    "logsumexp",
+    _normal(_PLANE),
+    lambda x: dl.logsumexp(x, 1),
+    lambda x: np.log(np.exp(x).sum(1)),
+)
+for _op in ("any", "all"):
+    _add(
+        _op,
+        lambda rng: [rng.integers(-1, 2, (9, 2)).astype(float)],
+        lambda x, _op=_op: getattr(dl, _op)(x, 1),
+        lambda x, _op=_op: getattr(np, _op)(x, 1),
+        gradient=False,
+    )
+
 # -- gemm ------------------------------------------------------------------------------
 
 _add("matmul", _normal((7, 19), (19, 33)), lambda a, b: dl.matmul(a, b), np.matmul)
@@ -189,6 +210,26 @@ for _op, _batch in ("addmm", ()), ("baddbmm", (3,)):
         lambda x, a, b, _op=_op: getattr(dl, _op)(x, a, b, beta=0.5, alpha=2),
         lambda x, a, b: 0.5 * x + 2 * (a @ b),
     )
+_add("mm", _normal((3, 40), (40, 5)), lambda a, b: dl.mm(a, b), np.matmul)
+_add("bmm", _normal((3, 4, 5), (3, 5, 6)), lambda a, b: dl.bmm(a, b), np.matmul)
+_add(
+    "addmm",
+    _normal((4, 6), (4, 5), (5, 6)),
+    lambda c, a, b: dl.addmm(c, a, b, beta=0.5, alpha=2),
+    lambda c, a, b: 0.5 * c + 2 * (a @ b),
+)
+_add(
+    "baddbmm",
+    _normal((3, 4, 6), (3, 4, 5), (3, 5, 6)),
+    lambda c, a, b: dl.baddbmm(c, a, b, beta=0.5, alpha=2),
+    lambda c, a, b: 0.5 * c + 2 * (a @ b),
+)
+_add(
+    "linear",
+    _normal((5, 9), (17, 9), (17,)),
+    lambda x, w, b: dl.linear(x, w, b, activation="gelu"),
+    lambda x, w, b: _UNARY["gelu"](x @ w.T + b),
+)
 _add(
     "linear",
     _normal((5, 9), (17, 9), (17,)),
@@ -315,6 +356,12 @@ _add(
     _normal(_PLANE),
     lambda x: dl.cross_entropy(x, _LABELS),
     lambda x: -_log_softmax(x)[np.arange(5), _LABELS].mean(),
+)
+_add(
+    "nll_loss",
+    _normal(_PLANE),
+    lambda x: dl.nll_loss(x, _LABELS),
+    lambda x: -x[np.arange(5), _LABELS].mean(),
 )
 _add(
     "mse_loss",
