@@ -58,7 +58,7 @@ def test_against_pytorch(isa, torch, rng, name):
     assert_close(mine.grad, t.grad.numpy().astype("d"), ulp=8, scale=np.abs(dy))
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "gelu", "silu"])
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "gelu", "silu"])
 def test_twice_the_error_of_pytorch_at_most(torch, rng, name):
     x = rng.uniform(-8, 8, 100001).astype("f")
     exact = ACTIVATIONS[name][1](x.astype("d"))

@@ -35,13 +35,20 @@ def remez(f, weight, low, high, p, q=0, centre=None, rounds=16):
             for k, x in enumerate(points):
                 y, w = f(x), weight(x)
                 e = (-1) ** k * error / w
-                rows.append([x**i for i in range(p + 1)] + [-(y + e) * x**j for j in range(1, q + 1)] + [-((-1) ** k) / w])
+                rows.append(
+                    [x**i for i in range(p + 1)]
+                    + [-(y + e) * x**j for j in range(1, q + 1)]
+                    + [-((-1) ** k) / w]
+                )
                 right.append(y)
             solution = mp.lu_solve(mp.matrix(rows), mp.matrix(right))
             error = solution[n - 1]
         num = [solution[i] for i in range(p + 1)]
         den = [mp.mpf(1)] + [solution[p + j] for j in range(1, q + 1)]
-        e = [(w * (mp.polyval(num[::-1], x) / mp.polyval(den[::-1], x) - y), x) for x, y, w in values]
+        e = [
+            (w * (mp.polyval(num[::-1], x) / mp.polyval(den[::-1], x) - y), x)
+            for x, y, w in values
+        ]
         extrema = []
         for i, (value, x) in enumerate(e):
             if extrema and (value > 0) == (extrema[-1][0] > 0):
@@ -81,17 +88,24 @@ def main():
     half = LN2 / 2 * mp.mpf("1.0001")
     expm2 = series(lambda r: (mp.exp(r) - 1 - r) / r**2, mp.mpf(1) / 2)
     for digits, degree in ((10, 4), (19, 9), (19, 10)):
-        num, den, e = remez(expm2, lambda r: max(r * r, mp.mpf(10) ** -6), -half, half, degree)
+        num, den, e = remez(
+            expm2, lambda r: max(r * r, mp.mpf(10) ** -6), -half, half, degree
+        )
         show(f"(exp(r) - 1 - r) / r^2, degree {degree}", digits, num, den, e)
 
     low, high = mp.sqrt(0.5) - 1, mp.sqrt(2) - 1
     rest = series(lambda r: (mp.log1p(r) - r + r * r / 2) / r**3, mp.mpf(1) / 3)
     for degree in (7, 8):
-        num, den, e = remez(rest, lambda r: max(r * r, mp.mpf(10) ** -6), low, high, degree)
+        num, den, e = remez(
+            rest, lambda r: max(r * r, mp.mpf(10) ** -6), low, high, degree
+        )
         show(f"(log1p(r) - r + r^2/2) / r^3, degree {degree}", 10, num, den, e)
     # log((1+s)/(1-s)) = 2s + s^3 P(s^2)
     top = (3 - 2 * mp.sqrt(2)) ** 2 * mp.mpf("1.0001")
-    tail = series(lambda z: (2 * mp.atanh(mp.sqrt(z)) - 2 * mp.sqrt(z)) / mp.sqrt(z) ** 3, mp.mpf(2) / 3)
+    tail = series(
+        lambda z: (2 * mp.atanh(mp.sqrt(z)) - 2 * mp.sqrt(z)) / mp.sqrt(z) ** 3,
+        mp.mpf(2) / 3,
+    )
     for degree in (6, 7):
         num, den, e = remez(tail, lambda z: max(z, mp.mpf(10) ** -9), 0, top, degree)
         show(f"log's atanh tail, degree {degree}", 19, num, den, e)
@@ -99,7 +113,9 @@ def main():
     bend = series(lambda z: (mp.tanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, -mp.mpf(1) / 3)
     for degree in (3, 4):
         num, den, e = remez(bend, lambda z: max(z, mp.mpf(10) ** -6), 0, "0.4", degree)
-        show(f"(tanh(x)/x - 1) / x^2 in x^2 up to 0.4, degree {degree}", 10, num, den, e)
+        show(
+            f"(tanh(x)/x - 1) / x^2 in x^2 up to 0.4, degree {degree}", 10, num, den, e
+        )
 
     erf = series(lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z), 2 / mp.sqrt(mp.pi))
     for digits, degree in ((10, 6), (19, 12), (19, 13)):

@@ -4,14 +4,15 @@
 // Largest errors measured, in units in the last place (tests/test_simd_math.py), any instruction
 // set:
 //             exp  expm1  log  log1p  tanh  sigmoid  erf
-//   float     1.2    1.7  0.8    1.5   1.5      2.3  2.6
+//   float     1.2    1.7  0.8    1.5   1.4      2.3  2.6
 //   double    1.2    1.8  0.8    1.5   2.5      2.4  3.1
 // gelu: 2 eps of max(|y|, |x| tail(x)); gelu_tanh, silu: as of exp at an argument rounded once;
 // the derivatives: 2 eps absolutely, as they pass through 0.
-// Coefficients: benchmarks/lab/fit_math.py. a * b + c is an FMA where the CPU has one.
+// Coefficients: benchmarks/lab/fit_math.py, fit_tanh.py. a * b + c is an FMA where the CPU has one.
 #pragma once
 
 #include "cpu/simd.h"
+#include "cpu/simd_tanh.h"
 #include "shapes.h"
 
 namespace dlcore {
@@ -199,6 +200,17 @@ DLCORE_INLINE Vec<T> exp(Vec<T> x) {
   return times_power_of_2<T>(exp_reduced<T>(r), n, biased);
 }
 
+// exp(-|x|).
+template <class T>
+DLCORE_INLINE Vec<T> exp_minus_abs(Vec<T> x) {
+  x = max<T>(splat<T>(kExpBottom<T>), from_bits<T>(to_bits<T>(x) | to_bits<T>(splat<T>(T(-0.0)))));
+  const Vec<T> biased = multiply_add<T>(x, splat<T>(kLog2E<T>), splat<T>(kRounder<T>));
+  const Vec<T> n = biased - kRounder<T>;
+  Vec<T> r = multiply_add<T>(n, splat<T>(-kLn2High<T>), x);
+  r = multiply_add<T>(n, splat<T>(-kLn2Low<T>), r);
+  return times_power_of_2<T>(exp_reduced<T>(r), n, biased);
+}
+
 template <class T>
 DLCORE_INLINE Vec<T> expm1(Vec<T> x) {
   const Vec<T> kept = x;
@@ -282,8 +294,32 @@ DLCORE_INLINE Vec<T> log1p(Vec<T> x) {
   return lost == T(0) ? x : plain ? y : log<T>(u);
 }
 
+#if defined(__AVX512F__)
+// 19 instructions: the piece's coefficients come by a permutation of two registers.
+DLCORE_INLINE Vec<float> tanh_by_pieces(Vec<float> x) {
+  typedef TanhPieces P;
+  const Vec<float> a = min<float>(splat<float>(9.2f), abs<float>(x));
+  const __m512i piece =
+      __m512i(multiply_add<float>(a, splat<float>(64.0f / 19.0f), splat<float>(kRounder<float>)));
+  const auto of = [&](const float* table) {
+    return Vec<float>(
+        _mm512_permutex2var_ps(_mm512_loadu_ps(table), piece, _mm512_loadu_ps(table + 16)));
+  };
+  const Vec<float> r = a - of(P::kCentre);
+  Vec<float> y = multiply_add<float>(of(P::kTerm6), r, of(P::kTerm5));
+  y = multiply_add<float>(y, r, of(P::kTerm4));
+  y = multiply_add<float>(y, r, of(P::kTerm3));
+  y = multiply_add<float>(y, r, of(P::kTerm2));
+  y = multiply_add<float>(y, r, of(P::kTerm1));
+  return copy_sign<float>(multiply_add<float>(y, r, of(P::kTerm0)), x);
+}
+#endif
+
 template <class T>
 DLCORE_INLINE Vec<T> tanh(Vec<T> x) {
+#if defined(__AVX512F__)
+  if constexpr (kIsFloat<T>) return tanh_by_pieces(x);
+#endif
   if constexpr (kIsFloat<T>) {
     // 1 - 2 / (e^(2a) + 1), which cancels near 0. A rational of x alone is shorter by ten
     // instructions and wrong by 5 ULP.
@@ -302,14 +338,14 @@ DLCORE_INLINE Vec<T> tanh(Vec<T> x) {
 
 template <class T>
 DLCORE_INLINE Vec<T> sigmoid(Vec<T> x) {
-  const Vec<T> e = exp<T>(-abs<T>(x));
+  const Vec<T> e = exp_minus_abs<T>(x);
   return quotient<T>(x < T(0) ? e : splat<T>(T(1)), e + T(1));
 }
 
 // sigmoid(x), and its derivative without the cancellation of s (1 - s).
 template <class T>
 DLCORE_INLINE Vec<T> sigmoid(Vec<T> x, Vec<T>& derivative) {
-  const Vec<T> e = exp<T>(-abs<T>(x));
+  const Vec<T> e = exp_minus_abs<T>(x);
   const Vec<T> s = quotient<T>(splat<T>(T(1)), e + T(1));
   const Vec<T> other = e * s;
   derivative = s * other;

@@ -39,7 +39,7 @@ def add(a, b, out=None):
     >>> dl.add(np.array([1.0, 2.0]), 10.0)
     array([11., 12.])
     """
-    if type(a) is ndarray and type(b) is ndarray:
+    if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
         return _C.add(a, b, out)
     p, q = raw(a), raw(b)
     y = _C.add(p, q, out)
@@ -58,7 +58,7 @@ def sub(a, b, out=None):
     >>> dl.sub(np.array([1.0, 2.0]), 1.0)
     array([0., 1.])
     """
-    if type(a) is ndarray and type(b) is ndarray:
+    if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
         return _C.sub(a, b, out)
     p, q = raw(a), raw(b)
     y = _C.sub(p, q, out)
@@ -77,7 +77,7 @@ def mul(a, b, out=None):
     >>> dl.mul(np.array([1.0, 2.0]), 3.0)
     array([3., 6.])
     """
-    if type(a) is ndarray and type(b) is ndarray:
+    if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
         return _C.mul(a, b, out)
     p, q = raw(a), raw(b)
     y = _C.mul(p, q, out)
@@ -101,7 +101,7 @@ def div(a, b, out=None):
     >>> dl.div(np.array([1.0, 2.0]), 2.0)
     array([0.5, 1. ])
     """
-    if type(a) is ndarray and type(b) is ndarray:
+    if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
         return _C.div(a, b, out)
     p, q = raw(a), raw(b)
     y = _C.div(p, q, out)
@@ -128,7 +128,7 @@ def pow(a, b, out=None):
     >>> dl.pow(np.array([1.0, 2.0]), 3.0)
     array([1., 8.])
     """
-    if type(a) is ndarray and type(b) is ndarray:
+    if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
         return _C.pow(a, b, out)
     p, q = raw(a), raw(b)
     y = _C.pow(p, q, out)
@@ -163,7 +163,7 @@ def maximum(a, b, out=None):
     >>> dl.maximum(np.array([1.0, 2.0]), 1.5)
     array([1.5, 2. ])
     """
-    if type(a) is ndarray and type(b) is ndarray:
+    if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
         return _C.maximum(a, b, out)
     p, q = raw(a), raw(b)
     y = _C.maximum(p, q, out)
@@ -189,7 +189,7 @@ def minimum(a, b, out=None):
     >>> dl.minimum(np.array([1.0, 2.0]), 1.5)
     array([1. , 1.5])
     """
-    if type(a) is ndarray and type(b) is ndarray:
+    if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
         return _C.minimum(a, b, out)
     p, q = raw(a), raw(b)
     y = _C.minimum(p, q, out)
