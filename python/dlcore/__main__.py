@@ -13,6 +13,7 @@ COMMANDS = {
     "info": ("info", "version, CPU, instruction sets, threads, caches, build"),
     "bench": ("bench", "time the ops against NumPy and PyTorch"),
     "selftest": ("selftest", "check every op on every instruction set of this CPU"),
+    "demo": ("demo", "train LeNet-5 on real handwritten digits, with a picture"),
 }
 
 

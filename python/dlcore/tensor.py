@@ -17,10 +17,13 @@ from sys import getrefcount
 import numpy as np
 
 from . import _C
+from .convert import as_array, text_of
 from .grad_mode import _mode
 
 _age = itertools.count(0, -1)  # smaller is younger: the heap gives the smallest first
+_NEVER = 1  # older than every age
 _accumulating = threading.Lock()
+_new = object.__new__
 
 
 class Tensor:
@@ -57,13 +60,14 @@ class Tensor:
     tensor([1., 0.])
     """
 
-    __slots__ = ("__weakref__", "_node", "data", "grad", "requires_grad")
+    __slots__ = ("__weakref__", "_changed", "_node", "data", "grad", "requires_grad")
     __array_ufunc__ = None  # ndarray + Tensor is Tensor.__radd__
 
     def __init__(self, data, requires_grad=False):
-        self.data = _as_array(data)
+        self.data = data.data if isinstance(data, Tensor) else as_array(data)
         self.grad = None
         self._node = None
+        self._changed = _NEVER
         self.requires_grad = False
         if requires_grad:
             self.requires_grad_()
@@ -138,7 +142,7 @@ class Tensor:
 
     def detach(self):
         """The same memory as a tensor that requires no gradient."""
-        return _wrap(self.data, None)
+        return _constant(self.data)
 
     def numpy(self):
         """The array; shares its memory. RuntimeError if a gradient would be lost."""
@@ -231,17 +235,10 @@ class Tensor:
         return _rebuild, (type(self), self.data, self.requires_grad)
 
     def __repr__(self):
-        body = np.array2string(self.data, precision=4, separator=", ", prefix="tensor(")
-        notes = ""
-        if self.data.size == 0 and self.data.ndim != 1:
-            notes += f", shape={self.data.shape}"
-        if self.data.dtype.char not in "fl?":
-            notes += f", dtype={self.data.dtype}"
+        note = "requires_grad=True" if self.requires_grad else None
         if self._node is not None:
-            notes += f", grad_fn=<{self._node[1].__qualname__.split('.')[0]}>"
-        elif self.requires_grad:
-            notes += ", requires_grad=True"
-        return f"tensor({body}{notes})"
+            note = f"grad_fn=<{self._node[1].__qualname__.split('.')[0]}>"
+        return text_of(self.data, note)
 
 
 def tensor(data, dtype=None, requires_grad=False):
@@ -262,61 +259,49 @@ def tensor(data, dtype=None, requires_grad=False):
     >>> dl.tensor([1, 2], dtype="float64")
     tensor([1., 2.], dtype=float64)
     """
-    array = _as_array(data)
+    array = Tensor(data).data
     return Tensor(array.astype(array.dtype if dtype is None else dtype), requires_grad)
 
 
-def _as_array(data):
-    if isinstance(data, Tensor):
-        return data.data
-    if hasattr(data, "mask"):
-        raise TypeError("Tensor: data must not be a masked array: pass .filled(value)")
-    array = np.asarray(data)
-    dtype = array.dtype
-    if dtype.kind not in "fiub":
-        raise TypeError(f"Tensor: data must be real numbers, got dtype {dtype}")
-    if dtype.kind == "f" and (dtype.char not in "fd" or not hasattr(data, "dtype")):
-        return array.astype(np.float32)
-    return array if dtype.isnative else array.astype(dtype.newbyteorder("="))
-
-
 def _rebuild(kind, data, requires_grad):
-    tensor = kind.__new__(kind)
-    tensor.data = data
-    tensor.grad = None
+    tensor = _constant(data, kind)
     tensor.requires_grad = requires_grad
-    tensor._node = None
     return tensor
 
 
 def _run(root, dy, retain_graph):
     age = root._node[2]
-    ages, found, gradients = [age], {age: root}, {age: dy}
+    ages, waiting = [age], {age: (root, dy)}
     own = set()  # ages whose gradient is an array of this walk: added to in place
     while ages:
-        age = heappop(ages)
-        tensor = found.pop(age)
-        parents, backward, _ = tensor._node
+        tensor, dy = waiting.pop(heappop(ages))
+        parents, backward, made = tensor._node
+        if tensor._changed < made:
+            _refuse_changed(tensor)
         if not retain_graph:
             tensor._node = _USED
-        for parent, dx in zip(parents, backward(gradients.pop(age)), strict=True):
-            if dx is None or not isinstance(parent, Tensor) or not parent.requires_grad:
+        for parent, dx in zip(parents, backward(dy), strict=True):
+            if not isinstance(parent, Tensor):
+                continue
+            if parent._changed < made:
+                _refuse_changed(parent)
+            if dx is None or not parent.requires_grad:
                 continue
             if dx.shape != parent.data.shape:
                 dx = sum_to(dx, parent.data.shape)
             if parent._node is None:
-                _accumulate(parent, dx, getrefcount(dx) <= _UNSHARED)
+                unshared = getrefcount(dx) <= _UNSHARED
+                _accumulate(parent, dx, unshared)
                 continue
             age = parent._node[2]
-            before = gradients.get(age)
-            if before is None:
-                found[age] = parent
-                gradients[age] = dx
+            if age not in waiting:
+                waiting[age] = parent, dx
                 heappush(ages, age)
             elif age in own:
+                before = waiting[age][1]
                 _C.add(before, dx, before)
             else:
-                gradients[age] = _C.add(before, dx)
+                waiting[age] = parent, _C.add(waiting[age][1], dx)
                 own.add(age)
 
 
@@ -325,8 +310,28 @@ def _accumulate(leaf, dx, unshared):
         if leaf.grad is not None:
             _C.add(leaf.grad.data, dx, leaf.grad.data)
         else:
-            unshared = unshared and not isinstance(dx.base, np.ndarray)
-            leaf.grad = _wrap(dx if unshared else dx.copy(), None)
+            unshared = (
+                unshared and dx.flags.carray and not isinstance(dx.base, np.ndarray)
+            )
+            leaf.grad = _constant(dx if unshared else dx.copy())
+
+
+def changed(tensors):
+    """Tell the tape that the memory of these tensors was written.
+
+    `Tensor.backward` then refuses a graph that was recorded before: its ops may have
+    saved the old values.
+    """
+    age = next(_age)
+    for tensor in tensors:
+        tensor._changed = age
+
+
+def _refuse_changed(tensor):
+    raise RuntimeError(
+        f"backward: a tensor of shape {tensor.data.shape} was changed in place after "
+        "it was used: call backward first, or change a clone"
+    )
 
 
 def _references():
@@ -388,14 +393,22 @@ def record(y, parents, backward):
         if isinstance(parent, Tensor):
             among = True
             if parent.requires_grad and _mode.recording:
-                return _wrap(y, (parents, backward, next(_age)))
-    return _wrap(y, None) if among else y
+                tensor = _new(Tensor)
+                tensor.data = y
+                tensor.grad = None
+                tensor.requires_grad = True
+                tensor._node = (parents, backward, next(_age))
+                tensor._changed = _NEVER
+                return tensor
+    return _constant(y) if among else y
 
 
-def _wrap(y, node):
-    tensor = Tensor.__new__(Tensor)
+def _constant(y, kind=Tensor):
+    """A Tensor of an array, without the checks of its constructor."""
+    tensor = _new(kind)
     tensor.data = y
     tensor.grad = None
-    tensor.requires_grad = node is not None
-    tensor._node = node
+    tensor.requires_grad = False
+    tensor._node = None
+    tensor._changed = _NEVER
     return tensor

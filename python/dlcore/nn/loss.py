@@ -1,7 +1,5 @@
 """Losses as modules."""
 
-import numpy as np
-
 from ..ops import cross_entropy, mse_loss, nll_loss
 from .checks import one_of
 from .module import Module
@@ -33,7 +31,7 @@ class CrossEntropyLoss(Module):
                 "CrossEntropyLoss: label_smoothing must be from 0 to 1, "
                 f"got {label_smoothing}"
             )
-        self.register_buffer("weight", _weight(weight))
+        self.register_buffer("weight", weight)
         self.ignore_index = ignore_index
         self.reduction = reduction
         self.label_smoothing = label_smoothing
@@ -54,7 +52,7 @@ class NLLLoss(Module):
 
     def __init__(self, weight=None, ignore_index=-100, reduction="mean"):
         one_of("NLLLoss", "reduction", reduction, _REDUCTIONS)
-        self.register_buffer("weight", _weight(weight))
+        self.register_buffer("weight", weight)
         self.ignore_index = ignore_index
         self.reduction = reduction
 
@@ -77,7 +75,3 @@ class MSELoss(Module):
 
     def forward(self, input, target):
         return mse_loss(input, target, reduction=self.reduction)
-
-
-def _weight(weight):
-    return None if weight is None else np.asarray(weight, np.float32)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..tensor import Tensor
+from ..tensor import Tensor, changed
 
 
 class Parameter(Tensor):
@@ -234,6 +234,7 @@ class Module:
             )
         for name, value in values.items():
             np.copyto(own[name].data, value, casting="same_kind")
+        changed(own.values())
         return keys
 
     def train(self, mode=True):

@@ -1,36 +1,21 @@
 """The ops under the names of Tensor's operators and methods: ``x + y``, ``x.sum()``."""
 
+import numpy as np
+
 from .. import ops
 from ..grad_mode import is_grad_enabled
-from ..tensor import Tensor, raw
+from ..tensor import Tensor, changed, raw
 from .indexing import getitem
 
 _METHODS = """
-abs exp log sqrt relu sigmoid tanh gelu silu leaky_relu softmax log_softmax
-add sub mul div pow neg matmul maximum minimum clamp
-sum mean var std prod max min amax amin argmax argmin any all
-reshape flatten transpose permute squeeze unsqueeze expand split chunk clone to
-""".split()
-
-for _name in _METHODS:
-    if hasattr(ops, _name):
-        setattr(Tensor, _name, getattr(ops, _name))
-
-
-def _getitem(self, index):
-    return getitem(self, index)
-
-
-def _setitem(self, index, value):
-    if is_grad_enabled() and (
-        self.requires_grad or (isinstance(value, Tensor) and value.requires_grad)
-    ):
-        raise RuntimeError(
-            "x[index] = value: the gradient would be lost: use dl.where or dl.cat, "
-            "or dl.no_grad()"
-        )
-    index = index if isinstance(index, tuple) else (index,)
-    self.data[tuple(raw(part) for part in index)] = raw(value)
+    add sub mul div pow matmul maximum minimum neg abs sign exp expm1 log log1p sqrt
+    rsqrt reciprocal square erf clamp clip relu leaky_relu sigmoid tanh gelu silu
+    softmax log_softmax eq ne lt le gt ge sum mean var std prod max min amax amin
+    argmax argmin norm logsumexp any all
+    reshape flatten transpose permute squeeze unsqueeze expand split chunk clone to
+"""
+for _name in _METHODS.split():
+    setattr(Tensor, _name, getattr(ops, _name))
 
 
 def _reflected(op):
@@ -50,21 +35,52 @@ def _in_place(op):
             if self.requires_grad or getattr(other, "requires_grad", False):
                 return op(self, other)
         op(self.data, raw(other), out=self.data)
+        changed((self,))
         return self
 
     return apply
 
 
-_OPERATORS = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "pow": "pow"}
-for _name, _op in _OPERATORS.items():
-    if hasattr(ops, _op):
-        _op = getattr(ops, _op)
-        setattr(Tensor, f"__{_name}__", _op)
-        setattr(Tensor, f"__r{_name}__", _reflected(_op))
-        setattr(Tensor, f"__i{_name}__", _in_place(_op))
+for _name in ("add", "sub", "mul", "div", "pow", "matmul"):
+    _op = getattr(ops, _name)
+    _name = _name.replace("div", "truediv")
+    setattr(Tensor, f"__{_name}__", _op)
+    setattr(Tensor, f"__r{_name}__", _reflected(_op))
+    setattr(Tensor, f"__i{_name}__", _in_place(_op))
+
+
+def _getitem(self, index):
+    return getitem(self, index)
+
+
+def _setitem(self, index, value):
+    if is_grad_enabled() and (
+        self.requires_grad or (isinstance(value, Tensor) and value.requires_grad)
+    ):
+        raise RuntimeError(
+            "x[index] = value: the gradient would be lost: use dl.where or dl.cat, "
+            "or dl.no_grad()"
+        )
+    index = index if isinstance(index, tuple) else (index,)
+    self.data[tuple(raw(part) for part in index)] = raw(value)
+    changed((self,))
+
+
+def _comparable(op):
+    """``x == None`` is False, as for any two objects that have nothing in common."""
+    kinds = (Tensor, np.ndarray, np.generic, int, float, bool)
+    return lambda self, other: (
+        op(self, other) if isinstance(other, kinds) else NotImplemented
+    )
+
 
 Tensor.__getitem__ = _getitem
 Tensor.__setitem__ = _setitem
+Tensor.__eq__ = _comparable(ops.eq)
+Tensor.__ne__ = _comparable(ops.ne)
+Tensor.__lt__, Tensor.__le__ = ops.lt, ops.le
+Tensor.__gt__, Tensor.__ge__ = ops.gt, ops.ge
+Tensor.__neg__, Tensor.__abs__ = ops.neg, ops.abs
 Tensor.view = ops.reshape
 Tensor.float = lambda self: ops.to(self, "float32")
 Tensor.double = lambda self: ops.to(self, "float64")

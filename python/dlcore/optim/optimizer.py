@@ -5,7 +5,7 @@ import copy
 import numpy as np
 
 from ..grad_mode import enable_grad
-from ..tensor import Tensor
+from ..tensor import Tensor, changed
 
 
 class Optimizer:
@@ -156,6 +156,7 @@ class Optimizer:
                     continue
                 grads = [p.grad.data for p in params]
             self._step(i, group, params, grads)
+            changed(params)
         return loss
 
     def _cached(self, index, names, params):
