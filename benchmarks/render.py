@@ -90,7 +90,7 @@ def goals(result):
             g["group"],
             g["threads"],
             g["goal"],
-            f"{g['got']:.3g}",
+            f"{g['got']:.4g}",
             "yes" if g["met"] else "**no**",
         ]
         for g in result["goals"]
@@ -118,7 +118,9 @@ def limits(result):
         )
         values = (f"{result['limits'][n].get(name, 0) / 1e9:.1f}" for n in threads)
         rows.append([text, *values, unit])
-    return table(["limit", *(f"{n} threads" for n in threads), "unit"], rows)
+    return table(
+        ["limit", *(f"{n} thread{'s' * (n != '1')}" for n in threads), "unit"], rows
+    )
 
 
 def cases(rows):
