@@ -7,6 +7,26 @@ import numpy as np
 # -- gemm --
 
 
+def linear(x, weight, bias=None, activation="none", residual=None, slope=0.01):
+    z = x.astype("d") @ weight.T.astype("d")
+    z = z if bias is None else z + bias
+    z = z if residual is None else z + residual
+    if activation == "none":
+        return z
+    if activation == "leaky_relu":
+        return np.where(z > 0, z, slope * z)
+    return {
+        "relu": lambda: np.maximum(z, 0),
+        "gelu": lambda: z * 0.5 * (1 + np.vectorize(math.erf, otypes="d")(z / 2**0.5)),
+        "gelu_tanh": lambda: (
+            z * 0.5 * (1 + np.tanh((2 / np.pi) ** 0.5 * (z + 0.044715 * z**3)))
+        ),
+        "silu": lambda: z / (1 + np.exp(-z)),
+        "sigmoid": lambda: 1 / (1 + np.exp(-z)),
+        "tanh": lambda: np.tanh(z),
+    }[activation]()
+
+
 # -- conv --
 
 

@@ -2,7 +2,7 @@
 // a few rows or columns against a large matrix (gemm_skinny.h), all on the register tile of
 // gemm_tile.h. Bound by multiply-adds from some 100 rows and columns up, below by memory.
 
-#include "cpu/gemm_blocked.h"
+#include "cpu/gemm_skinny.h"
 #include "kernels.h"
 
 namespace dlcore {
@@ -32,15 +32,23 @@ Product<T> product_of(const Gemm<T>& g, int64_t i) {
 }
 
 template <class T>
+void multiply(const Product<T>& g) {
+  if (is_skinny(g))
+    skinny(g);
+  else
+    blocked(g);
+}
+
+template <class T>
 void gemm(const Gemm<T>& g) {
   if (g.m == 0 || g.n == 0) return;
   const int64_t work = g.m * g.n * larger(g.k, 1);
   if (work >= kOwnThreads || g.batch == 1) {
-    for (int64_t i = 0; i < g.batch; ++i) blocked(product_of(g, i));
+    for (int64_t i = 0; i < g.batch; ++i) multiply(product_of(g, i));
     return;
   }
   parallel_for(g.batch, larger(1, kChunkWork / work), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) blocked(product_of(g, i));
+    for (int64_t i = begin; i < end; ++i) multiply(product_of(g, i));
   });
 }
 
