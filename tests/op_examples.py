@@ -109,5 +109,5 @@ ALIASES = {
     "amin": ["min"],
 }
 
-# One view per element of an axis: a giant axis is a giant list, in NumPy too.
-ONE_BY_ONE = {"split"}
+# A giant axis is a giant list of views, or is walked by NumPy without a copy: hours.
+ONE_BY_ONE = {"split", "all", "any", "norm"}
