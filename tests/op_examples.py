@@ -37,7 +37,7 @@ EXAMPLES = {
     **{
         name: example(ROWS)
         for name in (
-            "relu leaky_relu gelu sigmoid silu tanh abs neg exp expm1 log log1p sqrt "
+            "relu relu6 leaky_relu gelu sigmoid silu tanh abs neg exp expm1 log log1p sqrt "
             "rsqrt reciprocal square sign erf"
         ).split()
     },

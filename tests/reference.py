@@ -102,6 +102,10 @@ def relu(x):
     return np.maximum(x, 0.0)
 
 
+def relu6(x):
+    return np.clip(x, 0.0, 6.0)
+
+
 def leaky_relu(x, negative_slope=0.01):
     return np.where(x > 0, x, negative_slope * x)
 

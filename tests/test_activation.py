@@ -10,6 +10,7 @@ from dlcore.testing import assert_close, gradcheck
 V = 16  # lanes of the widest vector in float32
 ACTIVATIONS = {
     "relu": (dl.relu, reference.relu),
+    "relu6": (dl.relu6, reference.relu6),
     "leaky_relu": (dl.leaky_relu, reference.leaky_relu),
     "leaky_relu 0.3": (
         partial(dl.leaky_relu, negative_slope=0.3),
@@ -42,7 +43,7 @@ def test_gradient(isa, rng, activation):
 
 
 @pytest.mark.parametrize(
-    "name", ["relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu"]
+    "name", ["relu", "relu6", "leaky_relu", "sigmoid", "tanh", "gelu", "silu"]
 )
 def test_against_pytorch(isa, torch, rng, name):
     x = rng.uniform(-12, 12, 4001).astype("f")

@@ -25,6 +25,7 @@ py::object leaky_relu_backward(py::handle x_, py::handle dy_, double slope) {
 
 void bind_activation(py::module_& m) {
   def_unary(m, "relu_forward", "relu", kCopyCost, PICK(relu_forward));
+  def_unary(m, "relu6_forward", "relu6", kCopyCost, PICK(relu6_forward));
   def_unary(m, "sigmoid_forward", "sigmoid", kExpCost, PICK(sigmoid_forward));
   def_unary(m, "tanh_forward", "tanh", kExpCost, PICK(tanh_forward));
   def_unary(m, "gelu_forward", "gelu", kExpCost, PICK(gelu_forward));
@@ -34,6 +35,7 @@ void bind_activation(py::module_& m) {
         py::arg("out") = py::none());
 
   def_unary_backward(m, "relu_backward", "y", kCopyCost, PICK(relu_backward));
+  def_unary_backward(m, "relu6_backward", "y", kCopyCost, PICK(relu6_backward));
   def_unary_backward(m, "sigmoid_backward", "y", kCopyCost, PICK(sigmoid_backward));
   def_unary_backward(m, "tanh_backward", "y", kCopyCost, PICK(tanh_backward));
   def_unary_backward(m, "gelu_backward", "x", kExpCost, PICK(gelu_backward));

@@ -23,6 +23,19 @@ void relu_backward(const T* y, const T* dy, T* dx, int64_t n) {
   map<T>(dx, n, kCopyCost, [](Vec<T> v, Vec<T> d) { return v > T(0) ? d : Vec<T>{}; }, y, dy);
 }
 
+// y = min(max(x, 0), 6). NaN stays NaN. y may be x.
+template <class T>
+void relu6_forward(const T* x, T* y, int64_t n) {
+  map<T>(y, n, kCopyCost, [](Vec<T> v) { return min<T>(splat<T>(6), max<T>(Vec<T>{}, v)); }, x);
+}
+
+// dx = dy where 0 < y < 6, else 0. dx may be dy.
+template <class T>
+void relu6_backward(const T* y, const T* dy, T* dx, int64_t n) {
+  const auto slope = [](Vec<T> v, Vec<T> d) { return (v > T(0)) & (v < T(6)) ? d : Vec<T>{}; };
+  map<T>(dx, n, kCopyCost, slope, y, dy);
+}
+
 // y = x where x > 0, else slope * x.
 template <class T>
 void leaky_relu_forward(const T* x, T* y, int64_t n, T slope) {
@@ -89,6 +102,8 @@ void silu_backward(const T* x, const T* dy, T* dx, int64_t n) {
 
 DLCORE_EXPORT(relu_forward)
 DLCORE_EXPORT(relu_backward)
+DLCORE_EXPORT(relu6_forward)
+DLCORE_EXPORT(relu6_backward)
 DLCORE_EXPORT(leaky_relu_forward)
 DLCORE_EXPORT(leaky_relu_backward)
 DLCORE_EXPORT(sigmoid_forward)

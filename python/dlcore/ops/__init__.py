@@ -1,7 +1,7 @@
 """The public functions: arrays in, arrays out; Tensors in, Tensors out."""
 
 # ruff: noqa: F401
-from .activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
+from .activation import gelu, leaky_relu, relu, relu6, sigmoid, silu, tanh
 from .conv import col2im, conv2d, fold, im2col, unfold
 from .dropout import dropout
 from .elementwise import (

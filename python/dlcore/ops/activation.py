@@ -39,6 +39,32 @@ def relu(x, out=None):
     return record(y, (x,), lambda dy: (_C.relu_backward(y, dy),))
 
 
+def relu6(x, out=None):
+    """Rectified linear unit with a ceiling, ``min(max(x, 0), 6)``.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, any shape
+        float32 or float64.
+    out : ndarray, optional
+        Where to put the result (arrays only); may be `x`.
+
+    Returns
+    -------
+    ndarray or Tensor
+        Same shape and dtype as `x`. NaN stays NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.relu6(np.array([-1.0, 2.0, 9.0]))
+    array([0., 2., 6.])
+    """
+    y = _C.relu6_forward(raw(x), out)
+    return record(y, (x,), lambda dy: (_C.relu6_backward(y, dy),))
+
+
 def leaky_relu(x, negative_slope=0.01, out=None):
     """``x`` where it is positive, ``negative_slope * x`` elsewhere.
 

@@ -73,6 +73,7 @@ def _tanh_gelu(x):
 
 _UNARY = {
     "relu": lambda x: np.maximum(x, 0),
+    "relu6": lambda x: np.clip(x, 0, 6),
     "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
     "sigmoid": _sigmoid,
     "tanh": np.tanh,
