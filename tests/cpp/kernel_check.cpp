@@ -38,7 +38,7 @@ Values<T> numbers(int64_t n, double low, double high, uint32_t seed = 1) {
 template <class T>
 void compare(const char* name, const Values<T>& got, const Wide& want, double allowed) {
   checked.insert(name);
-  double scale = 1e-30, error = 0;
+  double scale = 0.1, error = 0;
   for (double w : want) scale = std::max(scale, std::fabs(w));
   for (size_t i = 0; i < want.size(); ++i) {
     const double e = std::fabs(static_cast<double>(got[i]) - want[i]);
