@@ -78,6 +78,10 @@ EXAMPLES = {
     "mse_loss": example(ROWS, ROWS),
     # gemm
     "matmul": example((2, 5, 7), (7, 3)),
+    "mm": example((5, 7), (7, 3)),
+    "bmm": example((2, 5, 7), (2, 7, 3)),
+    "addmm": example((5, 3), (5, 7), (7, 3)),
+    "baddbmm": example((2, 5, 3), (2, 5, 7), (2, 7, 3)),
     "linear": example((5, 7), (3, 7), (3,)),
     # conv, pool
     "conv2d": example(IMAGE, (6, 2, 3, 2), (6,), stride=2, padding=1, groups=2),
@@ -105,6 +109,13 @@ ALIASES = {
     "unfold": ["im2col"],
     "adaptive_avg_pool2d": ["global_avg_pool2d", "avg_pool2d"],
     "chunk": ["split"],
+    "max": ["amax"],
+    "min": ["amin"],
+    "std": ["var"],
+    "logsumexp": ["max", "amax"],
+    "norm": ["pow", "sum", "amax"],
+    "mm": ["matmul"],
+    "bmm": ["matmul"],
     "amax": ["max"],
     "amin": ["min"],
 }

@@ -97,7 +97,9 @@ def gradcheck(f, *inputs, eps=1e-6, tol=1e-6, seed=0):
         bound = tol * max(1.0, float(np.abs(want).max(initial=0.0)))
         error = np.abs(got - want)
         if not (error <= bound).all():
-            worst = np.unravel_index(np.argmax(np.nan_to_num(error, nan=np.inf)), x.shape)
+            worst = np.unravel_index(
+                np.argmax(np.nan_to_num(error, nan=np.inf)), x.shape
+            )
             raise AssertionError(
                 f"gradcheck: gradient of input {i} at {worst}: got {got[worst]:.9g}, "
                 f"expected {want[worst]:.9g} (bound {bound:.1e})"
