@@ -37,8 +37,9 @@ def assert_close(got, want, ulp=8, scale=None):
         excess = np.where(bad, np.where(np.isfinite(error), error / bound, np.inf), -1)
         worst = np.unravel_index(np.argmax(excess), got.shape)
         raise AssertionError(
-            f"{int(bad.sum())} of {got.size} elements differ; worst at {worst}: got "
-            f"{got[worst]!r}, expected {want[worst]!r}: {excess[worst]:.3g} times the bound"
+            f"{int(bad.sum())} of {got.size} elements differ; worst at {worst}: "
+            f"got {got[worst]!r}, expected {want[worst]!r}: "
+            f"{excess[worst]:.3g} times the bound"
         )
 
 

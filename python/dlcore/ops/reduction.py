@@ -15,6 +15,7 @@ from numpy import ndarray
 from .. import _C
 from ..tensor import Tensor, raw, record
 from . import elementwise
+from .shape import as_array, check_dim
 
 
 def sum(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
@@ -327,6 +328,8 @@ def norm(x, p=2, dim=None, keepdim=False, *, axis=None, keepdims=None):
         return amax(elementwise.abs(x), dim, keepdim)
     if p == -inf:
         return amin(elementwise.abs(x), dim, keepdim)
+    if not isinstance(p, (int, float, str, np.number)):
+        raise TypeError(f"norm: p must be a number or 'fro', got {type(p).__name__}")
     if p not in (1, 2, "fro"):
         if isinstance(p, str) or p == 0:
             raise ValueError(f"norm: p must be a number but 0, or 'fro', got {p!r}")
@@ -371,7 +374,7 @@ def logsumexp(x, dim, keepdim=False, *, keepdims=None):
     array(1000.69314718)
     """
     keepdim = keepdim if keepdims is None else keepdims
-    a = raw(x)
+    a = as_array("logsumexp", x)
     if a.size == 0:
         y = _C.log(_C.sum(a, dim, True))
     else:
@@ -389,13 +392,23 @@ def logsumexp(x, dim, keepdim=False, *, keepdims=None):
 def any(x, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """Whether any element is true, as bool. Arguments as for `sum`."""
     dim, keepdim = _words(dim, keepdim, axis, keepdims)
-    return _plain(np.any(raw(x), axis=_axes(dim), keepdims=keepdim), x)
+    return _truth("any", np.any, x, dim, keepdim)
 
 
 def all(x, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """Whether all elements are true, as bool. Arguments as for `sum`."""
     dim, keepdim = _words(dim, keepdim, axis, keepdims)
-    return _plain(np.all(raw(x), axis=_axes(dim), keepdims=keepdim), x)
+    return _truth("all", np.all, x, dim, keepdim)
+
+
+def _truth(op, test, x, dim, keepdim):
+    a = as_array(op, x)
+    if a.dtype.kind not in "fiub":
+        raise TypeError(f"{op}: x must hold real numbers, got {a.dtype}")
+    if dim is not None:
+        dims = dim if isinstance(dim, (tuple, list)) else (dim,)
+        dim = tuple({check_dim(op, d, a) for d in dims})
+    return _plain(test(a, axis=dim, keepdims=bool(keepdim)), x)
 
 
 def _words(dim, keepdim, axis, keepdims):
