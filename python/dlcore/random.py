@@ -205,7 +205,7 @@ def bernoulli(p, size=None, dtype=None):
     --------
     >>> import dlcore as dl
     >>> dl.bernoulli([0.0, 1.0])
-    array([0., 1.], dtype=float32)
+    array([0., 1.])
     """
     p = np.asarray(p, dtype=dtype)
     if dtype is not None:

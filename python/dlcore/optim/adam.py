@@ -48,7 +48,7 @@ class Adam(Optimizer):
     >>> import dlcore as dl
     >>> w = dl.Tensor([1.0, 2.0], requires_grad=True)
     >>> optimizer = dl.optim.Adam([w], lr=0.5)
-    >>> w.grad = dl.Tensor([3.0, -0.1])
+    >>> w.grad = dl.Tensor([3.0, -3.0])
     >>> optimizer.step()
     >>> w.data
     array([0.5, 2.5], dtype=float32)
