@@ -251,8 +251,13 @@ void adam_step(py::handle params, py::handle grads, py::handle means_, py::handl
 }  // namespace
 
 void bind_optim(py::module_& m) {
-  m.def("sgd_step", &sgd_step);
-  m.def("adam_step", &adam_step);
+  m.def("sgd_step", &sgd_step, py::arg("params"), py::arg("grads"), py::arg("buffers"),
+        py::arg("lr"), py::arg("momentum"), py::arg("dampening"), py::arg("weight_decay"),
+        py::arg("nesterov"), py::arg("maximize"), py::arg("first"));
+  m.def("adam_step", &adam_step, py::arg("params"), py::arg("grads"), py::arg("exp_avg"),
+        py::arg("exp_avg_sq"), py::arg("max_exp_avg_sq"), py::arg("step"), py::arg("lr"),
+        py::arg("beta1"), py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"),
+        py::arg("decoupled"), py::arg("maximize"));
 }
 
 }  // namespace dlcore

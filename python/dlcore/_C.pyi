@@ -199,3 +199,75 @@ def linear_backward(
     want_dw: bool,
     want_db: bool,
 ) -> tuple[ndarray | None, ndarray | None, ndarray | None, ndarray]: ...
+def softmax_forward(x: ndarray, dim: int, out: ndarray | None = None) -> ndarray: ...
+def softmax_backward(y: ndarray, dy: ndarray, dim: int) -> ndarray: ...
+def log_softmax_forward(
+    x: ndarray, dim: int, out: ndarray | None = None
+) -> ndarray: ...
+def log_softmax_backward(y: ndarray, dy: ndarray, dim: int) -> ndarray: ...
+def cross_entropy_forward(
+    input: ndarray,
+    target: ndarray,
+    weight: ndarray | None,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+) -> tuple[ndarray, ndarray, float]: ...
+def cross_entropy_backward(
+    input: ndarray,
+    target: ndarray,
+    weight: ndarray | None,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+    normalizer: ndarray,
+    denominator: float,
+    dy: ndarray,
+) -> ndarray: ...
+def nll_loss_forward(
+    input: ndarray,
+    target: ndarray,
+    weight: ndarray | None,
+    ignore_index: int,
+    reduction: str,
+) -> tuple[ndarray, float]: ...
+def nll_loss_backward(
+    input: ndarray,
+    target: ndarray,
+    weight: ndarray | None,
+    ignore_index: int,
+    reduction: str,
+    denominator: float,
+    dy: ndarray,
+) -> ndarray: ...
+def mse_loss_forward(input: ndarray, target: ndarray, reduction: str) -> ndarray: ...
+def mse_loss_backward(
+    input: ndarray, target: ndarray, reduction: str, dy: ndarray
+) -> ndarray: ...
+def sgd_step(
+    params: list[ndarray],
+    grads: list[ndarray],
+    buffers: list[ndarray] | None,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    maximize: bool,
+    first: bool,
+) -> None: ...
+def adam_step(
+    params: list[ndarray],
+    grads: list[ndarray],
+    exp_avg: list[ndarray],
+    exp_avg_sq: list[ndarray],
+    max_exp_avg_sq: list[ndarray] | None,
+    step: list[ndarray],
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    maximize: bool,
+) -> None: ...

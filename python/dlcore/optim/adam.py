@@ -50,7 +50,7 @@ class Adam(Optimizer):
     >>> optimizer = dl.optim.Adam([w], lr=0.5)
     >>> w.grad = dl.Tensor([3.0, -3.0])
     >>> optimizer.step()
-    >>> w.data
+    >>> w.data.round(4)
     array([0.5, 2.5], dtype=float32)
     """
 
