@@ -89,7 +89,8 @@ def test_selftest_sees_a_wrong_gradient(monkeypatch, capsys):
 
 
 def test_selftest_knows_every_op():
-    assert set(dl.ops.__all__) <= {check.name for check in CHECKS}
+    checked = {c.name for c in CHECKS if not c.name.startswith("optim.")}
+    assert checked == set(dl.ops.__all__)
 
 
 def test_selftest_refuses_an_unknown_op(capsys):

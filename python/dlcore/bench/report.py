@@ -175,8 +175,8 @@ def summary(rows):
         lack = f", {g['missing']} cases missing" if g["missing"] else ""
         verdict = "met" if g["met"] else "NOT MET"
         lines.append(
-            f"{g['group']:<22} {g['threads']} thread{'s' * (g['threads'] > 1)}: goal {g['goal']}, "
-            f"got {g['got']:.4g}: {verdict}{lack}"
+            f"{g['group']:<22} {g['threads']} thread{'s' * (g['threads'] > 1)}: "
+            f"goal {g['goal']}, got {g['got']:.4g}: {verdict}{lack}"
         )
     return "\n".join(lines)
 
