@@ -32,7 +32,7 @@ void relu6_forward(const T* x, T* y, int64_t n) {
 // dx = dy where 0 < y < 6, else 0. dx may be dy.
 template <class T>
 void relu6_backward(const T* y, const T* dy, T* dx, int64_t n) {
-  const auto slope = [](Vec<T> v, Vec<T> d) { return (v > T(0)) & (v < T(6)) ? d : Vec<T>{}; };
+  const auto slope = [](Vec<T> v, Vec<T> d) { return ((v > T(0)) & (v < T(6))) ? d : Vec<T>{}; };
   map<T>(dx, n, kCopyCost, slope, y, dy);
 }
 

@@ -298,8 +298,8 @@ void abs_backward(const T* x, const T* dy, T* dx, int64_t n) {
 template <class T>
 void clip_backward(const T* x, const T* dy, T* dx, int64_t n, T low, T high) {
   map<T>(
-      dx, n, kCopyCost, [=](Vec<T> v, Vec<T> d) { return (v >= low) & (v <= high) ? d : Vec<T>{}; },
-      x, dy);
+      dx, n, kCopyCost,
+      [=](Vec<T> v, Vec<T> d) { return ((v >= low) & (v <= high)) ? d : Vec<T>{}; }, x, dy);
 }
 
 }  // namespace

@@ -10,10 +10,8 @@ namespace {
 
 typedef float Quad __attribute__((vector_size(16)));
 typedef float LooseQuad __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int32_t QuadIndex __attribute__((vector_size(16)));
 typedef double Pair __attribute__((vector_size(16)));
 typedef double LoosePair __attribute__((vector_size(16), aligned(8), may_alias));
-typedef int64_t PairIndex __attribute__((vector_size(16)));
 
 // to[p * to_row + r] = from[r * from_row + p] for a square of 16-byte vectors, which shuffle twice
 // as often in a cycle as the widest ones.
@@ -25,14 +23,14 @@ DLCORE_INLINE void transpose_square(const float* from, int64_t from_row, float* 
                                     int64_t to_row) {
   Quad r[4];
   for (int i = 0; i < 4; ++i) r[i] = *reinterpret_cast<const LooseQuad*>(from + i * from_row);
-  const Quad low01 = __builtin_shuffle(r[0], r[1], QuadIndex{0, 4, 1, 5});
-  const Quad high01 = __builtin_shuffle(r[0], r[1], QuadIndex{2, 6, 3, 7});
-  const Quad low23 = __builtin_shuffle(r[2], r[3], QuadIndex{0, 4, 1, 5});
-  const Quad high23 = __builtin_shuffle(r[2], r[3], QuadIndex{2, 6, 3, 7});
-  const Quad t[4] = {__builtin_shuffle(low01, low23, QuadIndex{0, 1, 4, 5}),
-                     __builtin_shuffle(low01, low23, QuadIndex{2, 3, 6, 7}),
-                     __builtin_shuffle(high01, high23, QuadIndex{0, 1, 4, 5}),
-                     __builtin_shuffle(high01, high23, QuadIndex{2, 3, 6, 7})};
+  const Quad low01 = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+  const Quad high01 = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+  const Quad low23 = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+  const Quad high23 = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+  const Quad t[4] = {__builtin_shufflevector(low01, low23, 0, 1, 4, 5),
+                     __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
+                     __builtin_shufflevector(high01, high23, 0, 1, 4, 5),
+                     __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
   for (int i = 0; i < 4; ++i) *reinterpret_cast<LooseQuad*>(to + i * to_row) = t[i];
 }
 
@@ -40,8 +38,8 @@ DLCORE_INLINE void transpose_square(const double* from, int64_t from_row, double
                                     int64_t to_row) {
   const Pair a = *reinterpret_cast<const LoosePair*>(from);
   const Pair b = *reinterpret_cast<const LoosePair*>(from + from_row);
-  *reinterpret_cast<LoosePair*>(to) = __builtin_shuffle(a, b, PairIndex{0, 2});
-  *reinterpret_cast<LoosePair*>(to + to_row) = __builtin_shuffle(a, b, PairIndex{1, 3});
+  *reinterpret_cast<LoosePair*>(to) = __builtin_shufflevector(a, b, 0, 2);
+  *reinterpret_cast<LoosePair*>(to + to_row) = __builtin_shufflevector(a, b, 1, 3);
 }
 
 // to[p * to_row + r] = from[r * from_row + p] for r < rows, p < cols.

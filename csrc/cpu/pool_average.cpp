@@ -142,7 +142,7 @@ void global_max_pool_forward(const T* x, T* y, int64_t* where, int64_t planes, i
       for (int64_t i = 0; i < n; i += kLanes<T>) {
         const int64_t left = n - i;
         const Vec<T> v = left >= kLanes<T> ? load<T>(in + i) : load_part<T>(in + i, left, -kInf<T>);
-        best = (v > best) | (v != v) ? v : best;
+        best = ((v > best) | (v != v)) ? v : best;
       }
       const T top = fold<T>(best, [](T a, T b) { return a > b || a != a ? a : b; });
       y[plane] = top;

@@ -115,7 +115,7 @@ struct Fit<float> {
   static constexpr float cosine[] = {0.04166664686659972f, -0.0013887367522941069f,
                                      0.000024438452338342610f};
   static constexpr int mantissa_bits = 23;
-  static constexpr int32_t sqrt_half = 0x3f3504f3, exponent_one = 0x3f800000;
+  static constexpr int32_t sqrt_half = 0x3f3504f3;
 };
 template <>
 struct Fit<double> {
@@ -130,7 +130,7 @@ struct Fit<double> {
                                       0.00002480158728949190452, -2.7557314355264276653e-7,
                                       2.0875723687417290084e-9,  -1.1359670016111731956e-11};
   static constexpr int mantissa_bits = 52;
-  static constexpr int64_t sqrt_half = 0x3fe6a09e667f3bcd, exponent_one = 0x3ff0000000000000;
+  static constexpr int64_t sqrt_half = 0x3fe6a09e667f3bcd;
 };
 
 DLCORE_INLINE Vec<float> square_root(Vec<float> x) {

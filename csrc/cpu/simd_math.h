@@ -423,14 +423,15 @@ DLCORE_INLINE Vec<T> erf(Vec<T> x) {
 template <class T>
 DLCORE_INLINE Vec<T> sign(Vec<T> x) {
   const Vec<T> one = copy_sign<T>(splat<T>(T(1)), x);
-  return (x > T(0)) | (x < T(0)) ? one : x;
+  return ((x > T(0)) | (x < T(0))) ? one : x;
 }
 
 // |x|^y in double with the sign of a negative x for odd y, NaN for y that is no whole number.
 DLCORE_INLINE Vec<double> power_by_log(Vec<double> x, Vec<double> y) {
   const Vec<double> size = abs<double>(x);
   const Vec<double> one = splat<double>(1);
-  const Vec<double> magnitude = (size == 1.0) & (y == y) ? one : exp<double>(y * log<double>(size));
+  const Vec<double> magnitude =
+      ((size == 1.0) & (y == y)) ? one : exp<double>(y * log<double>(size));
   // Floats of 2^25 and more are even.
   const Vec<double> times = min<double>(splat<double>(0x1p25), abs<double>(y));
   const Vec<double> half = times * 0.5;
@@ -438,9 +439,9 @@ DLCORE_INLINE Vec<double> power_by_log(Vec<double> x, Vec<double> y) {
   const Mask<double> even = (half + kRounder<double>)-kRounder<double> == half;
   const Vec<double> result = whole & ~even ? copy_sign<double>(magnitude, x) : magnitude;
   const Mask<double> undefined = (x < 0.0) & (size < kInf<double>)&~whole;
-  return (y == 0.0) | (x == 1.0) ? one
-         : undefined             ? splat<double>(std::numeric_limits<double>::quiet_NaN())
-                                 : result;
+  return ((y == 0.0) | (x == 1.0)) ? one
+         : undefined               ? splat<double>(std::numeric_limits<double>::quiet_NaN())
+                                   : result;
 }
 
 // x^y as IEEE 754 has it: float within 0.6 ULP, through double; double by the C library.
