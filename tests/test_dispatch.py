@@ -89,7 +89,9 @@ def is_complete(build):
         r"^DLCORE_SANITIZE:STRING=$", cache.read_text(), re.MULTILINE
     ):
         return False
-    newest = max(p.stat().st_mtime for p in (ROOT / "csrc").rglob("*.*"))
+    kernels = [ROOT / "csrc/kernels.def", *(ROOT / "csrc").glob("*.h")]
+    kernels += (ROOT / "csrc/cpu").iterdir()
+    newest = max(p.stat().st_mtime for p in kernels)
     for isa in _C.built_isas():
         for source in (ROOT / "csrc/cpu").glob("*.cpp"):
             made = build / f"CMakeFiles/cpu_{isa}.dir/csrc/cpu/{source.name}.o"

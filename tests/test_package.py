@@ -195,6 +195,7 @@ def test_python_blocks_of_documents_run(path, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", documents(), ids=lambda p: p.name)
 def test_links_of_documents_exist(path):
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text()):
+    prose = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", prose):
         if not target.startswith("http"):
             assert (path.parent / target).exists(), target
