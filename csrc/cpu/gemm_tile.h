@@ -143,24 +143,48 @@ __attribute__((noinline)) void finish_tile(const T* sum, int64_t sum_row, int64_
   }
 }
 
-// c = sum, or c += sum when kAdd.
-template <class T, int M, int NV, bool kAdd>
-DLCORE_INLINE void write_tile(const Vec<T> (&sum)[M][NV], int64_t n, T* c, int64_t c_row) {
+// Whether write_tile can finish n of NV vectors: what layers ask for, done on the registers.
+template <class T, int NV>
+DLCORE_INLINE bool finished_in_registers(int64_t n, const TileTarget<T>& to) {
+  const Epilogue<T>* e = to.epilogue;
+  return to.alpha == T(1) && (to.beta == T(0) || to.beta == T(1)) &&
+         (!e || (!e->residual && !e->pre_activation &&
+                 (e->activation == Activation::none || e->activation == Activation::relu))) &&
+         (kMaskedStores || n == NV * kLanes<T>);
+}
+
+template <class T, int M, int NV>
+DLCORE_INLINE void write_tile(Vec<T> (&sum)[M][NV], int64_t n, const TileTarget<T>& to) {
+  const auto each = [&](const auto& f) __attribute__((always_inline)) {
 #pragma GCC unroll 16
-  for (int i = 0; i < M; ++i) {
+    for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
-    for (int j = 0; j < NV; ++j) {
-      T* at = c + j * kLanes<T>;
-      const int64_t rest = larger(0, smaller(n - j * kLanes<T>, kLanes<T>));
-      Vec<T> v = sum[i][j];
-      if constexpr (kAdd) v += kMaskedStores ? load_part<T>(at, rest, T(0)) : load<T>(at);
-      if constexpr (kMaskedStores)
-        store_part<T>(at, rest, v);
-      else
-        store<T>(at, v);
-    }
-    c += c_row;
+      for (int j = 0; j < NV; ++j) f(sum[i][j], i, j);
+  };
+  const auto part = [&](const T* p, int j) __attribute__((always_inline)) {
+    const int64_t rest = larger(0, smaller(n - j * kLanes<T>, kLanes<T>));
+    return kMaskedStores ? load_part<T>(p + j * kLanes<T>, rest, T(0)) : load<T>(p + j * kLanes<T>);
+  };
+  if (to.beta != T(0))
+    each([&](Vec<T>& v, int i, int j)
+             __attribute__((always_inline)) { v += part(to.c + i * to.c_row, j); });
+  if (const Epilogue<T>* e = to.epilogue) {
+    if (e->row_bias)
+      each([&](Vec<T>& v, int i, int)
+               __attribute__((always_inline)) { v += e->row_bias[to.row + i]; });
+    if (e->col_bias)
+      each([&](Vec<T>& v, int, int j)
+               __attribute__((always_inline)) { v += part(e->col_bias + to.col, j); });
+    if (e->activation == Activation::relu)
+      each([](Vec<T>& v, int, int) __attribute__((always_inline)) { v = relu<T>(v); });
   }
+  each([&](Vec<T>& v, int i, int j) __attribute__((always_inline)) {
+    T* at = to.c + i * to.c_row + j * kLanes<T>;
+    if constexpr (kMaskedStores)
+      store_part<T>(at, larger(0, smaller(n - j * kLanes<T>, kLanes<T>)), v);
+    else
+      store<T>(at, v);
+  });
 }
 
 // Where a tile finds A and B.
@@ -210,14 +234,7 @@ __attribute__((noinline)) void tile(int64_t n, int64_t k, const T* a, int64_t a_
 #pragma GCC unroll 1
   for (; p < k; ++p) step();
 
-  const bool plain = !to.epilogue && to.alpha == T(1) && (to.beta == T(0) || to.beta == T(1));
-  if (plain && (kMaskedStores || n == NV * kLanes<T>)) {
-    if (to.beta == T(0))
-      write_tile<T, M, NV, false>(sum, n, to.c, to.c_row);
-    else
-      write_tile<T, M, NV, true>(sum, n, to.c, to.c_row);
-    return;
-  }
+  if (finished_in_registers<T, NV>(n, to)) return write_tile<T, M, NV>(sum, n, to);
   alignas(64) T kept[M * NV * kLanes<T>];
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i)
