@@ -1,7 +1,9 @@
 // Convolution as one matrix product: y (out_channels x pixels) = weight (out_channels x window) *
 // columns (window x pixels). The columns never exist in memory: conv_windows.h packs them straight
-// into the panels of the product. The gradients are in conv_backward.cpp.
+// into the panels of the product, or conv_direct.h reads them in place. The gradients are in
+// conv_backward.cpp.
 
+#include "cpu/conv_direct.h"
 #include "cpu/conv_windows.h"
 #include "cpu/gemm_pack.h"
 #include "cpu/gemm_tile.h"
@@ -229,6 +231,8 @@ template <class T>
 void conv2d_forward(const T* x, const T* weight, const T* bias, T* y, const Conv2d& c,
                     Activation activation) {
   if (c.batch == 0) return;
+  const Direct direct = direct_forward(c);
+  if (direct_pays(c, direct)) return direct_conv<T>(direct, x, weight, bias, y, activation);
   const Windows<T> w(c);
   const Cut<T> cut(c, w);
   const int64_t split_size = w.split ? c.batch * w.image : 0;

@@ -3,6 +3,7 @@
 //        windows came from while it is in cache;
 //   dw = dy columns^T, summed over the pixels in blocks, the blocks in fixed slices.
 
+#include "cpu/conv_direct.h"
 #include "cpu/conv_windows.h"
 #include "cpu/gemm_pack.h"
 #include "cpu/gemm_tile.h"
@@ -117,6 +118,9 @@ DLCORE_INLINE void data_block(const T* dy, const T* weight, T* dx, const Windows
 template <class T>
 void conv2d_backward_data(const T* dy, const T* weight, T* dx, const Conv2d& c) {
   if (c.batch == 0) return;
+  const Direct direct = direct_backward(c);
+  if (direct_pays(c, direct))
+    return direct_conv<T>(direct, dy, weight, nullptr, dx, Activation::none);
   const Windows<T> w(c), wy(flat(c));
   const DataCut<T> cut(c, w);
   const int64_t planes = c.batch * c.channels;

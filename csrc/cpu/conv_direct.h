@@ -1,0 +1,306 @@
+// Convolution with stride 1 without columns: x is copied once into planes with their padding in
+// place, rows of `row` elements. Output pixels are then one flat run of positions through those
+// rows, and what tap (r, s) reads for neighbouring positions is neighbouring elements, a fixed
+// distance further on: every operand of the register tile is one unaligned load. The positions
+// between the end of an output row and the start of the next are computed and never stored: a
+// waste of (row - out_w) / row, against columns packed once for every tap (conv.cpp).
+//
+// The sum over channels and taps stays in registers from the bias to the activation, in the same
+// order however the work is cut.
+//
+// The gradient of x is the same with the channels exchanged and the taps read backwards.
+#pragma once
+
+#include "cpu/gemm_pack.h"
+#include "cpu/gemm_tile.h"
+#include "cpu/rows.h"
+#include "shapes.h"
+
+namespace dlcore {
+namespace DLCORE_ISA {
+namespace {
+
+constexpr int kMostVectors = 4;  // of positions in a tile of few rows
+constexpr int kTileRegisters = (kTileRows + 1) * kTileVectors;  // sums and a row of B
+
+// How many vectors of positions a tile of m rows has.
+constexpr int direct_vectors(int64_t m) {
+  int n = kMostVectors;
+  while (n > 1 && (m + 1) * n > kTileRegisters) --n;
+  return n;
+}
+
+// A convolution with stride 1: of x with the weight, or of dy for the gradient of x.
+struct Direct {
+  int64_t batch, groups;
+  int64_t channels, height, width;  // summed over; of one group
+  int64_t rows, out_h, out_w;       // results; of one group
+  int64_t kernel_h, kernel_w, dilation_h, dilation_w, pad_top, pad_left;
+  bool backward;
+
+  int64_t taps() const { return kernel_h * kernel_w; }
+  int64_t window() const { return channels * taps(); }
+  int64_t row() const { return out_w + (kernel_w - 1) * dilation_w; }
+  int64_t plane_rows() const { return out_h + (kernel_h - 1) * dilation_h; }
+  int64_t plane() const { return plane_rows() * row(); }
+  int64_t positions() const { return (out_h - 1) * row() + out_w; }
+};
+
+DLCORE_INLINE Direct direct_forward(const Conv2d& c) {
+  return {c.batch,    c.groups,     c.channels / c.groups,
+          c.height,   c.width,      c.out_channels / c.groups,
+          c.out_h,    c.out_w,      c.kernel_h,
+          c.kernel_w, c.dilation_h, c.dilation_w,
+          c.pad_top,  c.pad_left,   false};
+}
+DLCORE_INLINE Direct direct_backward(const Conv2d& c) {
+  return {c.batch,
+          c.groups,
+          c.out_channels / c.groups,
+          c.out_h,
+          c.out_w,
+          c.channels / c.groups,
+          c.height,
+          c.width,
+          c.kernel_h,
+          c.kernel_w,
+          c.dilation_h,
+          c.dilation_w,
+          (c.kernel_h - 1) * c.dilation_h - c.pad_top,
+          (c.kernel_w - 1) * c.dilation_w - c.pad_left,
+          true};
+}
+
+// Whether the shape of one image and the stride allow it and the waste is worth it. The batch has
+// no say: an image gives the same bits in any batch.
+DLCORE_INLINE bool direct_pays(const Conv2d& c, const Direct& d) {
+  if (c.stride_h != 1 || c.stride_w != 1 || d.taps() == 1 || d.pad_top < 0 || d.pad_left < 0)
+    return false;
+  if (d.plane_rows() < d.pad_top + d.height || d.row() < d.pad_left + d.width) return false;
+  const double waste = static_cast<double>(d.row()) / static_cast<double>(d.out_w);
+  const double packing = 7.5 / static_cast<double>(d.rows);
+  return waste <= 1.1 + packing;
+}
+
+// sums[i][j] = bias[i] + the products of M rows of a with NV vectors of positions from x.
+template <class T, int M, int NV>
+__attribute__((noinline)) void direct_tile(const T* a, const T* x, int64_t channels, int64_t plane,
+                                           const int64_t* offset, int64_t taps, const T* bias,
+                                           T* sums) {
+  Vec<T> sum[M][NV];
+#pragma GCC unroll 16
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 8
+    for (int j = 0; j < NV; ++j) sum[i][j] = bias ? splat<T>(bias[i]) : Vec<T>{};
+  for (; channels > 0; --channels, x += plane) {
+#pragma GCC unroll 1
+    for (int64_t tap = 0; tap < taps; ++tap, a += kTileRows) {
+      const T* b = x + offset[tap];
+      Vec<T> right[NV];
+#pragma GCC unroll 8
+      for (int j = 0; j < NV; ++j) right[j] = load<T>(b + j * kLanes<T>);
+#pragma GCC unroll 16
+      for (int i = 0; i < M; ++i) {
+        const Vec<T> left = splat<T>(a[i]);
+#pragma GCC unroll 8
+        for (int j = 0; j < NV; ++j) sum[i][j] += left * right[j];
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < M; ++i)
+#pragma GCC unroll 8
+    for (int j = 0; j < NV; ++j) store<T>(sums + (i * NV + j) * kLanes<T>, sum[i][j]);
+}
+
+template <class T>
+using DirectFunction = void (*)(const T* a, const T* x, int64_t channels, int64_t plane,
+                                const int64_t* offset, int64_t taps, const T* bias, T* sums);
+template <class T>
+struct DirectTable {
+  DirectFunction<T> of[kTileRows][kMostVectors];  // [rows - 1][vectors - 1]
+};
+template <class T, int M, int NV>
+constexpr void fill_direct(DirectTable<T>& table) {
+  table.of[M - 1][NV - 1] = &direct_tile<T, M, NV>;
+  if constexpr (NV > 1)
+    fill_direct<T, M, NV - 1>(table);
+  else if constexpr (M > 1)
+    fill_direct<T, M - 1, direct_vectors(M - 1)>(table);
+}
+template <class T>
+constexpr DirectTable<T> make_direct() {
+  DirectTable<T> table{};
+  fill_direct<T, kTileRows, direct_vectors(kTileRows)>(table);
+  return table;
+}
+template <class T>
+constexpr DirectTable<T> kDirect = make_direct<T>();
+
+template <class T>
+struct DirectCall {
+  const T *x, *weight, *bias;
+  T* y;
+  Activation activation;
+  const int64_t* offset;  // of each tap from a position
+};
+
+// Rows first..first+m-1 of a group's weights as a panel: channel by channel, tap by tap.
+template <class T>
+DLCORE_INLINE void pack_direct(const Direct& d, const T* weight, int64_t first, int64_t m,
+                               T* panel) {
+  if (!d.backward)
+    return pack_a_panel<T>(m, d.window(), weight + first * d.window(), d.window(), 1, panel);
+  for (int64_t channel = 0; channel < d.channels; ++channel)
+    transpose<T>(weight + (channel * d.rows + first) * d.taps(), d.taps(), m, d.taps(),
+                 panel + channel * d.taps() * kTileRows, kTileRows);
+}
+
+// One plane with its padding.
+template <class T>
+DLCORE_INLINE void pad_plane(const Direct& d, const T* x, T* to) {
+  const int64_t row = d.row(), right = row - d.pad_left - d.width;
+  fill_row<T>(T(0), d.pad_top * row + d.pad_left, to);
+  to += d.pad_top * row + d.pad_left;
+  for (int64_t h = 0; h < d.height; ++h, to += row) {
+    copy_row<T>(x + h * d.width, d.width, to);
+    fill_row<T>(T(0), right, to + d.width);
+    if (h + 1 < d.height) fill_row<T>(T(0), d.pad_left, to + d.width + right);
+  }
+  fill_row<T>(T(0), (d.plane_rows() - d.pad_top - d.height) * row, to - d.pad_left);
+}
+
+// Positions first..first+n-1 of m rows of sums to their places in y.
+template <class T>
+DLCORE_INLINE void store_positions(const Direct& d, const T* sums, int64_t stride, int64_t m,
+                                   int64_t first, int64_t n, T* y) {
+  int64_t h = first / d.row(), w = first % d.row();
+  for (int64_t done = 0; done < n; ++h, w = 0) {
+    const int64_t count = smaller(d.out_w - w, n - done);
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < count; j += kLanes<T>)
+        store_part<T>(y + i * d.out_h * d.out_w + h * d.out_w + w + j,
+                      smaller(kLanes<T>, count - j), load<T>(sums + i * stride + done + j));
+    done += d.row() - w;
+  }
+}
+
+// A panel of m rows by positions first..last-1 of one image's padded planes; row0 counts through
+// the groups.
+template <class T>
+DLCORE_INLINE void direct_block(const Direct& d, const DirectCall<T>& call, const T* a,
+                                const T* planes, int64_t image, int64_t row0, int64_t m,
+                                int64_t first, int64_t last) {
+  alignas(64) T sums[(kTileRegisters + 1) * kLanes<T>];
+  const Epilogue<T> epilogue{nullptr, nullptr, nullptr, 0, nullptr, 0, call.activation, T(0)};
+  T* const y = call.y + (image * d.groups * d.rows + row0) * d.out_h * d.out_w;
+  const int64_t width = direct_vectors(m) * kLanes<T>;
+  for (int64_t p = first; p < last; p += width) {
+    const int64_t n = smaller(width, last - p), vectors = ceil_div(n, kLanes<T>);
+    const int64_t stride = vectors * kLanes<T>;
+    kDirect<T>.of[m - 1][vectors - 1](a, planes + p, d.channels, d.plane(), call.offset, d.taps(),
+                                      call.bias ? call.bias + row0 : nullptr, sums);
+    if (call.activation != Activation::none)
+      finish_tile<T>(sums, stride, m, stride, {sums, stride, T(1), T(0), &epilogue, 0, 0});
+    store_positions<T>(d, sums, stride, m, p, n, y);
+  }
+}
+
+// What a tile reads beyond the last plane.
+template <class T>
+constexpr int64_t kDirectSlack = kMostVectors * kLanes<T>;
+
+// Many images: a work item is a few of them. It pads one image after the other in place; the
+// weights are packed once for all.
+template <class T>
+DLCORE_INLINE void direct_images(const Direct& d, const DirectCall<T>& call, const Groups& panels,
+                                 int64_t image_cost) {
+  const int64_t a_size = a_panel_size<T>(d.window()), count = d.groups * panels.count;
+  const int64_t plane = d.plane(), channels = d.groups * d.channels;
+  T* const a = static_cast<T*>(buffer_acquire(count * a_size * sizeof(T)));
+  parallel_for(count, grain_for(d.window() * kTileRows), [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = panels.begin(i % panels.count);
+      pack_direct<T>(d, call.weight + i / panels.count * d.rows * d.window(), first,
+                     panels.begin(i % panels.count + 1) - first, a + i * a_size);
+    }
+  });
+  const int64_t grain = larger(1, smaller(grain_for(image_cost), ceil_div(d.batch, 16)));
+  parallel_for(d.batch, grain, [=](int64_t begin, int64_t end) {
+    T* const planes =
+        static_cast<T*>(buffer_acquire((d.channels * plane + kDirectSlack<T>)*sizeof(T)));
+    fill_row<T>(T(0), kDirectSlack<T>, planes + d.channels * plane);
+    for (int64_t image = begin; image < end; ++image)
+      for (int64_t group = 0; group < d.groups; ++group) {
+        const T* x = call.x + (image * channels + group * d.channels) * d.height * d.width;
+        for (int64_t i = 0; i < d.channels; ++i)
+          pad_plane<T>(d, x + i * d.height * d.width, planes + i * plane);
+        for (int64_t i = 0; i < panels.count; ++i)
+          direct_block<T>(d, call, a + (group * panels.count + i) * a_size, planes, image,
+                          group * d.rows + panels.begin(i), panels.begin(i + 1) - panels.begin(i),
+                          0, d.positions());
+      }
+    buffer_release(planes);
+  });
+  buffer_release(a);
+}
+
+// Few images: all planes are padded first; a work item is one panel of rows, which it packs, by a
+// block of positions.
+template <class T>
+DLCORE_INLINE void direct_panels(const Direct& d, const DirectCall<T>& call, const Groups& panels,
+                                 int64_t image_cost) {
+  const int64_t plane = d.plane(), count = d.batch * d.groups * d.channels;
+  T* const planes = static_cast<T*>(buffer_acquire((count * plane + kDirectSlack<T>)*sizeof(T)));
+  fill_row<T>(T(0), kDirectSlack<T>, planes + count * plane);
+  parallel_for(count, grain_for(2 * plane), [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      pad_plane<T>(d, call.x + i * d.height * d.width, planes + i * plane);
+  });
+  // A block of 768 positions and more pays for packing the weights again.
+  constexpr int64_t kUnit = 12 * kLanes<T>;
+  const int64_t units = ceil_div(d.positions(), kUnit);
+  const int64_t wanted = ceil_div(20, panels.count * d.groups * d.batch);
+  const int64_t blocks = larger(1, smaller(wanted, units / 4));
+  const Groups cut = balanced(units, ceil_div(units, blocks));
+  const int64_t items = d.batch * d.groups * cut.count * panels.count;
+  const int64_t item_cost = image_cost / (d.groups * cut.count * panels.count);
+  parallel_for(items, grain_for(item_cost), [=](int64_t begin, int64_t end) {
+    T* const a = static_cast<T*>(buffer_acquire(a_panel_size<T>(d.window()) * sizeof(T)));
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t i = item % panels.count, block = item / panels.count % cut.count;
+      const int64_t set = item / panels.count / cut.count;  // of planes: image and group
+      const int64_t image = set / d.groups, group = set % d.groups;
+      const int64_t first = panels.begin(i), m = panels.begin(i + 1) - first;
+      pack_direct<T>(d, call.weight + group * d.rows * d.window(), first, m, a);
+      direct_block<T>(d, call, a, planes + set * d.channels * plane, image, group * d.rows + first,
+                      m, cut.begin(block) * kUnit,
+                      smaller(d.positions(), cut.begin(block + 1) * kUnit));
+    }
+    buffer_release(a);
+  });
+  buffer_release(planes);
+}
+
+// y = activation(conv(x, weight) + bias); bias may be null.
+template <class T>
+DLCORE_INLINE void direct_conv(const Direct& d, const T* x, const T* weight, const T* bias, T* y,
+                               Activation activation) {
+  int64_t* const offset = static_cast<int64_t*>(buffer_acquire(d.taps() * sizeof(int64_t)));
+  for (int64_t tap = 0; tap < d.taps(); ++tap) {
+    const int64_t at = d.backward ? d.taps() - 1 - tap : tap;
+    offset[tap] = at / d.kernel_w * d.dilation_h * d.row() + at % d.kernel_w * d.dilation_w;
+  }
+  const DirectCall<T> call{x, weight, bias, y, activation, offset};
+  const Groups panels = balanced(d.rows, kTileRows);
+  const int64_t image_cost = d.groups * d.rows * d.window() * d.positions() / kLanes<T> / 2;
+  if (d.batch >= 8)
+    direct_images<T>(d, call, panels, image_cost);
+  else
+    direct_panels<T>(d, call, panels, image_cost);
+  buffer_release(offset);
+}
+
+}  // namespace
+}  // namespace DLCORE_ISA
+}  // namespace dlcore
