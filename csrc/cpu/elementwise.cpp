@@ -78,7 +78,7 @@ DLCORE_INLINE void map_broadcast(const T* a, const T* b, T* y, const Broadcast& 
                                  const F& f) {
   const int last = s.ndim - 1;
   const int64_t cols = s.size[last], stride_a = s.stride_a[last], stride_b = s.stride_b[last];
-  const int64_t grain = map_grain(cost);
+  const int64_t grain = map_grain(cols, cost);
   int64_t rows = 1;
   for (int d = 0; d < last; ++d) rows *= s.size[d];
 
@@ -161,7 +161,7 @@ void expand(const T* a, T* y, const Broadcast& s) {
   const bool past_caches =
       rows * cols * static_cast<int64_t>(sizeof(T)) >= kStreamBytes && cols >= 1024;
   const auto same = [](Vec<T> v) { return v; };
-  const int64_t grain = map_grain(kCopyCost), blocks = ceil_div(cols, grain);
+  const int64_t grain = map_grain(cols, kCopyCost), blocks = ceil_div(cols, grain);
   parallel_for(rows * blocks, blocks > 1 ? 1 : ceil_div(grain, cols),
                [&](int64_t begin, int64_t end) {
                  for (int64_t i = begin; i < end; ++i) {

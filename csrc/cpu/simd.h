@@ -222,10 +222,11 @@ DLCORE_INLINE int64_t grain_for(int64_t cost) {
   return larger(1, (int64_t(1) << 16) / larger(cost, 1));
 }
 
-// Elements in a chunk of an elementwise kernel: some 10 us, so that a handful of chunks pay for
-// the hand-over, and whole lines of 64 bytes.
-DLCORE_INLINE int64_t map_grain(int64_t cost) {
-  return larger(int64_t(1) << 12, (int64_t(1) << 15) / larger(cost, 1));
+// Elements in a chunk of an elementwise kernel over n: at most some 10 us, so that a handful of
+// chunks pay for the hand-over, all of about one size, whole lines of 64 bytes.
+DLCORE_INLINE int64_t map_grain(int64_t n, int64_t cost) {
+  const int64_t most = larger(int64_t(1) << 12, (int64_t(1) << 15) / larger(cost, 1));
+  return n <= most ? most : round_up(ceil_div(n, ceil_div(n, most)), 64);
 }
 
 // Output at least this large goes past the caches when it is not one of the inputs.
@@ -286,7 +287,7 @@ DLCORE_INLINE void map_range(const T* x, T* y, int64_t n, bool past_caches, cons
 template <class T, class F, class... Pointers>
 DLCORE_INLINE void map(T* y, int64_t n, int64_t cost, const F& f, Pointers... x) {
   const bool past_caches = n * static_cast<int64_t>(sizeof(T)) >= kStreamBytes && ((x != y) && ...);
-  parallel_for(n, map_grain(cost), [=](int64_t begin, int64_t end) {
+  parallel_for(n, map_grain(n, cost), [=](int64_t begin, int64_t end) {
     map_inputs<T>(y + begin, end - begin, past_caches, f, Each<T>{x + begin}...);
   });
 }

@@ -96,10 +96,11 @@ thread_local bool inside = false;
 // for workers that hold a chunk, never for one that the machine has not scheduled yet.
 class Pool {
  public:
-  explicit Pool(int threads) {
+  explicit Pool(int threads) : ranges_(static_cast<size_t>(threads)) {
     const BlockedSignals blocked;
     try {
-      for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+      for (int i = 1; i < threads; ++i)
+        workers_.emplace_back([this, i] { work(static_cast<size_t>(i)); });
     } catch (const std::system_error&) {  // the system grants no more threads: go on with fewer
     }
   }
@@ -114,16 +115,20 @@ class Pool {
   void run(int64_t chunks, void (*fn)(void*, int64_t), void* context) {
     fn_ = fn;
     context_ = context;
-    chunks_ = chunks;
     float_mode_ = get_float_mode();
-    next_.store(0, std::memory_order_relaxed);
+    const int64_t parts = static_cast<int64_t>(ranges_.size());
+    for (int64_t i = 0; i < parts; ++i) {
+      Range& range = ranges_[static_cast<size_t>(i)];
+      range.next.store(part(chunks, i, parts), std::memory_order_relaxed);
+      range.end = part(chunks, i + 1, parts);
+    }
     gate_.store(kOpen, std::memory_order_release);  // publishes the fields above to who enters
     epoch_.fetch_add(1, std::memory_order_seq_cst);
     if (sleepers_.load(std::memory_order_seq_cst) > 0) {
       keep_workers_away();
       futex_wake(epoch_, static_cast<int>(std::min<int64_t>(chunks - 1, INT_MAX)));
     }
-    take_chunks();
+    take_chunks(0);
     uint32_t gate = gate_.fetch_and(~kOpen, std::memory_order_acquire) & ~kOpen;
     for (int spin = 0; gate >= kWorker; gate = gate_.load(std::memory_order_acquire)) {
       if (++spin < kSpins)
@@ -153,13 +158,27 @@ class Pool {
       pthread_setaffinity_np(worker.native_handle(), sizeof others, &others);
   }
 
-  void take_chunks() {
+  // Each thread begins with a range of its own, the same in every call of the same size, so that a
+  // core finds in its caches what it wrote in the call before; then it helps the others.
+  struct alignas(64) Range {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
+
+  static int64_t part(int64_t chunks, int64_t i, int64_t parts) {
+    return chunks / parts * i + chunks % parts * i / parts;
+  }
+
+  void take_chunks(size_t self) {
     inside = true;
     try {
-      for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < chunks_;)
-        fn_(context_, i);
+      for (size_t i = 0; i < ranges_.size(); ++i) {
+        Range& range = ranges_[(self + i) % ranges_.size()];
+        for (int64_t c; (c = range.next.fetch_add(1, std::memory_order_relaxed)) < range.end;)
+          fn_(context_, c);
+      }
     } catch (...) {
-      next_.store(chunks_, std::memory_order_relaxed);
+      for (Range& range : ranges_) range.next.store(range.end, std::memory_order_relaxed);
       std::lock_guard<std::mutex> lock(error_mutex_);
       if (!error_) error_ = std::current_exception();
     }
@@ -180,7 +199,7 @@ class Pool {
     if (gate == kCallerSleeps) futex_wake(gate_, 1);
   }
 
-  void work() {
+  void work(size_t self) {
     uint32_t seen = 0;
     for (;;) {
       int spin = 0;
@@ -198,20 +217,19 @@ class Pool {
       if (stop_.load(std::memory_order_relaxed)) return;
       if (!enter()) continue;
       set_float_mode(float_mode_);
-      take_chunks();
+      take_chunks(self);
       leave();
     }
   }
 
-  // One cache line each: the counter that all threads hammer, what they wait on, who is in.
-  alignas(64) std::atomic<int64_t> next_{0};
+  // A cache line each: what they wait on, who is in, what to do.
+  std::vector<Range> ranges_;
   alignas(64) std::atomic<uint32_t> epoch_{0};
   std::atomic<int> sleepers_{0};
   std::atomic<bool> stop_{false};
   alignas(64) std::atomic<uint32_t> gate_{0};
   alignas(64) void (*fn_)(void*, int64_t) = nullptr;
   void* context_ = nullptr;
-  int64_t chunks_ = 0;
   uint64_t float_mode_ = 0;
   std::mutex error_mutex_;
   std::exception_ptr error_;
