@@ -76,6 +76,23 @@ def test_max_pool2d_oracle(
     )
 
 
+@pytest.mark.parametrize("width", [2, 3, 7, 8, 10, 15, 16, 28, 31, 32, 33, 65])
+def test_windows_of_two(isa, dtype, torch, rng, width):
+    x = np.round(rng.standard_normal((3, 2, 5, width)), 1).astype(dtype)  # has ties
+    x.flat[rng.integers(0, x.size, x.size // 9)] = np.nan
+    theirs = torch.tensor(x, requires_grad=True)
+    want, want_indices = torch.nn.functional.max_pool2d(theirs, 2, return_indices=True)
+    ours = dl.Tensor(x, requires_grad=True)
+    y, indices = dl.max_pool2d(ours, 2, return_indices=True)
+    np.testing.assert_array_equal(y.data, want.detach().numpy())
+    np.testing.assert_array_equal(indices, want_indices.numpy())
+    np.testing.assert_array_equal(dl.max_pool2d(x, 2), y.data)
+    dy = rng.standard_normal(y.data.shape).astype(dtype)
+    y.backward(dy)
+    want.backward(torch.tensor(dy))
+    np.testing.assert_array_equal(ours.grad.data, theirs.grad.numpy())
+
+
 @pytest.mark.parametrize("size, kernel, stride, padding", WINDOWS)
 @pytest.mark.parametrize("ceil_mode", [False, True])
 @pytest.mark.parametrize("count", [False, True])

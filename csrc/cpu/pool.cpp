@@ -2,17 +2,11 @@
 //
 // Bound by memory: one read of x, one write of y and, for backward, one byte per output.
 
-#include "cpu/pool.h"
+#include "cpu/pool_halves.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
-
-// The later of equal values loses, NaN beats all.
-template <class T>
-DLCORE_INLINE Mask<T> beats(Vec<T> v, Vec<T> best) {
-  return (v > best) | (v != v);
-}
 
 template <class T, class Tap>
 DLCORE_INLINE void store_taps(Tap* taps, int64_t n, Mask<T> v) {
@@ -145,6 +139,7 @@ DLCORE_INLINE void with_taps(Pointer taps, const Pool2d& p, const F& f) {
 // the place in the window: uint8 while a window has at most 256 elements, else int32.
 template <class T>
 void max_pool2d_forward(const T* x, T* y, void* taps, const Pool2d& p) {
+  if (halves(p)) return halves_forward<T>(x, y, static_cast<uint8_t*>(taps), p);
   if (!taps) return max_forward<T>(x, y, p);
   with_taps(taps, p, [&](auto* t) { max_forward_taps<T>(x, y, t, p); });
 }
@@ -176,6 +171,7 @@ DLCORE_INLINE void each_plane_with_offsets(const Pool2d& p, int64_t cost, const 
 // dx = dy at the winners, added up, 0 elsewhere.
 template <class T>
 void max_pool2d_backward(const T* dy, const void* taps, T* dx, const Pool2d& p) {
+  if (halves(p)) return halves_backward<T>(dy, static_cast<const uint8_t*>(taps), dx, p);
   const int64_t in_size = p.height * p.width, out_size = p.out_h * p.out_w;
   with_taps(taps, p, [&](const auto* t) {
     each_plane_with_offsets(p, in_size + 4 * out_size, [=](int64_t plane, const int64_t* offsets) {
