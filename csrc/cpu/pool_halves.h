@@ -44,6 +44,24 @@ DLCORE_INLINE void store_bytes(uint8_t* taps, int64_t n, Mask<T> v) {
 #endif
 }
 
+// Bytes to lanes. GCC 12 makes a scalar loop of __builtin_convertvector here.
+template <class T>
+DLCORE_INLINE Mask<T> widen(typename Bytes<T>::Type narrow) {
+#if defined(__x86_64__)
+  __m128i v{};
+  std::memcpy(&v, &narrow, sizeof narrow);
+#endif
+#if defined(__AVX512F__)
+  return sizeof(T) == 4 ? Mask<T>(_mm512_cvtepu8_epi32(v)) : Mask<T>(_mm512_cvtepu8_epi64(v));
+#elif defined(__AVX2__)
+  return sizeof(T) == 4 ? Mask<T>(_mm256_cvtepu8_epi32(v)) : Mask<T>(_mm256_cvtepu8_epi64(v));
+#elif defined(__x86_64__)
+  return sizeof(T) == 4 ? Mask<T>(_mm_cvtepu8_epi32(v)) : Mask<T>(_mm_cvtepu8_epi64(v));
+#else
+  return __builtin_convertvector(narrow, Mask<T>);
+#endif
+}
+
 template <class T>
 DLCORE_INLINE Mask<T> load_bytes(const uint8_t* taps, int64_t n) {
   typename Bytes<T>::Type narrow{};
@@ -57,7 +75,7 @@ DLCORE_INLINE Mask<T> load_bytes(const uint8_t* taps, int64_t n) {
     for (int64_t i = 0; i < n; ++i) narrow[i] = taps[i];
 #endif
   }
-  return __builtin_convertvector(narrow, Mask<T>);
+  return widen<T>(narrow);
 }
 
 // The first 2 n elements from x as n even and n odd ones; 0 < n <= lanes.
