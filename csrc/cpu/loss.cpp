@@ -66,7 +66,7 @@ DLCORE_INLINE void row_forward(const T* x, T* loss, T* normalizer, double* sums,
   T value = T(0);
   if (t != s.ignore_index) {
     const Running<T> row = running_row<T>(x, s.n);
-    const T shift = finite_shift(row.top), log_sum = row.log_sum();
+    const T shift = finite_shift<T>(row.top)[0], log_sum = row.log_sum()[0];
     const T sum = s.smoothing != 0 ? weighted_sum<T>(x, s.weight, shift, s.n) : T(0);
     value = class_loss<T>(s, t, x[t], shift, log_sum, sum);
     normalizer[2 * r] = shift;
@@ -138,13 +138,14 @@ DLCORE_INLINE Slope<T> slope_of(const ClassLoss<T>& s, int64_t t, T g) {
 template <class T>
 DLCORE_INLINE void row_backward(const T* x, T shift, T log_sum, Slope<T> g, const T* weight, T* dx,
                                 int64_t n, bool past_caches) {
-  const auto softmax = [=](Vec<T> v) { return exp<T>((v - shift) - log_sum); };
+  const auto softmax = [=](Vec<T> v) { return exp_below_top<T>((v - shift) - log_sum); };
   if (g.every == T(0))
-    map_range<T>(x, dx, n, past_caches, [=](Vec<T> v) { return softmax(v) * g.all; });
+    map_unfenced<T>(dx, n, past_caches, [=](Vec<T> v) { return softmax(v) * g.all; }, Each<T>{x});
   else if (!weight)
-    map_range<T>(x, dx, n, past_caches, [=](Vec<T> v) { return softmax(v) * g.all - g.every; });
+    map_unfenced<T>(
+        dx, n, past_caches, [=](Vec<T> v) { return softmax(v) * g.all - g.every; }, Each<T>{x});
   else
-    map_inputs<T>(
+    map_unfenced<T>(
         dx, n, past_caches, [=](Vec<T> v, Vec<T> w) { return softmax(v) * g.all - g.every * w; },
         Each<T>{x}, Each<T>{weight});
 }
@@ -182,7 +183,8 @@ DLCORE_INLINE void columns_backward(const T* x, int64_t lanes, const T* normaliz
   }
   for (int64_t i = 0; i < s.n; ++i) {
     const Vec<T> v = load_lanes<T>(x + i * s.inner, lanes, T(0));
-    const Vec<T> p = exp<T>((v - shift) - log_sum) * all - every * (s.weight ? s.weight[i] : T(1));
+    const Vec<T> p =
+        exp_below_top<T>((v - shift) - log_sum) * all - every * (s.weight ? s.weight[i] : T(1));
     store_lanes<T>(dx + i * s.inner, lanes, p);
   }
   for (int64_t j = 0; j < lanes; ++j) {
@@ -215,6 +217,7 @@ void cross_entropy_backward(const T* x, const T* normalizer, const T* dy, int64_
           row_backward<T>(x + r * s.n, shift, log_sum, g, s.weight, to, s.n, false);
         to[t] -= g.one;
       }
+      if (past_caches) stream_fence();
     });
     return;
   }

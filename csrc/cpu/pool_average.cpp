@@ -144,7 +144,7 @@ void global_max_pool_forward(const T* x, T* y, int64_t* where, int64_t planes, i
         const Vec<T> v = left >= kLanes<T> ? load<T>(in + i) : load_part<T>(in + i, left, -kInf<T>);
         best = ((v > best) | (v != v)) ? v : best;
       }
-      const T top = fold<T>(best, [](T a, T b) { return a > b || a != a ? a : b; });
+      const T top = fold<T>(best, [](Vec<T> a, Vec<T> b) { return ((a > b) | (a != a)) ? a : b; });
       y[plane] = top;
       if (!where) continue;
       int64_t i = 0;

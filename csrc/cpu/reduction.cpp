@@ -73,7 +73,7 @@ struct Tree {
   DLCORE_INLINE_MEMBER T finish() {
     Vec<T> v = splat<T>(Op::kStart);
     while (top > 0) v = Op::join(level[--top], v);
-    return fold<T>(v, [](T a, T b) { return Op::join(splat<T>(a), splat<T>(b))[0]; });
+    return fold<T>(v, [](Vec<T> a, Vec<T> b) { return Op::join(a, b); });
   }
 };
 
@@ -290,7 +290,7 @@ int64_t index_in_row(const T* x, int64_t n, T sign) {
     for (; i + kLanes<T> <= m; i += kLanes<T>)
       top = Largest<T>::join(top, load<T>(x + from + i) * signs);
     if (i < m) top = Largest<T>::join(top, load_part<T>(x + from + i, m - i, x[from]) * signs);
-    const T here = fold<T>(top, [](T a, T b) { return a != a || a > b ? a : b; });
+    const T here = fold<T>(top, [](Vec<T> a, Vec<T> b) { return ((a != a) | (a > b)) ? a : b; });
     if (from == 0 || here > best || here != here) {
       best = here;
       block = from;

@@ -10,15 +10,6 @@ namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
 
-template <int... I>
-struct Lanes {};
-template <int N, int... I>
-struct FirstLanes : FirstLanes<N - 1, N - 1, I...> {};
-template <int... I>
-struct FirstLanes<0, I...> {
-  using Type = Lanes<I...>;
-};
-
 template <class V, int... I>
 DLCORE_INLINE V even_of(V a, V b, Lanes<I...>) {
   return __builtin_shufflevector(a, b, (2 * I)...);
@@ -37,9 +28,6 @@ DLCORE_INLINE V zip_high_of(V a, V b, Lanes<I...>) {
   constexpr int n = sizeof...(I);
   return __builtin_shufflevector(a, b, (n / 2 + I / 2 + (I % 2) * n)...);
 }
-
-template <class T>
-using AllLanes = typename FirstLanes<static_cast<int>(kLanes<T>)>::Type;
 
 template <class T>
 DLCORE_INLINE void copy_row(const T* x, int64_t n, T* y) {

@@ -190,9 +190,10 @@ DLCORE_INLINE Vec<T> exp_reduced(Vec<T> r) {
                          1.0);
 }
 
+// e^x for x <= kExpTop or NaN.
 template <class T>
-DLCORE_INLINE Vec<T> exp(Vec<T> x) {
-  x = clamp<T>(x, kExpBottom<T>, kExpTop<T>);
+DLCORE_INLINE Vec<T> exp_below_top(Vec<T> x) {
+  x = max<T>(splat<T>(kExpBottom<T>), x);
   const Vec<T> biased = multiply_add<T>(x, splat<T>(kLog2E<T>), splat<T>(kRounder<T>));
   const Vec<T> n = biased - kRounder<T>;
   Vec<T> r = multiply_add<T>(n, splat<T>(-kLn2High<T>), x);
@@ -200,15 +201,15 @@ DLCORE_INLINE Vec<T> exp(Vec<T> x) {
   return times_power_of_2<T>(exp_reduced<T>(r), n, biased);
 }
 
+template <class T>
+DLCORE_INLINE Vec<T> exp(Vec<T> x) {
+  return exp_below_top<T>(min<T>(splat<T>(kExpTop<T>), x));
+}
+
 // exp(-|x|).
 template <class T>
 DLCORE_INLINE Vec<T> exp_minus_abs(Vec<T> x) {
-  x = max<T>(splat<T>(kExpBottom<T>), from_bits<T>(to_bits<T>(x) | to_bits<T>(splat<T>(T(-0.0)))));
-  const Vec<T> biased = multiply_add<T>(x, splat<T>(kLog2E<T>), splat<T>(kRounder<T>));
-  const Vec<T> n = biased - kRounder<T>;
-  Vec<T> r = multiply_add<T>(n, splat<T>(-kLn2High<T>), x);
-  r = multiply_add<T>(n, splat<T>(-kLn2Low<T>), r);
-  return times_power_of_2<T>(exp_reduced<T>(r), n, biased);
+  return exp_below_top<T>(from_bits<T>(to_bits<T>(x) | to_bits<T>(splat<T>(T(-0.0)))));
 }
 
 template <class T>

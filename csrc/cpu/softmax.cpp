@@ -21,20 +21,19 @@ DLCORE_INLINE bool goes_past_caches(const T* y, int64_t n, const T* a, const T* 
 // A row of blocks: `kept` (y itself or scratch) holds exp(x - shift of its block).
 template <class T>
 DLCORE_INLINE void softmax_row(const T* x, T* kept, T* y, int64_t n, bool past_caches, T* shifts) {
-  Running<T> row;
+  const Running<T> row = running_row<T>(x, n, shifts, [=](int64_t i, int64_t lanes, Vec<T> e) {
+    store_lanes<T>(kept + i, lanes, e);
+  });
+  const T sum = row.sum[0];
+  const Vec<T> inverse = splat<T>(sum == T(0) ? T(0) : T(1) / sum);
+  const Vec<T> shift = finite_shift<T>(row.top);
   for (int64_t i = 0, b = 0; i < n; i += kRowBlock<T>, ++b) {
-    const int64_t block = smaller(kRowBlock<T>, n - i);
-    shifts[b] = row.raise(row_max<T>(x + i, block));
-    row.sum += exp_sum<T>(x + i, block, shifts[b], [=](int64_t j, int64_t lanes, Vec<T> e) {
-      store_lanes<T>(kept + i + j, lanes, e);
-    });
-  }
-  const T inverse = row.sum == T(0) ? T(0) : T(1) / row.sum;
-  for (int64_t i = 0, b = 0; i < n; i += kRowBlock<T>, ++b) {
-    const T below = shifts[b] - finite_shift(row.top);  // > 0 for a block of -inf only
-    const T scale = below < T(0) ? inverse * exp_of<T>(below) : inverse;
-    map_range<T>(kept + i, y + i, smaller(kRowBlock<T>, n - i), past_caches,
-                 [=](Vec<T> e) { return e * scale; });
+    Vec<T> scale = inverse;
+    const T below = shifts[b] - shift[0];  // > 0 for a block of -inf only
+    if (below < T(0)) scale *= exp<T>(splat<T>(below));
+    map_unfenced<T>(
+        y + i, smaller(kRowBlock<T>, n - i), past_caches, [=](Vec<T> e) { return e * scale; },
+        Each<T>{kept + i});
   }
 }
 
@@ -49,6 +48,7 @@ void softmax_rows(const T* x, T* y, int64_t rows, int64_t n) {
     for (int64_t r = begin; r < end; ++r)
       softmax_row<T>(x + r * n, past_caches ? scratch : y + r * n, y + r * n, n, past_caches,
                      scratch + kept);
+    if (past_caches) stream_fence();
     buffer_release(scratch);
   });
 }
@@ -80,10 +80,12 @@ void log_softmax_forward(const T* x, T* y, int64_t outer, int64_t n, int64_t inn
     parallel_for(outer, grain_for(n * kExpCost), [=](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         const Running<T> row = running_row<T>(x + r * n, n);
-        const T shift = finite_shift(row.top), log_sum = row.log_sum();
-        map_range<T>(x + r * n, y + r * n, n, past_caches,
-                     [=](Vec<T> v) { return (v - shift) - log_sum; });
+        const Vec<T> shift = finite_shift<T>(row.top), log_sum = row.log_sum();
+        map_unfenced<T>(
+            y + r * n, n, past_caches, [=](Vec<T> v) { return (v - shift) - log_sum; },
+            Each<T>{x + r * n});
       }
+      if (past_caches) stream_fence();
     });
     return;
   }
@@ -107,12 +109,13 @@ DLCORE_INLINE void backward(const T* y, const T* dy, T* dx, int64_t outer, int64
           return term(load_lanes<T>(y + r + i, lanes, T(0)),
                       load_lanes<T>(dy + r + i, lanes, T(0)));
         };
-        const Vec<T> sum = splat<T>(
-            hsum<T>(fold_row<T>(n, Vec<T>{}, value, [](Vec<T> a, Vec<T> v) { return a + v; })));
-        map_inputs<T>(
+        const Vec<T> sum =
+            sum_all<T>(fold_row<T>(n, Vec<T>{}, value, [](Vec<T> a, Vec<T> v) { return a + v; }));
+        map_unfenced<T>(
             dx + r, n, past_caches, [=](Vec<T> a, Vec<T> da) { return finish(a, da, sum); },
             Each<T>{y + r}, Each<T>{dy + r});
       }
+      if (past_caches) stream_fence();
     });
     return;
   }
@@ -140,7 +143,7 @@ template <class T>
 void log_softmax_backward(const T* y, const T* dy, T* dx, int64_t outer, int64_t n, int64_t inner) {
   backward<T>(
       y, dy, dx, outer, n, inner, [](Vec<T>, Vec<T> da) { return da; },
-      [](Vec<T> a, Vec<T> da, Vec<T> sum) { return da - exp<T>(a) * sum; });
+      [](Vec<T> a, Vec<T> da, Vec<T> sum) { return da - exp_below_top<T>(a) * sum; });
 }
 
 }  // namespace

@@ -13,15 +13,6 @@ constexpr int64_t kRowBlock = (int64_t(16) << 10) / static_cast<int64_t>(sizeof(
 
 constexpr int64_t kExpCost = 8;  // of an element of softmax, see grain_for
 
-template <class T>
-DLCORE_INLINE T exp_of(T x) {
-  return exp<T>(splat<T>(x))[0];
-}
-template <class T>
-DLCORE_INLINE T log_of(T x) {
-  return log<T>(splat<T>(x))[0];
-}
-
 // sum of value(i, lanes) over a row, in four chains; `rest` fills the lanes past the end.
 template <class T, class Value, class Join>
 DLCORE_INLINE Vec<T> fold_row(int64_t n, Vec<T> start, const Value& value, const Join& join) {
@@ -46,59 +37,71 @@ DLCORE_INLINE void store_lanes(T* p, int64_t lanes, Vec<T> v) {
     store_part<T>(p, lanes, v);
 }
 
-// The largest element that is not NaN; -inf when there is none.
+// The largest element that is not NaN, in every lane; -inf when there is none.
 template <class T>
-DLCORE_INLINE T row_max(const T* x, int64_t n) {
+DLCORE_INLINE Vec<T> row_max(const T* x, int64_t n) {
   const auto value = [=](int64_t i, int64_t lanes) {
     return load_lanes<T>(x + i, lanes, -kInf<T>);
   };
   const auto join = [](Vec<T> acc, Vec<T> v) { return max<T>(v, acc); };
-  return hmax<T>(fold_row<T>(n, splat<T>(-kInf<T>), value, join));
+  return max_all<T>(fold_row<T>(n, splat<T>(-kInf<T>), value, join));
 }
 
 // exp(x - top) loses nothing but must not meet -inf - -inf.
 template <class T>
-DLCORE_INLINE T finite_shift(T top) {
-  return top == -kInf<T> ? T(0) : top;
+DLCORE_INLINE Vec<T> finite_shift(Vec<T> top) {
+  return top == -kInf<T> ? Vec<T>{} : top;
 }
 
-// sum of e = exp(x - shift); each(i, lanes, e) sees every vector.
+// sum of e = exp(x - shift) in every lane; each(i, lanes, e) sees every vector.
 template <class T, class Visit>
-DLCORE_INLINE T exp_sum(const T* x, int64_t n, T shift, const Visit& each) {
+DLCORE_INLINE Vec<T> exp_sum(const T* x, int64_t n, Vec<T> shift, const Visit& each) {
   const auto value = [=](int64_t i, int64_t lanes) {
-    const Vec<T> e = exp<T>(load_lanes<T>(x + i, lanes, -kInf<T>) - shift);
+    const Vec<T> e = exp_below_top<T>(load_lanes<T>(x + i, lanes, -kInf<T>) - shift);
     each(i, lanes, e);
     return e;
   };
-  return hsum<T>(fold_row<T>(n, Vec<T>{}, value, [](Vec<T> acc, Vec<T> v) { return acc + v; }));
+  return sum_all<T>(fold_row<T>(n, Vec<T>{}, value, [](Vec<T> acc, Vec<T> v) { return acc + v; }));
 }
 
-// The largest element so far, and the sum of exp(x - finite_shift(top)).
+// The largest element so far, and the sum of exp(x - finite_shift(top)), in every lane.
 template <class T>
 struct Running {
-  T top = -kInf<T>, sum = T(0);
+  Vec<T> top, sum;
 
   // A further block's largest element: the new shift.
-  DLCORE_INLINE_MEMBER T raise(T block_top) {
-    if (block_top > top) {
-      sum *= exp_of<T>(top - block_top);
+  DLCORE_INLINE_MEMBER Vec<T> raise(Vec<T> block_top) {
+    if (block_top[0] > top[0]) {
+      sum *= exp_below_top<T>(top - block_top);
       top = block_top;
     }
-    return finite_shift(top);
+    return finite_shift<T>(top);
   }
   // log(sum exp(x)) - finite_shift(top); 0 for a row of -inf only, whose log-softmax is then -inf.
-  DLCORE_INLINE_MEMBER T log_sum() const { return sum == T(0) ? T(0) : log_of<T>(sum); }
+  DLCORE_INLINE_MEMBER Vec<T> log_sum() const { return sum == T(0) ? Vec<T>{} : log<T>(sum); }
 };
 
-template <class T>
-DLCORE_INLINE Running<T> running_row(const T* x, int64_t n) {
+// shifts, unless null, gets the shift of each block; each(i, lanes, e) sees every exp(x - shift).
+template <class T, class Visit>
+DLCORE_INLINE Running<T> running_row(const T* x, int64_t n, T* shifts, const Visit& each) {
+  const int64_t first = smaller(kRowBlock<T>, n);
   Running<T> row;
-  for (int64_t i = 0; i < n; i += kRowBlock<T>) {
+  row.top = row_max<T>(x, first);
+  const Vec<T> shift = finite_shift<T>(row.top);
+  if (shifts) shifts[0] = shift[0];
+  row.sum = exp_sum<T>(x, first, shift, each);
+  for (int64_t i = first, b = 1; i < n; i += kRowBlock<T>, ++b) {
     const int64_t block = smaller(kRowBlock<T>, n - i);
-    const T shift = row.raise(row_max<T>(x + i, block));
-    row.sum += exp_sum<T>(x + i, block, shift, [](int64_t, int64_t, Vec<T>) {});
+    const Vec<T> shift = row.raise(row_max<T>(x + i, block));
+    if (shifts) shifts[b] = shift[0];
+    row.sum += exp_sum<T>(x + i, block, shift,
+                          [=](int64_t j, int64_t lanes, Vec<T> e) { each(i + j, lanes, e); });
   }
   return row;
+}
+template <class T>
+DLCORE_INLINE Running<T> running_row(const T* x, int64_t n) {
+  return running_row<T>(x, n, nullptr, [](int64_t, int64_t, Vec<T>) {});
 }
 
 // body(x's offset, lanes) for each vector of columns: neighbours along inner, n elements deep.
@@ -125,9 +128,9 @@ DLCORE_INLINE Column<T> running_column(const T* x, int64_t n, int64_t inner, int
                                        const Visit& each) {
   Vec<T> top = splat<T>(-kInf<T>), sum{};
   for (int64_t i = 0; i < n; ++i) top = max<T>(load_lanes<T>(x + i * inner, lanes, T(0)), top);
-  top = top == -kInf<T> ? Vec<T>{} : top;
+  top = finite_shift<T>(top);
   for (int64_t i = 0; i < n; ++i) {
-    const Vec<T> e = exp<T>(load_lanes<T>(x + i * inner, lanes, T(0)) - top);
+    const Vec<T> e = exp_below_top<T>(load_lanes<T>(x + i * inner, lanes, T(0)) - top);
     each(i, e);
     sum += e;
   }
