@@ -37,6 +37,6 @@ struct KernelTable {
 
 // Ends a file of csrc/cpu: makes a kernel visible to the table. The pointers are constants, so
 // that no code built for a newer CPU runs at load.
-#define DLCORE_EXPORT(kernel)                                                        \
-  extern const decltype(KernelTable<float>::kernel)::Function kernel##_f32 = &kernel<float>;   \
+#define DLCORE_EXPORT(kernel)                                                                \
+  extern const decltype(KernelTable<float>::kernel)::Function kernel##_f32 = &kernel<float>; \
   extern const decltype(KernelTable<double>::kernel)::Function kernel##_f64 = &kernel<double>;

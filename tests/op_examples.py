@@ -37,8 +37,8 @@ EXAMPLES = {
     **{
         name: example(ROWS)
         for name in (
-            "relu relu6 leaky_relu gelu sigmoid silu tanh abs neg exp expm1 log log1p sqrt "
-            "rsqrt reciprocal square sign erf"
+            "relu relu6 leaky_relu gelu sigmoid silu tanh abs neg exp expm1 log log1p "
+            "sqrt rsqrt reciprocal square sign erf"
         ).split()
     },
     **{

@@ -26,8 +26,7 @@ inline Pair parse_pair(const char* op, const char* name, py::handle value, int64
       PyErr_Clear();
       CHECK(false, op, ": ", name, " is larger than any array, got ", shown(value));
     }
-    CHECK(n >= least, op, ": ", name, " must be at least ", least, ", got ",
-          shown(value));
+    CHECK(n >= least, op, ": ", name, " must be at least ", least, ", got ", shown(value));
     return n;
   };
   if (PyIndex_Check(value.ptr())) {
@@ -36,8 +35,7 @@ inline Pair parse_pair(const char* op, const char* name, py::handle value, int64
   }
   CHECK_TYPE((PyTuple_Check(value.ptr()) || PyList_Check(value.ptr())) &&
                  PySequence_Size(value.ptr()) == 2,
-             op, ": ", name, " must be an int or a pair of ints, got ",
-             shown(value));
+             op, ": ", name, " must be an int or a pair of ints, got ", shown(value));
   const py::sequence pair = py::reinterpret_borrow<py::sequence>(value);
   return {one(pair[0]), one(pair[1])};
 }

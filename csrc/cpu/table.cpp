@@ -12,7 +12,7 @@ namespace DLCORE_ISA {
 #undef KERNEL
 
 void fill(KernelTable<float>& f32, KernelTable<double>& f64) {
-#define KERNEL(kernel, args)           \
+#define KERNEL(kernel, args)            \
   f32.kernel = {kernel##_f32, #kernel}; \
   f64.kernel = {kernel##_f64, #kernel};
 #include "kernels.def"

@@ -88,6 +88,29 @@ def bernoulli(p: ndarray, size: int | tuple[int, ...]) -> ndarray: ...
 def randint(low: int, high: int, size: int | tuple[int, ...]) -> ndarray: ...
 def randperm(n: int) -> ndarray: ...
 def random_bits(n: int, seed: int, offset: int, stream: int) -> ndarray: ...
+def conv2d_forward(
+    x: ndarray,
+    weight: ndarray,
+    bias: ndarray | None,
+    stride: int | Sequence[int],
+    padding: int | Sequence[int],
+    dilation: int | Sequence[int],
+    groups: int,
+    relu: bool,
+    out: ndarray | None = None,
+) -> ndarray: ...
+def conv2d_backward(
+    dy: ndarray,
+    x: ndarray,
+    weight: ndarray,
+    need_dx: bool,
+    need_dw: bool,
+    need_db: bool,
+    stride: int | Sequence[int],
+    padding: int | Sequence[int],
+    dilation: int | Sequence[int],
+    groups: int,
+) -> tuple[ndarray | None, ndarray | None, ndarray | None]: ...
 def im2col(
     x: ndarray,
     kernel_size: int | tuple[int, int],

@@ -42,7 +42,7 @@ def digits(size=8, padding=0):
     >>> import dlcore as dl
     >>> split = dl.data.digits()
     >>> split.train_images.shape, split.test_labels[:5]
-    ((1438, 1, 8, 8), array([4, 9, 4, 9, 8]))
+    ((1438, 1, 8, 8), array([4, 9, 4, 9, 4]))
     """
     if size < 8 or padding < 0:
         raise ValueError(

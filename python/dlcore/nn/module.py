@@ -59,7 +59,8 @@ class Module:
     """
 
     training = True
-    _buffers = {}  # noqa: RUF012  name: persistent; an instance with buffers has its own
+    # name: persistent; an instance with buffers has its own
+    _buffers: dict[str, bool] = {}  # noqa: RUF012
 
     def forward(self, *args):
         raise NotImplementedError(f"{type(self).__name__} must define forward")

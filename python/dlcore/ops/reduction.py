@@ -238,7 +238,9 @@ def var(
         The axes to reduce; all when None. `axis` is the same.
     correction : int, optional
         1 (the default, as in PyTorch) for the unbiased estimate, 0 for the mean square
-        as in NumPy, whose `ddof` is the same.
+        as in NumPy.
+    ddof : int, optional
+        NumPy's word for `correction`.
     keepdim : bool, optional
         Whether the reduced axes stay, with length 1. `keepdims` is the same.
 

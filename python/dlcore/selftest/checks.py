@@ -51,7 +51,7 @@ def _steps(rng):
 
 
 _PLANE = (5, 23)  # an odd row longer than a vector
-_CHECKS = []
+_CHECKS: list[Check] = []
 
 
 def _add(name, inputs, call, reference, **options):
