@@ -7,24 +7,19 @@
 
 #include "runtime/text.h"
 
-#ifdef DLCORE_X86
+#ifdef __x86_64__
 #  include <cpuid.h>
 #endif
 
 namespace dlcore {
 
-#ifdef DLCORE_X86
-#  define DLCORE_FOR_EACH_ISA(DO) DO(baseline) DO(avx2) DO(avx512)
-#else
-#  define DLCORE_FOR_EACH_ISA(DO) DO(baseline)
-#endif
-
-#define DECLARE(isa)                                            \
+// DLCORE_FOR_EACH_ISA is ISA(baseline)ISA(avx2)...: what the build is made of, from CMakeLists.txt.
+#define ISA(isa)                                                \
   namespace isa {                                               \
   void fill(KernelTable<float>& f32, KernelTable<double>& f64); \
   }
-DLCORE_FOR_EACH_ISA(DECLARE)
-#undef DECLARE
+DLCORE_FOR_EACH_ISA
+#undef ISA
 
 namespace {
 
@@ -36,7 +31,7 @@ struct Target {
   KernelTable<double> f64{};
 };
 
-#ifdef DLCORE_X86
+#ifdef __x86_64__
 // f16c, movbe and lzcnt belong to x86-64-v3 but not to the names every compiler's
 // __builtin_cpu_supports knows. That function also asks whether the system saves the registers.
 bool has_rest_of_v3() {
@@ -68,9 +63,9 @@ bool cpu_runs(std::string_view) {
 std::vector<Target>& targets() {
   static std::vector<Target>& all = *[] {
     auto* made = new std::vector<Target>{
-#define ENTRY(isa) {#isa, cpu_runs(#isa), &isa::fill},
-        DLCORE_FOR_EACH_ISA(ENTRY)
-#undef ENTRY
+#define ISA(isa) {#isa, cpu_runs(#isa), &isa::fill},
+        DLCORE_FOR_EACH_ISA
+#undef ISA
     };
     for (Target& target : *made)
       if (target.runs_here) target.fill(target.f32, target.f64);

@@ -4,6 +4,13 @@
 #include "cpu/simd.h"
 #include "kernels.h"
 
+// A vector register that the compiler must take for changed.
+#if defined(__aarch64__)
+#  define DLCORE_REGISTER(v) "+w"(v)
+#else
+#  define DLCORE_REGISTER(v) "+v"(v)
+#endif
+
 namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
@@ -24,7 +31,7 @@ void probe_fma(T* sink, double* flops, int64_t chunks) {
     for (int i = 0; i < kChains; ++i) sum[i] = splat<T>(T(i));
     Vec<T> scale = splat<T>(T(0.5)), shift = splat<T>(T(1));
     for (int64_t step = 0; step < kSteps; ++step) {
-      __asm__ volatile("" : "+v"(scale), "+v"(shift));
+      __asm__ volatile("" : DLCORE_REGISTER(scale), DLCORE_REGISTER(shift));
 #pragma GCC unroll 12
       for (int i = 0; i < kChains; ++i) sum[i] = sum[i] * scale + shift;
     }

@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t kGroupsPerChunk = 256;  // 16384 words, some 10 us
 
 template <class T>
-using Bits = decltype(Mask<T>{});  // signed integers of T's width
+using Int = decltype(Mask<T>{});  // signed integers of T's width
 
 // Calls fill(group, out) for each group of `per_group` numbers; the last, partial one by way of
 // the stack.
@@ -162,8 +162,8 @@ DLCORE_INLINE Vec<double> square_root(Vec<double> x) {
 // sqrt(-2 log(x 2^-bits)) for normal, positive x <= 2^bits.
 template <class T>
 DLCORE_INLINE Vec<T> radius(Vec<T> x, T bits) {
-  const Bits<T> exponent = (Bits<T>(x) - Fit<T>::sqrt_half) >> Fit<T>::mantissa_bits;
-  const Vec<T> m = Vec<T>(Bits<T>(x) - (exponent << Fit<T>::mantissa_bits));
+  const Int<T> exponent = (Int<T>(x) - Fit<T>::sqrt_half) >> Fit<T>::mantissa_bits;
+  const Vec<T> m = Vec<T>(Int<T>(x) - (exponent << Fit<T>::mantissa_bits));
   const Vec<T> s = (m - T(1)) / (m + T(1)), z = s * s;
   const Vec<T> k = __builtin_convertvector(exponent, Vec<T>) - bits;
   const Vec<T> log =
@@ -177,7 +177,7 @@ struct Pair {
   Vec<T> first, second;
 };
 template <class T>
-DLCORE_INLINE Pair<T> at_angle(Vec<T> r, Bits<T> quadrant, Vec<T> t) {
+DLCORE_INLINE Pair<T> at_angle(Vec<T> r, Int<T> quadrant, Vec<T> t) {
   const Vec<T> z = t * t;
   const Vec<T> sine = t + t * z * polynomial<T>(z, Fit<T>::sine);
   const Vec<T> cosine = T(1) - z * T(0.5) + z * z * polynomial<T>(z, Fit<T>::cosine);
@@ -201,7 +201,7 @@ DLCORE_INLINE Pair<float> normal_pair(U32 a, U32 b) {
 DLCORE_INLINE Pair<double> normal_pair(const U64* words) {
   const Vec<double> x = unit_double(words[0], words[1]) + 0x1p-54;
   const U64 turned = (words[2] & 0xffffffffu) + 0x20000000u;
-  const Bits<double> quadrant = Bits<double>(turned >> 30);
+  const Int<double> quadrant = Int<double>(turned >> 30);
   const Vec<double> fine = exact_double((words[3] & 0xffffffffu) >> 12) * 0x1p-20;
   const Vec<double> t = (exact_double(turned & 0x3fffffffu) - 0x1p29 + fine) * (kHalfPi * 0x1p-30);
   return at_angle<double>(radius<double>(x, 0.0), quadrant, t);

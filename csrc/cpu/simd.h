@@ -43,17 +43,21 @@ struct VectorOf<float> {
   typedef float Type __attribute__((vector_size(kVectorBytes)));
   typedef float Loose __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
   typedef int32_t Mask __attribute__((vector_size(kVectorBytes)));
+  typedef uint32_t Bits __attribute__((vector_size(kVectorBytes)));
 };
 template <>
 struct VectorOf<double> {
   typedef double Type __attribute__((vector_size(kVectorBytes)));
   typedef double Loose __attribute__((vector_size(kVectorBytes), aligned(8), may_alias));
   typedef int64_t Mask __attribute__((vector_size(kVectorBytes)));
+  typedef uint64_t Bits __attribute__((vector_size(kVectorBytes)));
 };
 template <class T>
 using Vec = typename VectorOf<T>::Type;
 template <class T>
 using Mask = typename VectorOf<T>::Mask;  // all ones or all zeros per lane: mask ? a : b selects
+template <class T>
+using Bits = typename VectorOf<T>::Bits;  // a number's bits; sums wrap around
 
 template <class T>
 DLCORE_INLINE Vec<T> splat(T value) {

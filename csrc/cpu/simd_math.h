@@ -6,8 +6,8 @@
 //             exp  expm1  log  log1p  tanh  sigmoid  erf
 //   float     1.2    1.7  0.8    1.5   1.4      2.3  2.6
 //   double    1.2    1.8  0.8    1.5   2.5      2.4  3.1
-// gelu: 2 eps of max(|y|, |x| tail(x)); gelu_tanh, silu: as of exp at an argument rounded once;
-// the derivatives: 2 eps absolutely, as they pass through 0.
+// gelu: 2 eps of max(|y|, |x| tail(x)), 0 where that is below the normal numbers; gelu_tanh, silu:
+// as of exp at an argument rounded once; the derivatives: 2 eps absolutely, as they pass through 0.
 // Coefficients: benchmarks/lab/fit_math.py, fit_tanh.py. a * b + c is an FMA where the CPU has one.
 #pragma once
 
@@ -51,12 +51,12 @@ template <class T>
 constexpr T kExpBottom = kIsFloat<T> ? T(-104) : T(-746);
 
 template <class T>
-DLCORE_INLINE Vec<T> from_bits(Mask<T> bits) {
+DLCORE_INLINE Vec<T> from_bits(Bits<T> bits) {
   return Vec<T>(bits);
 }
 template <class T>
-DLCORE_INLINE Mask<T> to_bits(Vec<T> v) {
-  return Mask<T>(v);
+DLCORE_INLINE Bits<T> to_bits(Vec<T> v) {
+  return Bits<T>(v);
 }
 template <class T>
 DLCORE_INLINE Vec<T> abs(Vec<T> v) {
@@ -64,7 +64,7 @@ DLCORE_INLINE Vec<T> abs(Vec<T> v) {
 }
 template <class T>
 DLCORE_INLINE Vec<T> copy_sign(Vec<T> size, Vec<T> sign) {
-  const Mask<T> bit = to_bits<T>(splat<T>(T(-0.0)));
+  const Bits<T> bit = to_bits<T>(splat<T>(T(-0.0)));
   return from_bits<T>((to_bits<T>(size) & ~bit) | (to_bits<T>(sign) & bit));
 }
 
@@ -169,9 +169,9 @@ DLCORE_INLINE Vec<T> times_power_of_2(Vec<T> p, Vec<T> n, [[maybe_unused]] Vec<T
 #else
   // In two factors, as 2^n itself may overflow or be denormal. The first keeps p normal.
   const Vec<T> half = (n * T(0.5) + kRounder<T>);
-  const Mask<T> bias = to_bits<T>(splat<T>(T(1)));
-  const Mask<T> first = to_bits<T>(half) << kMantissaBits<T>;
-  const Mask<T> whole = to_bits<T>(biased) << kMantissaBits<T>;
+  const Bits<T> bias = to_bits<T>(splat<T>(T(1)));
+  const Bits<T> first = to_bits<T>(half) << kMantissaBits<T>;
+  const Bits<T> whole = to_bits<T>(biased) << kMantissaBits<T>;
   return p * from_bits<T>(first + bias) * from_bits<T>(whole - first + bias);
 #endif
 }
@@ -231,7 +231,7 @@ DLCORE_INLINE Vec<T> expm1(Vec<T> x) {
                          0.04166666666651541563, 0.1666666666666669906, 0.5000000000000012742);
   const Vec<T> small = multiply_add<T>(r * r, tail, r);
   // 2 (2^(n-1) small + 2^(n-1) - 1/2): 2^n itself may overflow.
-  const Mask<T> minus_1 = to_bits<T>(splat<T>(T(0.5)));
+  const Bits<T> minus_1 = to_bits<T>(splat<T>(T(0.5)));
   const Vec<T> half = from_bits<T>((to_bits<T>(biased) << kMantissaBits<T>)+minus_1);
   const Vec<T> y = multiply_add<T>(half, small, half - T(0.5));
   return n == T(0) ? (r == T(0) ? kept : small) : y + y;
@@ -240,16 +240,15 @@ DLCORE_INLINE Vec<T> expm1(Vec<T> x) {
 // The logarithm of a positive normal number is (whole power of 2) ln 2 + log(1 + f).
 template <class T>
 DLCORE_INLINE void split_power_of_2(Vec<T> x, Vec<T>& power, Vec<T>& f) {
-  typedef Mask<T> Bits;
   const T root_half = T(0x1.6a09e667f3bcdp-1);
-  const Bits one = to_bits<T>(splat<T>(T(1)));
-  const Bits base = to_bits<T>(splat<T>(root_half));
-  const Bits raised = to_bits<T>(x) + (one - base);
-  const Bits mantissa =
+  const Bits<T> one = to_bits<T>(splat<T>(T(1)));
+  const Bits<T> base = to_bits<T>(splat<T>(root_half));
+  const Bits<T> raised = to_bits<T>(x) + (one - base);
+  const Bits<T> mantissa =
       one ^ to_bits<T>(splat<T>(kIsFloat<T> ? T(0x1.fffffep0) : T(0x1.fffffffffffffp0)));
-  const Bits exponent = raised >> kMantissaBits<T>;  // positive x: no sign to spread
+  const Bits<T> exponent = raised >> kMantissaBits<T>;
   f = from_bits<T>((raised & mantissa) + base) - T(1);
-  const Bits whole = to_bits<T>(splat<T>(kRounder<T>)) + exponent;
+  const Bits<T> whole = to_bits<T>(splat<T>(kRounder<T>)) + exponent;
   power = from_bits<T>(whole) - (kRounder<T> + T(kExponentBias<T>));
 }
 
@@ -364,7 +363,7 @@ DLCORE_INLINE Vec<T> exp_minus_half_square(Vec<T> h) {
     r = multiply_add<T>(minus_half, h, n * -kLn2High<T>);
   } else {
     // The upper half of h's bits has an exact square.
-    const Mask<T> upper = ~Mask<T>{} << ((kMantissaBits<T> + 1) / 2);
+    const Bits<T> upper = ~Bits<T>{} << ((kMantissaBits<T> + 1) / 2);
     const Vec<T> high = from_bits<T>(to_bits<T>(h) & upper);
     r = (n * -kLn2High<T> + high * high * T(-0.5)) - (h - high) * (h + high) * T(0.5);
   }
@@ -372,9 +371,20 @@ DLCORE_INLINE Vec<T> exp_minus_half_square(Vec<T> h) {
   return times_power_of_2<T>(exp_reduced<T>(r), n, biased);
 }
 
-// Above this the normal distribution's upper tail is 0.
+// Above this h times the normal distribution's upper tail is no longer a normal number, and taken
+// for 0: denormal numbers on the way there cost a hundred cycles each.
 template <class T>
-constexpr T kTailEnd = kIsFloat<T> ? T(14.5) : T(38.9);
+constexpr T kTailEnd = kIsFloat<T> ? T(13.14) : T(37.6);
+
+// |x| up to kTailEnd, and e = exp(-x^2 / 2), 0 from there on.
+template <class T>
+DLCORE_INLINE Vec<T> bell(Vec<T> x, Vec<T>& e) {
+  const Vec<T> size = abs<T>(x);
+  const Vec<T> h = min<T>(splat<T>(kTailEnd<T>), size);
+  e = exp_minus_half_square<T>(h);
+  e = size > kTailEnd<T> ? Vec<T>{} : e;
+  return h;
+}
 
 // (1 - Phi(h)) e / exp(-h^2 / 2), the normal distribution's upper tail when e = exp(-h^2 / 2), for
 // 0 <= h <= kTailEnd.
@@ -385,7 +395,7 @@ DLCORE_INLINE Vec<T> normal_tail(Vec<T> h, Vec<T> e) {
                                    0.4999246019, 0.5);
     const Vec<T> q = polynomial<T>(h, 0.002043532049, 0.02745771038, 0.173304578, 0.6380713685,
                                    1.421679185, 1.797733766, 1.0);
-    return quotient<T>(p * e, q);
+    return e * quotient<T>(p, q);
   } else {
     const Vec<T> p = polynomial<T>(
         h, 8.446505878826204842e-7, 0.0000253391834717038532, 0.0003612144537461883046,
@@ -477,15 +487,16 @@ DLCORE_INLINE Vec<T> relu(Vec<T> x) {
 // x Phi(x) = max(x, 0) - |x| tail(|x|).
 template <class T>
 DLCORE_INLINE Vec<T> gelu(Vec<T> x) {
-  const Vec<T> h = min<T>(splat<T>(kTailEnd<T>), abs<T>(x));
-  return relu<T>(x) - normal_tail<T>(h, h * exp_minus_half_square<T>(h));
+  Vec<T> e;
+  const Vec<T> h = bell<T>(x, e);
+  return relu<T>(x) - normal_tail<T>(h, h * e);
 }
 
 // Phi(x) + x phi(x).
 template <class T>
 DLCORE_INLINE Vec<T> gelu_derivative(Vec<T> x) {
-  const Vec<T> h = min<T>(splat<T>(kTailEnd<T>), abs<T>(x));
-  const Vec<T> e = exp_minus_half_square<T>(h);
+  Vec<T> e;
+  const Vec<T> h = bell<T>(x, e);
   const Vec<T> left = normal_tail<T>(h, e) - h * e * T(0.3989422804014327);
   return x < T(0) ? left : T(1) - left;
 }
