@@ -75,6 +75,23 @@ struct ClassLoss {
   T weight_sum;  // of all classes: n without weights
 };
 
+// x is (batch, channels, size). A mean and a variance belong to each channel over the batch, or,
+// with groups, to each group of channels of each sample.
+template <class T>
+struct ChannelNorm {
+  int64_t batch, channels, size;
+  int64_t groups;   // 0: over the batch
+  const T* weight;  // (channels), may be null
+  const T* bias;    // (channels), may be null
+  T* mean;          // (channels) or (batch, groups)
+  T* rstd;          // 1 / sqrt(variance + eps), like mean
+};
+
+// x is (batch, channels, size); the window of channel c is [c - before, c + after].
+struct LocalNorm {
+  int64_t batch, channels, size, before, after;
+};
+
 // One step of an optimizer over `count` tensors of one dtype. Tensor t has start[t + 1] - start[t]
 // elements, contiguous. Written in place: param and what the optimizer remembers.
 template <class T>

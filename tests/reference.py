@@ -129,6 +129,56 @@ def silu(x):
     return x * sigmoid(x)
 
 
+# -- norm --
+
+
+def normalize(x, axes, eps):
+    mean = x.mean(axes, keepdims=True)
+    return (x - mean) / np.sqrt(np.square(x - mean).mean(axes, keepdims=True) + eps)
+
+
+def per_channel(values, x):
+    """(C,) so that it broadcasts to x of (N, C, ...)."""
+    return values.reshape(-1, *[1] * (x.ndim - 2))
+
+
+def layer_norm(x, weight, bias, eps):
+    axes = tuple(range(x.ndim - weight.ndim, x.ndim))
+    return normalize(x, axes, eps) * weight + bias
+
+
+def rms_norm(x, weight, eps):
+    axes = tuple(range(x.ndim - weight.ndim, x.ndim))
+    return x / np.sqrt(np.square(x).mean(axes, keepdims=True) + eps) * weight
+
+
+def batch_norm(x, weight, bias, eps):
+    axes = (0, *range(2, x.ndim))
+    return normalize(x, axes, eps) * per_channel(weight, x) + per_channel(bias, x)
+
+
+def running_statistics(x, mean, var, momentum):
+    axes = (0, *range(2, x.ndim))
+    new_mean, new_var = x.mean(axes), x.var(axes, ddof=1)
+    keep = 1 - momentum
+    return keep * mean + momentum * new_mean, keep * var + momentum * new_var
+
+
+def group_norm(x, groups, weight, bias, eps):
+    rows = x.reshape(len(x), groups, -1)
+    y = normalize(rows, 2, eps).reshape(x.shape)
+    return y * per_channel(weight, x) + per_channel(bias, x)
+
+
+def local_response_norm(x, size, alpha, beta, k):
+    before, channels = size // 2, x.shape[1]
+    d = np.empty_like(x)
+    for c in range(channels):
+        window = x[:, max(0, c - before) : max(0, c - before + size)]
+        d[:, c] = k + alpha / size * np.square(window).sum(1)
+    return x / d**beta
+
+
 # -- reduction --
 
 

@@ -11,6 +11,7 @@ void bind_activation(py::module_& m);
 void bind_dropout(py::module_& m);
 void bind_elementwise(py::module_& m);
 void bind_loss(py::module_& m);
+void bind_norm(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_reduction(py::module_& m);
 void bind_gemm(py::module_& m);
@@ -46,6 +47,7 @@ PYBIND11_MODULE(_C, m) {
   bind_dropout(m);
   bind_elementwise(m);
   bind_loss(m);
+  bind_norm(m);
   bind_optim(m);
   bind_reduction(m);
   bind_gemm(m);

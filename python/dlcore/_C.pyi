@@ -41,6 +41,83 @@ def gelu_backward(x: ndarray, dy: ndarray) -> ndarray: ...
 def gelu_tanh_backward(x: ndarray, dy: ndarray) -> ndarray: ...
 def silu_backward(x: ndarray, dy: ndarray) -> ndarray: ...
 def leaky_relu_backward(x: ndarray, dy: ndarray, negative_slope: float) -> ndarray: ...
+def layer_norm_forward(
+    x: ndarray,
+    normalized_shape: int | tuple[int, ...],
+    weight: ndarray | None,
+    bias: ndarray | None,
+    eps: float,
+) -> tuple[ndarray, ndarray, ndarray]: ...
+def rms_norm_forward(
+    x: ndarray,
+    normalized_shape: int | tuple[int, ...],
+    weight: ndarray | None,
+    eps: float | None,
+) -> tuple[ndarray, ndarray]: ...
+def layer_norm_backward(
+    x: ndarray,
+    dy: ndarray,
+    normalized_shape: int | tuple[int, ...],
+    weight: ndarray | None,
+    mean: ndarray | None,
+    rstd: ndarray,
+    has_bias: bool,
+) -> tuple[ndarray, ndarray | None, ndarray | None]: ...
+def batch_norm_forward(
+    x: ndarray,
+    running_mean: ndarray | None,
+    running_var: ndarray | None,
+    weight: ndarray | None,
+    bias: ndarray | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[ndarray, ndarray, ndarray]: ...
+def batch_norm_backward(
+    x: ndarray,
+    dy: ndarray,
+    weight: ndarray | None,
+    mean: ndarray,
+    rstd: ndarray,
+    training: bool,
+    has_bias: bool,
+) -> tuple[ndarray, ndarray | None, ndarray | None]: ...
+def instance_norm_forward(
+    x: ndarray,
+    running_mean: ndarray | None,
+    running_var: ndarray | None,
+    weight: ndarray | None,
+    bias: ndarray | None,
+    momentum: float,
+    eps: float,
+) -> tuple[ndarray, ndarray, ndarray]: ...
+def group_norm_forward(
+    x: ndarray,
+    num_groups: int,
+    weight: ndarray | None,
+    bias: ndarray | None,
+    eps: float,
+) -> tuple[ndarray, ndarray, ndarray]: ...
+def group_norm_backward(
+    x: ndarray,
+    dy: ndarray,
+    num_groups: int,
+    weight: ndarray | None,
+    mean: ndarray,
+    rstd: ndarray,
+    has_bias: bool,
+) -> tuple[ndarray, ndarray | None, ndarray | None]: ...
+def local_norm_forward(
+    x: ndarray,
+    size: int,
+    alpha: float,
+    beta: float,
+    k: float,
+    out: ndarray | None = None,
+) -> ndarray: ...
+def local_norm_backward(
+    x: ndarray, dy: ndarray, size: int, alpha: float, beta: float, k: float
+) -> ndarray: ...
 def dropout_forward(x: ndarray, p: float, out: ndarray | None = None) -> ndarray: ...
 def dropout_backward(dy: ndarray, p: float, seed: int, offset: int) -> ndarray: ...
 def add(a: ndarray, b: ndarray, out: ndarray | None = None) -> ndarray: ...

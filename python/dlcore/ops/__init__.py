@@ -36,6 +36,14 @@ from .elementwise import (
 from .gemm import addmm, baddbmm, bmm, linear, matmul, mm
 from .indexing import cat, chunk, concatenate, pad, split, stack, where
 from .loss import cross_entropy, mse_loss, nll_loss
+from .norm import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    local_response_norm,
+    rms_norm,
+)
 from .pool import (
     adaptive_avg_pool2d,
     avg_pool2d,

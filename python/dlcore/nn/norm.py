@@ -1,0 +1,366 @@
+"""Normalization layers."""
+
+import numpy as np
+
+from ..ops import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    local_response_norm,
+    rms_norm,
+)
+from ..tensor import raw
+from .checks import at_least_one
+from .module import Module, Parameter
+
+
+class LayerNorm(Module):
+    """Each row of the last axes to mean 0 and variance 1; see `dlcore.layer_norm`.
+
+    Parameters
+    ----------
+    normalized_shape : int or tuple of int
+        The last axes of the input.
+    eps : float, optional
+        Added to the variance.
+    elementwise_affine : bool, optional
+        Whether to learn a weight, 1 at first, and a bias, 0 at first.
+    bias : bool, optional
+        Whether there is a bias.
+    dtype : dtype, optional
+        Of the parameters: float32 or float64.
+    """
+
+    def __init__(
+        self,
+        normalized_shape,
+        eps=1e-5,
+        elementwise_affine=True,
+        bias=True,
+        dtype=None,
+    ):
+        self.normalized_shape = _shape("LayerNorm", normalized_shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        dtype = dtype or np.float32
+        self.weight = self.bias = None
+        if elementwise_affine:
+            self.weight = Parameter(np.ones(self.normalized_shape, dtype))
+            if bias:
+                self.bias = Parameter(np.zeros(self.normalized_shape, dtype))
+
+    def reset_parameters(self):
+        """Set the weight to 1 and the bias to 0."""
+        _reset(self.weight, 1)
+        _reset(self.bias, 0)
+
+    def forward(self, x):
+        return layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self):
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}"
+        )
+
+
+class RMSNorm(Module):
+    """Each row over the root of its mean square; see `dlcore.rms_norm`.
+
+    Parameters
+    ----------
+    normalized_shape : int or tuple of int
+        The last axes of the input.
+    eps : float, optional
+        Added to the mean square; the dtype's epsilon by default.
+    elementwise_affine : bool, optional
+        Whether to learn a weight, 1 at first.
+    dtype : dtype, optional
+        Of the parameter: float32 or float64.
+    """
+
+    def __init__(self, normalized_shape, eps=None, elementwise_affine=True, dtype=None):
+        self.normalized_shape = _shape("RMSNorm", normalized_shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        self.weight = None
+        if elementwise_affine:
+            ones = np.ones(self.normalized_shape, dtype or np.float32)
+            self.weight = Parameter(ones)
+
+    def reset_parameters(self):
+        """Set the weight to 1."""
+        _reset(self.weight, 1)
+
+    def forward(self, x):
+        return rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self):
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.elementwise_affine}"
+        )
+
+
+class GroupNorm(Module):
+    """Each group of channels of a sample to mean 0, variance 1; `dlcore.group_norm`.
+
+    Parameters
+    ----------
+    num_groups, num_channels : int
+        The first divides the second.
+    eps : float, optional
+        Added to the variance.
+    affine : bool, optional
+        Whether to learn a weight, 1 at first, and a bias, 0 at first.
+    dtype : dtype, optional
+        Of the parameters: float32 or float64.
+    """
+
+    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, dtype=None):
+        at_least_one("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        if num_channels % num_groups:
+            raise ValueError(
+                "GroupNorm: num_groups must divide num_channels, "
+                f"got {num_groups} and {num_channels}"
+            )
+        self.num_groups = num_groups
+        self.num_channels = num_channels
+        self.eps = eps
+        self.affine = affine
+        dtype = dtype or np.float32
+        self.weight = Parameter(np.ones(num_channels, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(num_channels, dtype)) if affine else None
+
+    def reset_parameters(self):
+        """Set the weight to 1 and the bias to 0."""
+        _reset(self.weight, 1)
+        _reset(self.bias, 0)
+
+    def forward(self, x):
+        return group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self):
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, "
+            f"affine={self.affine}"
+        )
+
+
+class _ChannelNorm(Module):
+    """Parameters and running statistics of the channels."""
+
+    def __init__(self, num_features, eps, momentum, affine, track_running_stats, dtype):
+        at_least_one(type(self).__name__, num_features=num_features)
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        dtype = dtype or np.float32
+        self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
+        track = track_running_stats
+        self.register_buffer(
+            "running_mean", np.zeros(num_features, dtype) if track else None
+        )
+        self.register_buffer(
+            "running_var", np.ones(num_features, dtype) if track else None
+        )
+        self.register_buffer("num_batches_tracked", np.array(0) if track else None)
+
+    def reset_running_stats(self):
+        """Set the running mean to 0, the running variance to 1 and the count to 0."""
+        _reset(self.running_mean, 0)
+        _reset(self.running_var, 1)
+        _reset(self.num_batches_tracked, 0)
+
+    def reset_parameters(self):
+        """Set the weight to 1, the bias to 0, and reset the running statistics."""
+        self.reset_running_stats()
+        _reset(self.weight, 1)
+        _reset(self.bias, 0)
+
+    def _check_axes(self, x, *allowed):
+        ndim = raw(x).ndim
+        if ndim not in allowed:
+            raise ValueError(
+                f"{type(self).__name__}: x must have "
+                f"{' or '.join(map(str, allowed))} axes, got x.shape = {raw(x).shape}"
+            )
+
+    def extra_repr(self):
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
+            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class _BatchNorm(_ChannelNorm):
+    """Each channel to mean 0 and variance 1 over the batch; see `dlcore.batch_norm`.
+
+    Parameters
+    ----------
+    num_features : int
+        Number of channels.
+    eps : float, optional
+        Added to the variance.
+    momentum : float or None, optional
+        Weight of a new batch in the running statistics; with None they are the mean of
+        all batches so far.
+    affine : bool, optional
+        Whether to learn a weight, 1 at first, and a bias, 0 at first.
+    track_running_stats : bool, optional
+        Whether to keep running statistics, for use in evaluation; without them the
+        batch's own are used there too.
+    dtype : dtype, optional
+        Of parameters and statistics: float32 or float64.
+    """
+
+    def __init__(
+        self,
+        num_features,
+        eps=1e-5,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+        dtype=None,
+    ):
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, dtype
+        )
+
+    def forward(self, x):
+        self._check_axes(x, *self._axes)
+        momentum = 0.0 if self.momentum is None else self.momentum
+        tracked = self.num_batches_tracked
+        if self.training and tracked is not None:
+            tracked.data += 1
+            if self.momentum is None:
+                momentum = 1 / tracked.item()
+        return batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or self.running_mean is None,
+            momentum,
+            self.eps,
+        )
+
+
+class BatchNorm1d(_BatchNorm):
+    __doc__ = f"(N, C) or (N, C, L): {_BatchNorm.__doc__}"
+    _axes = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    __doc__ = f"(N, C, H, W): {_BatchNorm.__doc__}"
+    _axes = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    __doc__ = f"(N, C, D, H, W): {_BatchNorm.__doc__}"
+    _axes = (5,)
+
+
+class _InstanceNorm(_ChannelNorm):
+    """Each channel of a sample to mean 0 and variance 1; see `dlcore.instance_norm`.
+
+    Parameters
+    ----------
+    num_features : int
+        Number of channels.
+    eps : float, optional
+        Added to the variance.
+    momentum : float, optional
+        Weight of a new batch in the running statistics.
+    affine : bool, optional
+        Whether to learn a weight, 1 at first, and a bias, 0 at first.
+    track_running_stats : bool, optional
+        Whether to keep running statistics, for use in evaluation.
+    dtype : dtype, optional
+        Of parameters and statistics: float32 or float64.
+    """
+
+    def __init__(
+        self,
+        num_features,
+        eps=1e-5,
+        momentum=0.1,
+        affine=False,
+        track_running_stats=False,
+        dtype=None,
+    ):
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, dtype
+        )
+
+    def forward(self, x):
+        self._check_axes(x, self._axes - 1, self._axes)
+        single = raw(x).ndim < self._axes
+        y = instance_norm(
+            x[None] if single else x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            self.momentum,
+            self.eps,
+        )
+        return y[0] if single else y
+
+
+class InstanceNorm1d(_InstanceNorm):
+    __doc__ = f"(N, C, L) or (C, L): {_InstanceNorm.__doc__}"
+    _axes = 3
+
+
+class InstanceNorm2d(_InstanceNorm):
+    __doc__ = f"(N, C, H, W) or (C, H, W): {_InstanceNorm.__doc__}"
+    _axes = 4
+
+
+class InstanceNorm3d(_InstanceNorm):
+    __doc__ = f"(N, C, D, H, W) or (C, D, H, W): {_InstanceNorm.__doc__}"
+    _axes = 5
+
+
+class LocalResponseNorm(Module):
+    """Over a power of the neighbours' squares; see `dlcore.local_response_norm`.
+
+    Parameters
+    ----------
+    size : int
+        Number of channels around each.
+    alpha, beta, k : float, optional
+        Of the formula ``x / (k + alpha * mean square) ** beta``.
+    """
+
+    def __init__(self, size, alpha=1e-4, beta=0.75, k=1.0):
+        at_least_one("LocalResponseNorm", size=size)
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, x):
+        return local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self):
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+def _shape(layer, value):
+    sizes = (value,) if isinstance(value, (int, np.integer)) else tuple(value)
+    for size in sizes:
+        at_least_one(layer, normalized_shape=size)
+    return sizes
+
+
+def _reset(tensor, value):
+    if tensor is not None:
+        tensor.data.fill(value)

@@ -1,0 +1,342 @@
+"""Normalization: of rows, of channels, of neighbouring channels."""
+
+from .. import _C
+from ..tensor import raw, record
+
+
+def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """Give each row mean 0 and variance 1, then scale and shift its entries.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, shape (..., *normalized_shape)
+        float32 or float64.
+    normalized_shape : int or tuple of int
+        The last axes of `x`, which together make a row.
+    weight, bias : ndarray or Tensor, shape normalized_shape, optional
+        Scale and shift of each entry.
+    eps : float, optional
+        Added to the variance.
+
+    Returns
+    -------
+    ndarray or Tensor
+        ``(x - mean) / sqrt(variance + eps) * weight + bias``, of the shape of `x`. The
+        variance is the biased one. A row with NaN or inf gives NaN.
+
+    Raises
+    ------
+    ValueError
+        If `normalized_shape` is not the end of ``x.shape``, or a shape does not fit.
+    TypeError
+        If an array is not float32 or float64, or the dtypes differ.
+
+    See Also
+    --------
+    rms_norm, group_norm
+
+    Notes
+    -----
+    Ba, Kiros and Hinton (2016). The mean and the variance are made in two passes while
+    the row is in cache. Backward keeps the mean and 1 / sqrt(variance + eps) of each row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.layer_norm(np.array([[1.0, 3.0]]), 2, eps=0.0)
+    array([[-1.,  1.]])
+    """
+    w, b = raw(weight), raw(bias)
+    y, mean, rstd = _C.layer_norm_forward(raw(x), normalized_shape, w, b, eps)
+    return record(
+        y,
+        (x, weight, bias),
+        lambda dy: _C.layer_norm_backward(
+            raw(x), dy, normalized_shape, w, mean, rstd, b is not None
+        ),
+    )
+
+
+def rms_norm(x, normalized_shape, weight=None, eps=None):
+    """Divide each row by the root of its mean square, then scale its entries.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, shape (..., *normalized_shape)
+        float32 or float64.
+    normalized_shape : int or tuple of int
+        The last axes of `x`, which together make a row.
+    weight : ndarray or Tensor, shape normalized_shape, optional
+        Scale of each entry.
+    eps : float, optional
+        Added to the mean square; the dtype's epsilon by default.
+
+    Returns
+    -------
+    ndarray or Tensor
+        ``x / sqrt(mean(x**2) + eps) * weight``, of the shape of `x`.
+
+    Raises
+    ------
+    ValueError
+        If `normalized_shape` is not the end of ``x.shape``, or a shape does not fit.
+    TypeError
+        If an array is not float32 or float64, or the dtypes differ.
+
+    Notes
+    -----
+    Zhang and Sennrich (2019).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.rms_norm(np.array([[-2.0, 2.0]]), 2, eps=0.0)
+    array([[-1.,  1.]])
+    """
+    w = raw(weight)
+    y, rstd = _C.rms_norm_forward(raw(x), normalized_shape, w, eps)
+    return record(
+        y,
+        (x, weight),
+        lambda dy: _C.layer_norm_backward(
+            raw(x), dy, normalized_shape, w, None, rstd, False
+        )[:2],
+    )
+
+
+def batch_norm(
+    x,
+    running_mean,
+    running_var,
+    weight=None,
+    bias=None,
+    training=False,
+    momentum=0.1,
+    eps=1e-5,
+):
+    """Give each channel mean 0 and variance 1 over the batch, then scale and shift it.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, shape (N, C, ...)
+        float32 or float64.
+    running_mean, running_var : ndarray or Tensor, shape (C,), or None
+        In training updated in place: ``(1 - momentum) * running + momentum * new``,
+        where the new variance is the unbiased one. Else taken for mean and variance.
+    weight, bias : ndarray or Tensor, shape (C,), optional
+        Scale and shift of each channel.
+    training : bool, optional
+        Whether to use the mean and the (biased) variance of the batch.
+    momentum : float, optional
+        Weight of the new in the running statistics.
+    eps : float, optional
+        Added to the variance.
+
+    Returns
+    -------
+    ndarray or Tensor
+        ``(x - mean) / sqrt(variance + eps) * weight + bias``, of the shape of `x`. A
+        channel with NaN or inf gives NaN in training.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit, a channel has fewer than 2 values in training, or the
+        running statistics are missing or cannot be written.
+    TypeError
+        If an array is not float32 or float64, or the dtypes differ.
+
+    Notes
+    -----
+    Ioffe and Szegedy (2015). A channel is read from memory once, forward and backward.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> x = np.array([[1.0, 5.0], [3.0, 5.0]])
+    >>> mean, var = np.zeros(2), np.ones(2)
+    >>> dl.batch_norm(x, mean, var, training=True, eps=1.0).round(3)
+    array([[-0.707,  0.   ],
+           [ 0.707,  0.   ]])
+    >>> mean, var
+    (array([0.2, 0.5]), array([1.1, 0.9]))
+    """
+    w, b = raw(weight), raw(bias)
+    y, mean, rstd = _C.batch_norm_forward(
+        raw(x), raw(running_mean), raw(running_var), w, b, training, momentum, eps
+    )
+    return record(
+        y,
+        (x, weight, bias),
+        lambda dy: _C.batch_norm_backward(
+            raw(x), dy, w, mean, rstd, training, b is not None
+        ),
+    )
+
+
+def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
+    """Give each group of channels of each sample mean 0 and variance 1.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, shape (N, C, ...)
+        float32 or float64.
+    num_groups : int
+        Number of groups; divides C.
+    weight, bias : ndarray or Tensor, shape (C,), optional
+        Scale and shift of each channel.
+    eps : float, optional
+        Added to the variance.
+
+    Returns
+    -------
+    ndarray or Tensor
+        ``(x - mean) / sqrt(variance + eps) * weight + bias``, of the shape of `x`.
+
+    Raises
+    ------
+    ValueError
+        If `num_groups` does not divide the channels, or a shape does not fit.
+    TypeError
+        If an array is not float32 or float64, or the dtypes differ.
+
+    Notes
+    -----
+    Wu and He (2018).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.group_norm(np.array([[1.0, 3.0, 10.0, 30.0]]), 2, eps=0.0)
+    array([[-1.,  1., -1.,  1.]])
+    """
+    w, b = raw(weight), raw(bias)
+    y, mean, rstd = _C.group_norm_forward(raw(x), num_groups, w, b, eps)
+    return record(
+        y,
+        (x, weight, bias),
+        lambda dy: _C.group_norm_backward(
+            raw(x), dy, num_groups, w, mean, rstd, b is not None
+        ),
+    )
+
+
+def instance_norm(
+    x,
+    running_mean=None,
+    running_var=None,
+    weight=None,
+    bias=None,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-5,
+):
+    """Give each channel of each sample mean 0 and variance 1.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, shape (N, C, L, ...)
+        float32 or float64.
+    running_mean, running_var : ndarray or Tensor, shape (C,), optional
+        Updated in place as by `batch_norm`, with the mean over the samples; or taken
+        for mean and variance when `use_input_stats` is False.
+    weight, bias : ndarray or Tensor, shape (C,), optional
+        Scale and shift of each channel.
+    use_input_stats : bool, optional
+        Whether to use the mean and the variance of `x`.
+    momentum : float, optional
+        Weight of the new in the running statistics.
+    eps : float, optional
+        Added to the variance.
+
+    Returns
+    -------
+    ndarray or Tensor
+        ``(x - mean) / sqrt(variance + eps) * weight + bias``, of the shape of `x`.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit, a channel of a sample has fewer than 2 values, or the
+        running statistics are missing or cannot be written.
+    TypeError
+        If an array is not float32 or float64, or the dtypes differ.
+
+    Notes
+    -----
+    Ulyanov, Vedaldi and Lempitsky (2016).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.instance_norm(np.array([[[1.0, 3.0], [10.0, 30.0]]]), eps=0.0)
+    array([[[-1.,  1.],
+            [-1.,  1.]]])
+    """
+    if not use_input_stats:
+        return batch_norm(x, running_mean, running_var, weight, bias, False, 0.0, eps)
+    w, b = raw(weight), raw(bias)
+    y, mean, rstd = _C.instance_norm_forward(
+        raw(x), raw(running_mean), raw(running_var), w, b, momentum, eps
+    )
+
+    def backward(dy):
+        channels = max(1, raw(x).shape[1])
+        return _C.group_norm_backward(
+            raw(x), dy, channels, w, mean, rstd, b is not None
+        )
+
+    return record(y, (x, weight, bias), backward)
+
+
+def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0, out=None):
+    """Divide each element by a power of the mean square of the channels around it.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, shape (N, C, L, ...)
+        float32 or float64.
+    size : int
+        Number of channels around each: ``size // 2`` before it, the rest after it.
+    alpha, beta, k : float, optional
+        Of the formula.
+    out : ndarray, optional
+        Where to put the result (arrays only).
+
+    Returns
+    -------
+    ndarray or Tensor
+        ``x / (k + alpha * sum / size) ** beta``, of the shape of `x`, with the sum of
+        the squares of the `size` channels; channels beyond the ends count as 0.
+
+    Raises
+    ------
+    ValueError
+        If `x` has fewer than 3 axes or `size` is not positive.
+    TypeError
+        If `x` is not an array of float32 or float64.
+
+    Notes
+    -----
+    Krizhevsky, Sutskever and Hinton (2012), whose `alpha` is not divided by `size`.
+    Backward keeps `x` only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.local_response_norm(np.full((1, 2, 1), 3.0), 2, alpha=1.0, beta=1.0, k=0.5)
+    array([[[0.6       ],
+            [0.31578947]]])
+    """
+    y = _C.local_norm_forward(raw(x), size, alpha, beta, k, out)
+    return record(
+        y,
+        (x,),
+        lambda dy: (_C.local_norm_backward(raw(x), dy, size, alpha, beta, k),),
+    )

@@ -1,0 +1,584 @@
+import copy
+
+import numpy as np
+import pytest
+import reference
+
+import dlcore as dl
+from dlcore import nn
+from dlcore.testing import assert_close, gradcheck
+
+EPS = 1e-5
+
+# Around the vector width and the block of sums, few rows and many
+ROWS = [
+    (1, 1),
+    (3, 15),
+    (4, 16),
+    (33, 17),
+    (70, 67),
+    (200, 5),
+    (2, 5000),
+    (35, 4100),
+    (2, 3, 40),
+]
+CHANNELS = [
+    (2, 1),
+    (5, 3),
+    (9, 33),
+    (1030, 20),
+    (3, 5, 1),
+    (4, 3, 7),
+    (2, 5, 4, 4),
+    (3, 4, 33, 2),
+    (2, 3, 70, 65),
+    (2, 2, 3, 4, 5),
+]
+
+
+def normal(rng, *shapes, dtype="float64"):
+    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+def wide(*arrays):
+    return [a.astype(np.float64) for a in arrays]
+
+
+def spread(x, axes):
+    """|x - mean| rstd + |mean| rstd: what an error of x - mean is relative to."""
+    x = x.astype(np.float64)
+    rstd = 1 / np.sqrt(x.var(axes, keepdims=True) + EPS)
+    return (np.abs(x) + 2 * np.abs(x.mean(axes, keepdims=True))) * rstd + 1
+
+
+def gradients(f, *inputs):
+    """The result of `f`, and the gradient of each input for a fixed dy."""
+    tensors = [dl.Tensor(x, requires_grad=True) for x in inputs]
+    y = f(*tensors)
+    dy = np.random.default_rng(9).standard_normal(y.shape).astype(inputs[0].dtype)
+    y.backward(dy)
+    return [y.data, *(t.grad.data for t in tensors)]
+
+
+def assert_single_is_like_double(f, *inputs, tol=3e-6):
+    got = gradients(f, *(x.astype(np.float32) for x in inputs))
+    want = gradients(f, *(x.astype(np.float32).astype(np.float64) for x in inputs))
+    for a, b in zip(got, want, strict=True):
+        assert a.dtype == np.float32
+        assert np.abs(a - b).max(initial=0) <= tol * max(1, np.abs(b).max(initial=0))
+
+
+# -- layer norm and RMS norm --
+
+
+@pytest.mark.parametrize("shape", ROWS)
+@pytest.mark.parametrize("axes", [1, 2])
+def test_layer_norm(isa, dtype, rng, shape, axes):
+    x, weight, bias = normal(rng, shape, shape[-axes:], shape[-axes:], dtype=dtype)
+    x += dtype == "float64" or 3
+    y = dl.layer_norm(x, shape[-axes:], weight, bias, eps=EPS)
+    want = reference.layer_norm(*wide(x, weight, bias), EPS)
+    scale = spread(x, tuple(range(-axes, 0))) * np.abs(weight) + np.abs(bias)
+    assert_close(y, want, scale=scale)
+    plain = dl.layer_norm(x, shape[-axes:])
+    ones, zeros = np.ones(shape[-axes:]), np.zeros(shape[-axes:])
+    want = reference.layer_norm(*wide(x), ones, zeros, EPS)
+    assert_close(plain, want, scale=spread(x, tuple(range(-axes, 0))))
+
+
+@pytest.mark.parametrize("shape", ROWS)
+def test_rms_norm(isa, dtype, rng, shape):
+    x, weight = normal(rng, shape, shape[-1:], dtype=dtype)
+    want = reference.rms_norm(*wide(x, weight), np.finfo(dtype).eps)
+    assert_close(dl.rms_norm(x, shape[-1], weight), want)
+    want = reference.rms_norm(*wide(x), np.ones(shape[-1]), 0.5)
+    assert_close(dl.rms_norm(x, shape[-1], eps=0.5), want)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (6, 17), (2, 3, 4), (34, 3)])
+def test_row_gradients(isa, rng, shape):
+    x, weight, bias = normal(rng, shape, shape[-1:], shape[-1:])
+    n = shape[-1]
+    gradcheck(lambda x, w, b: dl.layer_norm(x, n, w, b), x, weight, bias)
+    gradcheck(lambda x, w: dl.layer_norm(x, n, w), x, weight)
+    gradcheck(lambda x, b: dl.layer_norm(x, n, None, b), x, bias)
+    gradcheck(lambda x: dl.layer_norm(x, n), x)
+    gradcheck(lambda x, w: dl.rms_norm(x, n, w), x, weight)
+    gradcheck(lambda x: dl.rms_norm(x, n, eps=0.1), x)
+
+
+@pytest.mark.parametrize("shape", [(7, 67), (150, 67), (40, 5000)])
+def test_row_gradients_in_single(isa, rng, shape):
+    x, weight, bias = normal(rng, shape, shape[-1:], shape[-1:])
+    n = shape[-1]
+    assert_single_is_like_double(
+        lambda x, w, b: dl.layer_norm(x, n, w, b), x, weight, bias
+    )
+    assert_single_is_like_double(lambda x, w: dl.rms_norm(x, n, w), x, weight)
+
+
+def test_constant_gradient_needs_no_parameters(rng):
+    """A parameter that is no Tensor, or is frozen, costs no gradient and changes none."""
+    x, weight = normal(rng, (40, 9), (9,))
+    t = dl.Tensor(x, requires_grad=True)
+    dl.layer_norm(t, 9, weight).sum().backward()
+    assert np.abs(t.grad.data).max() > 0
+
+
+# -- batch, instance and group norm --
+
+
+@pytest.mark.parametrize("shape", CHANNELS)
+def test_batch_norm_training(isa, dtype, rng, shape):
+    c = shape[1]
+    x, weight, bias, mean = normal(rng, shape, c, c, c, dtype=dtype)
+    x += 2
+    var = np.abs(mean) + 1
+    want_running = reference.running_statistics(*wide(x, mean, var), 0.3)
+    args = mean, var, weight, bias, True, 0.3, EPS
+    y = dl.batch_norm(x, *args)
+    want = reference.batch_norm(*wide(x, weight, bias), EPS)
+    axes = (0, *range(2, len(shape)))
+    scale = spread(x, axes) * np.abs(reference.per_channel(weight, x))
+    assert_close(y, want, scale=scale + np.abs(reference.per_channel(bias, x)))
+    assert_close(mean, want_running[0], scale=np.full(c, 4.0))
+    assert_close(var, want_running[1])
+    want = reference.batch_norm(*wide(x), np.ones(c), np.zeros(c), EPS)
+    plain = dl.batch_norm(x, None, None, training=True)
+    assert_close(plain, want, scale=spread(x, axes))
+
+
+@pytest.mark.parametrize("shape", CHANNELS)
+def test_batch_norm_evaluation(isa, dtype, rng, shape):
+    c = shape[1]
+    x, weight, bias, mean = normal(rng, shape, c, c, c, dtype=dtype)
+    var = np.abs(mean) + 1
+    before = mean.copy(), var.copy()
+    y = dl.batch_norm(x, mean, var, weight, bias)
+    np.testing.assert_array_equal((mean, var), before)
+    m, v, w, b = (reference.per_channel(a, x) for a in wide(mean, var, weight, bias))
+    want = (x.astype(np.float64) - m) / np.sqrt(v + EPS) * w + b
+    assert_close(y, want, scale=np.abs(w) * (np.abs(x) + np.abs(m)) + np.abs(b))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 6])
+@pytest.mark.parametrize("shape", [(3, 6), (2, 6, 7), (2, 6, 5, 7), (1, 6, 70, 65)])
+def test_group_norm(isa, dtype, rng, shape, groups):
+    x, weight, bias = normal(rng, shape, 6, 6, dtype=dtype)
+    y = dl.group_norm(x, groups, weight, bias)
+    want = reference.group_norm(*wide(x), groups, *wide(weight, bias), EPS)
+    rows = spread(x.reshape(len(x), groups, -1), 2).reshape(x.shape)
+    scale = rows * np.abs(reference.per_channel(weight, x))
+    assert_close(y, want, scale=scale + np.abs(reference.per_channel(bias, x)))
+    if groups == 6 and len(shape) > 2:
+        np.testing.assert_array_equal(dl.instance_norm(x, weight=weight, bias=bias), y)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 17), (2, 3, 5), (2, 2, 3, 5)])
+def test_channel_gradients(isa, rng, shape):
+    c = shape[1]
+    x, w, b, mean = normal(rng, shape, c, c, c)
+    var = np.abs(mean) + 1
+    for training in (True, False):
+        running = (None, None) if training else (mean, var)
+
+        def norm(x, w=None, b=None, running=running, training=training):
+            return dl.batch_norm(x, *running, w, b, training)
+
+        gradcheck(norm, x, w, b)
+        gradcheck(norm, x)
+        gradcheck(lambda x, b, norm=norm: norm(x, None, b), x, b)
+    gradcheck(lambda x, w, b: dl.group_norm(x, 1, w, b), x, w, b)
+    gradcheck(lambda x: dl.group_norm(x, 1), x)
+    if len(shape) > 2:
+        gradcheck(lambda x, w, b: dl.instance_norm(x, None, None, w, b), x, w, b)
+
+
+@pytest.mark.parametrize("shape", [(70, 33), (3000, 5), (9, 4, 7, 7), (2, 4, 70, 65)])
+def test_channel_gradients_in_single(isa, rng, shape):
+    c = shape[1]
+    x, w, b = normal(rng, shape, c, c)
+    assert_single_is_like_double(
+        lambda x, w, b: dl.batch_norm(x, None, None, w, b, True), x, w, b
+    )
+    assert_single_is_like_double(lambda x, w, b: dl.group_norm(x, 1, w, b), x, w, b)
+
+
+# -- local response norm --
+
+
+@pytest.mark.parametrize("shape", [(2, 7, 5), (1, 3, 9, 9), (2, 20, 70), (1, 1, 16)])
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 12])
+@pytest.mark.parametrize("beta", [0.75, 0.5, 1.3])
+def test_local_response_norm(isa, dtype, rng, shape, size, beta):
+    (x,) = normal(rng, shape, dtype=dtype)
+    want = reference.local_response_norm(*wide(x), size, 0.7, beta, 2.0)
+    assert_close(dl.local_response_norm(x, size, 0.7, beta, 2.0), want)
+    assert_single_is_like_double(
+        lambda x: dl.local_response_norm(x, size, 0.7, beta, 2.0), x
+    )
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_local_response_norm_gradients(isa, rng, size):
+    (x,) = normal(rng, (2, 7, 3))
+    gradcheck(lambda x: dl.local_response_norm(x, size, 0.7), x)
+    gradcheck(lambda x: dl.local_response_norm(x, size, 0.7, 1.3, 2.0), x)
+
+
+# -- accuracy, special values, layouts --
+
+
+def test_large_mean(isa):
+    """A variance made as E[x^2] - E[x]^2 would be all cancellation here."""
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((20, 6, 900)) + 1000).astype(np.float32)
+    for y, axes in (
+        (dl.layer_norm(x, 900, eps=0.0), 2),
+        (dl.batch_norm(x, None, None, training=True, eps=0.0), (0, 2)),
+        (dl.instance_norm(x, eps=0.0), 2),
+    ):
+        want = reference.normalize(x.astype(np.float64), axes, 0.0)
+        assert np.abs(y - want).max() < 2e-4  # half a rounding of the mean is 3e-5
+
+
+def test_constant_rows(isa, dtype):
+    x = np.full((3, 4, 70), 0.1, dtype)
+    for y in (
+        dl.layer_norm(x, 70),
+        dl.batch_norm(x, None, None, training=True),
+        dl.batch_norm(x[:, :, 0].copy(), None, None, training=True),
+        dl.group_norm(x, 2),
+    ):
+        assert np.abs(y).max() < 1e-4
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_special_values(isa, dtype, bad):
+    x = np.random.default_rng(1).standard_normal((2, 3, 40)).astype(dtype)
+    x[0, 1, 7] = bad
+
+    def touched(y):
+        return set(zip(*np.nonzero(np.isnan(y)), strict=True))
+
+    def row(n, c):
+        return {(n, c, i) for i in range(40)}
+
+    assert touched(dl.layer_norm(x, 40)) == row(0, 1)
+    assert touched(dl.instance_norm(x)) == row(0, 1)
+    assert touched(dl.group_norm(x, 1)) == row(0, 0) | row(0, 1) | row(0, 2)
+    y = dl.batch_norm(x, None, None, training=True)
+    assert touched(y) == row(0, 1) | row(1, 1)
+    y = dl.batch_norm(x, np.zeros(3, dtype), np.ones(3, dtype))
+    assert np.isnan(y).sum() == np.isnan(bad)
+    y = dl.rms_norm(x, 40)
+    assert touched(y) == (row(0, 1) if np.isnan(bad) else {(0, 1, 7)})
+
+
+def test_denormals(isa, dtype):
+    tiny = np.finfo(dtype).tiny / 4
+    x = np.array([[tiny, -tiny] * 20], dtype)
+    assert (dl.layer_norm(x, 40) == x * dtype_root(dtype)).all()
+
+
+def dtype_root(dtype):
+    return np.dtype(dtype).type(1 / np.sqrt(EPS))
+
+
+def test_layouts(rng):
+    x = rng.standard_normal((3, 4, 5, 6)).astype(np.float32)
+    calls = [
+        lambda x: dl.layer_norm(x, (5, 6)),
+        lambda x: dl.rms_norm(x, 6),
+        lambda x: dl.batch_norm(x, None, None, training=True),
+        lambda x: dl.group_norm(x, 2),
+        dl.instance_norm,
+        lambda x: dl.local_response_norm(x, 3),
+    ]
+    readonly = x.copy()
+    readonly.flags.writeable = False
+    others = [np.asfortranarray(x), x.astype(">f4"), x[::-1][::-1], readonly]
+    for call in calls:
+        want = call(x)
+        for other in others:
+            np.testing.assert_array_equal(call(other), want)
+    out = np.empty_like(x)
+    assert dl.local_response_norm(x, 3, out=out) is out
+    same = x.copy()
+    dl.local_response_norm(same, 3, out=same)
+    np.testing.assert_array_equal(same, out)
+
+
+def test_large_and_unaligned(threads):
+    """Results past the caches: rows that begin inside a line."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((8, 3, 180_001), np.float32)
+    threads(2)
+    f = np.float64
+    want = reference.normalize(x.astype(f), 2, EPS)
+    np.testing.assert_allclose(dl.layer_norm(x, x.shape[2]), want, atol=1e-5)
+    np.testing.assert_allclose(dl.instance_norm(x), want, atol=1e-5)
+    t = dl.Tensor(x, requires_grad=True)
+    dl.layer_norm(t, x.shape[2]).backward(x)
+    by_rows = t.grad.data
+    t = dl.Tensor(x, requires_grad=True)
+    dl.instance_norm(t).backward(x)
+    np.testing.assert_allclose(t.grad.data, by_rows, atol=1e-5)
+
+
+def test_empty():
+    x = np.zeros((0, 3, 4), np.float32)
+    weight, running = np.ones(3, np.float32), (np.zeros(3, "f"), np.ones(3, "f"))
+    assert dl.layer_norm(x, 4).shape == x.shape
+    assert dl.rms_norm(x[:, :, :0], 0).shape == (0, 3, 0)
+    assert dl.layer_norm(np.zeros((3, 0), "f"), 0).shape == (3, 0)
+    assert dl.group_norm(x, 3, weight).shape == x.shape
+    assert dl.instance_norm(x).shape == x.shape
+    assert dl.batch_norm(x, *running, weight).shape == x.shape
+    assert dl.local_response_norm(x, 3).shape == x.shape
+    four = np.ones(4, np.float32)
+    for f, w in (
+        (lambda x, w: dl.layer_norm(x, 4, w, w), four),
+        (lambda x, w: dl.batch_norm(x, *running, w), weight),
+        (lambda x, w: dl.group_norm(x, 1, w), weight),
+    ):
+        _, dx, dw = gradients(f, x, w)
+        assert dx.shape == x.shape
+        np.testing.assert_array_equal(dw, np.zeros_like(w))
+
+
+@pytest.mark.parametrize("shape", [(300, 70, 9), (40, 300), (3, 5, 9000)])
+def test_same_bits_for_any_threads(threads, rng, shape):
+    c, n = shape[1], shape[-1]
+    x, wc, wn = normal(rng, shape, c, n, dtype="float32")
+    x3 = x if x.ndim > 2 else x[:, :, None]
+
+    def all_results():
+        running = np.zeros(c, np.float32), np.ones(c, np.float32)
+        return [
+            *gradients(lambda x, w: dl.layer_norm(x, n, w, w), x, wn),
+            *gradients(lambda x, w: dl.rms_norm(x, n, w), x, wn),
+            *gradients(lambda x, w: dl.batch_norm(x, *running, w, w, True), x, wc),
+            *gradients(lambda x, w: dl.batch_norm(x, *running, w, w), x, wc),
+            *gradients(lambda x, w: dl.group_norm(x, 5, w, w), x, wc),
+            *gradients(lambda x: dl.local_response_norm(x, 5), x3),
+            *running,
+        ]
+
+    results = []
+    for count in (1, 2, 3):
+        threads(count)
+        results.append([a.tobytes() for a in all_results()])
+    assert results[0] == results[1] == results[2]
+
+
+# -- PyTorch as oracle --
+
+
+def assert_like_torch(torch, ours, theirs, x, steps=3, atol=2e-6):
+    """Results, gradients and state of two modules with one set of values."""
+    state = {k: torch.tensor(v.copy()) for k, v in ours.state_dict().items()}
+    assert list(state) == list(theirs.state_dict())
+    theirs.load_state_dict(state)
+    for _ in range(steps):
+        a = dl.Tensor(x, requires_grad=True)
+        b = torch.tensor(x, requires_grad=True)
+        y, want = ours(a), theirs(b)
+        dy = np.cos(np.arange(x.size, dtype=x.dtype)).reshape(y.shape)
+        y.backward(dy)
+        want.backward(torch.tensor(dy))
+        np.testing.assert_allclose(y.data, want.detach().numpy(), atol=atol)
+        np.testing.assert_allclose(a.grad.data, b.grad.numpy(), atol=5 * atol)
+        x = x * np.float32(0.5) + np.float32(0.25)
+    for (name, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        np.testing.assert_allclose(
+            p.grad.data, q.grad.numpy(), atol=50 * atol, err_msg=name
+        )
+    for name, value in theirs.state_dict().items():
+        np.testing.assert_allclose(
+            ours.state_dict()[name], value.numpy(), atol=atol, err_msg=name
+        )
+
+
+LAYERS = [
+    ("LayerNorm", (7,), {}, (4, 5, 7)),
+    ("LayerNorm", ((5, 7),), {"eps": 0.1, "bias": False}, (4, 5, 7)),
+    ("LayerNorm", (7,), {"elementwise_affine": False}, (4, 7)),
+    ("RMSNorm", (7,), {}, (4, 5, 7)),
+    ("RMSNorm", ([5, 7],), {"eps": 0.1}, (4, 5, 7)),
+    ("RMSNorm", (7,), {"elementwise_affine": False}, (4, 7)),
+    ("GroupNorm", (2, 6), {}, (3, 6, 4, 5)),
+    ("GroupNorm", (3, 6), {"affine": False}, (3, 6)),
+    ("BatchNorm1d", (6,), {}, (5, 6)),
+    ("BatchNorm1d", (6,), {"momentum": None}, (5, 6, 3)),
+    ("BatchNorm2d", (6,), {"momentum": 0.3}, (3, 6, 4, 5)),
+    ("BatchNorm2d", (6,), {"affine": False}, (3, 6, 4, 5)),
+    ("BatchNorm2d", (6,), {"track_running_stats": False}, (3, 6, 4, 5)),
+    ("BatchNorm3d", (6,), {"eps": 0.1}, (3, 6, 2, 4, 5)),
+    ("InstanceNorm1d", (6,), {}, (3, 6, 8)),
+    ("InstanceNorm1d", (6,), {"affine": True}, (6, 8)),
+    ("InstanceNorm2d", (6,), {"track_running_stats": True}, (3, 6, 4, 5)),
+    ("InstanceNorm3d", (6,), {"affine": True}, (3, 6, 2, 4, 5)),
+    ("LocalResponseNorm", (3,), {}, (3, 6, 4, 5)),
+    ("LocalResponseNorm", (4,), {"alpha": 0.5, "beta": 0.9, "k": 2.0}, (3, 6, 5)),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "options", "shape"), LAYERS)
+def test_modules_like_torch(torch, rng, name, args, options, shape):
+    ours = getattr(nn, name)(*args, **options)
+    theirs = getattr(torch.nn, name)(*args, **options)
+    for parameter in ours.parameters():
+        parameter.data[...] = rng.standard_normal(parameter.shape)
+    x = rng.standard_normal(shape).astype(np.float32) + np.float32(1)
+    assert_like_torch(torch, ours, theirs, x)
+    assert_like_torch(torch, ours.eval(), theirs.eval(), x)
+    assert name in repr(ours)
+
+
+def test_state_of_modules():
+    layer = nn.BatchNorm2d(3)
+    keys = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    assert list(layer.state_dict()) == keys
+    layer(np.ones((2, 3, 4, 4), "float32"))
+    assert layer.num_batches_tracked.item() == 1
+    other = nn.BatchNorm2d(3)
+    other.load_state_dict(layer.state_dict())
+    np.testing.assert_array_equal(other.running_mean.data, np.float32([0.1] * 3))
+    twin = copy.deepcopy(layer)
+    layer.reset_parameters()
+    np.testing.assert_array_equal(layer.running_mean.data, np.zeros(3))
+    assert layer.num_batches_tracked.item() == 0
+    assert twin.num_batches_tracked.item() == 1
+    layer.double()
+    assert layer(np.ones((2, 3, 1, 1))).data.dtype == np.float64
+    layer.eval()
+    before = layer.running_mean.data.copy()
+    layer(np.ones((2, 3, 1, 1)))
+    np.testing.assert_array_equal(layer.running_mean.data, before)
+    assert list(nn.InstanceNorm2d(3).state_dict()) == []
+
+
+def test_evaluation_keeps_what_backward_needs():
+    """Training between an evaluation and its backward moves the running statistics."""
+    x = np.random.default_rng(0).standard_normal((4, 3, 5))
+    layer = nn.BatchNorm1d(3, dtype="float64").eval()
+    layer(x).sum().backward()
+    want = layer.weight.grad.data.copy()
+    layer.zero_grad()
+    y = layer(x)
+    layer.train()(x + 5)
+    y.sum().backward()
+    np.testing.assert_array_equal(layer.weight.grad.data, want)
+
+
+# -- bad calls --
+
+X = np.zeros((2, 6, 4), np.float32)
+W, RUN = np.ones(6, np.float32), np.zeros(6, np.float32)
+LOCKED = RUN.copy()
+LOCKED.flags.writeable = False
+BAD = [
+    (
+        lambda: dl.layer_norm(X, 5),
+        ValueError,
+        r"layer_norm: normalized_shape must be the last axes of x, got "
+        r"normalized_shape = \(5,\) for x.shape = \(2, 6, 4\)",
+    ),
+    (lambda: dl.layer_norm(X, (3, 2, 6, 4)), ValueError, "must be the last axes"),
+    (lambda: dl.layer_norm(X, ()), ValueError, "at least one axis"),
+    (lambda: dl.layer_norm(X, "4"), TypeError, "an int or a tuple of ints, got str"),
+    (lambda: dl.layer_norm(X, (4.0,)), TypeError, "must be a whole number, got float"),
+    (lambda: dl.layer_norm(X, 4, W), ValueError, r"weight must have shape \(4,\), got"),
+    (
+        lambda: dl.layer_norm(X, 4, np.ones(4)),
+        TypeError,
+        "x and weight must have one dtype, got float32 and float64",
+    ),
+    (lambda: dl.layer_norm(X, 4, None, W), ValueError, "bias must have shape"),
+    (lambda: dl.layer_norm(X, 4, eps=-1), ValueError, "eps must be at least 0"),
+    (lambda: dl.layer_norm(X, 4, eps=np.nan), ValueError, "eps must be at least 0"),
+    (lambda: dl.layer_norm(X, 4, eps="a"), TypeError, "eps must be a real number"),
+    (lambda: dl.layer_norm(X.astype(int), 4), TypeError, "got int64: cast with"),
+    (lambda: dl.layer_norm([[1.0]], 1), TypeError, "must be a NumPy array, got list"),
+    (lambda: dl.rms_norm(X, 5), ValueError, "rms_norm: normalized_shape must be"),
+    (lambda: dl.rms_norm(X, 4, W), ValueError, "rms_norm: weight must have shape"),
+    (
+        lambda: dl.batch_norm(X[0, 0], RUN, W),
+        ValueError,
+        r"batch_norm: x must have axes \(batch, channels, ...\), got x.shape = \(4,\)",
+    ),
+    (lambda: dl.batch_norm(X, RUN, None), ValueError, "must be given when training"),
+    (lambda: dl.batch_norm(X, None, None), ValueError, "must be given when training"),
+    (
+        lambda: dl.batch_norm(X, RUN, None, training=True),
+        ValueError,
+        "both or neither",
+    ),
+    (
+        lambda: dl.batch_norm(X[:1, :, :1], None, None, training=True),
+        ValueError,
+        "at least 2 values for each channel in training",
+    ),
+    (
+        lambda: dl.batch_norm(X[:0], None, None, training=True),
+        ValueError,
+        "at least 2 values for each channel in training",
+    ),
+    (
+        lambda: dl.batch_norm(X, LOCKED, W, training=True),
+        ValueError,
+        "running_mean is updated in place and must be writable",
+    ),
+    (
+        lambda: dl.batch_norm(X, np.zeros(12, "f")[::2], W, training=True),
+        ValueError,
+        "running_mean is updated in place and must be writable, contiguous",
+    ),
+    (
+        lambda: dl.batch_norm(X, RUN[:5], W),
+        ValueError,
+        r"running_mean must have shape \(6,\), got running_mean.shape = \(5,\)",
+    ),
+    (lambda: dl.batch_norm(X, RUN, W, W[:5]), ValueError, "weight must have shape"),
+    (lambda: dl.batch_norm(X, RUN, W, None, W[:5]), ValueError, "bias must have"),
+    (lambda: dl.batch_norm(X, RUN, W, training=1), TypeError, "True or False"),
+    (
+        lambda: dl.batch_norm(X, RUN, W, training=True, momentum=None),
+        TypeError,
+        "momentum must be a real number",
+    ),
+    (lambda: dl.group_norm(X, 0), ValueError, "num_groups must be at least 1, got 0"),
+    (lambda: dl.group_norm(X, 4), ValueError, "num_groups must divide the channels"),
+    (lambda: dl.group_norm(X, 2.0), TypeError, "num_groups must be a whole number"),
+    (lambda: dl.group_norm(X, 2, W[:2]), ValueError, "weight must have shape"),
+    (lambda: dl.instance_norm(X[:, :, 0]), ValueError, "and at least one more"),
+    (lambda: dl.instance_norm(X[:, :, :1]), ValueError, "at least 2 values for each"),
+    (
+        lambda: dl.instance_norm(X, use_input_stats=False),
+        ValueError,
+        "must be given when training",
+    ),
+    (
+        lambda: dl.local_response_norm(X[0], 3),
+        ValueError,
+        "local_response_norm: x must have axes .* and at least one more",
+    ),
+    (lambda: dl.local_response_norm(X, 0), ValueError, "size must be at least 1"),
+    (lambda: dl.local_response_norm(X, 1.5), TypeError, "size must be a whole number"),
+    (lambda: nn.LayerNorm(0), ValueError, "normalized_shape must be at least 1"),
+    (lambda: nn.LayerNorm(2.5), TypeError, "."),
+    (lambda: nn.BatchNorm2d(0), ValueError, "BatchNorm2d: num_features must be"),
+    (lambda: nn.BatchNorm2d(6)(X), ValueError, r"BatchNorm2d: x must have 4 axes"),
+    (lambda: nn.BatchNorm1d(6)(X[0, 0]), ValueError, "must have 2 or 3 axes"),
+    (lambda: nn.InstanceNorm2d(6)(X[0]), ValueError, "must have 3 or 4 axes"),
+    (lambda: nn.BatchNorm1d(5)(X), ValueError, "must have shape"),
+    (lambda: nn.GroupNorm(4, 6), ValueError, "num_groups must divide num_channels"),
+    (lambda: nn.LocalResponseNorm(0), ValueError, "size must be at least 1"),
+]
+
+
+@pytest.mark.parametrize(("call", "exception", "match"), BAD)
+def test_bad_calls(call, exception, match):
+    with pytest.raises(exception, match=match):
+        call()
