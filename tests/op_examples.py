@@ -83,6 +83,13 @@ EXAMPLES = {
     "addmm": example((5, 3), (5, 7), (7, 3)),
     "baddbmm": example((2, 5, 3), (2, 5, 7), (2, 7, 3)),
     "linear": example((5, 7), (3, 7), (3,)),
+    # norm
+    "layer_norm": example(ROWS, normalized_shape=23),
+    "rms_norm": example(ROWS, normalized_shape=23),
+    "batch_norm": example(IMAGE, (4,), (4,)),
+    "group_norm": example(IMAGE, num_groups=2),
+    "instance_norm": example(IMAGE),
+    "local_response_norm": example(IMAGE, size=3),
     # conv, pool
     "conv2d": example(IMAGE, (6, 2, 3, 2), (6,), stride=2, padding=1, groups=2),
     "im2col": example(IMAGE, kernel_size=3, dilation=1, padding=1, stride=2),

@@ -202,23 +202,16 @@ py::object normalize(const char* op, const Channels& c, int64_t groups, py::hand
   return py::make_tuple(y.release(), mean.release(), rstd.release());
 }
 
-py::object batch_norm_forward(py::handle x_, py::handle running_mean_, py::handle running_var_,
-                              py::handle weight_, py::handle bias_, bool training,
-                              py::handle momentum, py::handle eps_) {
-  const char* op = "batch_norm";
-  const Channels c(op, x_, 2);
-  if (training) {
-    CHECK(c.batch * c.size > 1 || c.channels == 0, op,
-          ": x must have at least 2 values for each channel in training, got x.shape = ",
-          c.x.shape(), ": enlarge the batch");
-    return normalize(op, c, 0, running_mean_, running_var_, weight_, bias_, momentum, eps_);
-  }
+// Normalizes with a mean and a variance that are given for each channel.
+py::object normalize_by(const char* op, const Channels& c, py::handle running_mean_,
+                        py::handle running_var_, py::handle weight_, py::handle bias_,
+                        py::handle eps_) {
   const Array weight = parameter(op, "weight", weight_, c.x, {c.channels});
   const Array bias = parameter(op, "bias", bias_, c.x, {c.channels});
   const Array given_mean = running(op, "running_mean", running_mean_, c, false);
   const Array given_var = running(op, "running_var", running_var_, c, false);
   CHECK(given_mean.defined() && given_var.defined(), op,
-        ": running_mean and running_var must be given when training is False");
+        ": running_mean and running_var must be given when the statistics of x are not used");
   const double eps = parse_eps(op, eps_);
   Array y = Array::empty_like(op, c.x);
   Array mean = Array::empty_like(op, given_mean), rstd = Array::empty_like(op, given_var);
@@ -232,11 +225,24 @@ py::object batch_norm_forward(py::handle x_, py::handle running_mean_, py::handl
   return py::make_tuple(y.release(), mean.release(), rstd.release());
 }
 
+py::object batch_norm_forward(py::handle x_, py::handle running_mean, py::handle running_var,
+                              py::handle weight, py::handle bias, bool training,
+                              py::handle momentum, py::handle eps) {
+  const char* op = "batch_norm";
+  const Channels c(op, x_, 2);
+  if (!training) return normalize_by(op, c, running_mean, running_var, weight, bias, eps);
+  CHECK(c.batch * c.size > 1 || c.channels == 0, op,
+        ": x must have at least 2 values for each channel in training, got x.shape = ", c.x.shape(),
+        ": enlarge the batch");
+  return normalize(op, c, 0, running_mean, running_var, weight, bias, momentum, eps);
+}
+
 py::object instance_norm_forward(py::handle x_, py::handle running_mean, py::handle running_var,
-                                 py::handle weight, py::handle bias, py::handle momentum,
-                                 py::handle eps) {
+                                 py::handle weight, py::handle bias, bool use_input_stats,
+                                 py::handle momentum, py::handle eps) {
   const char* op = "instance_norm";
   const Channels c(op, x_, 3);
+  if (!use_input_stats) return normalize_by(op, c, running_mean, running_var, weight, bias, eps);
   CHECK(
       c.size > 1 || c.batch * c.channels == 0, op,
       ": x must have at least 2 values for each channel of a sample, got x.shape = ", c.x.shape());
@@ -352,7 +358,8 @@ void bind_norm(py::module_& m) {
   m.def("batch_norm_backward", &batch_norm_backward, arg("x"), arg("dy"), arg("weight"),
         arg("mean"), arg("rstd"), arg("training"), arg("has_bias"));
   m.def("instance_norm_forward", &instance_norm_forward, arg("x"), arg("running_mean"),
-        arg("running_var"), arg("weight"), arg("bias"), arg("momentum"), arg("eps"));
+        arg("running_var"), arg("weight"), arg("bias"), arg("use_input_stats"), arg("momentum"),
+        arg("eps"));
   m.def("group_norm_forward", &group_norm_forward, arg("x"), arg("num_groups"), arg("weight"),
         arg("bias"), arg("eps"));
   m.def("group_norm_backward", &group_norm_backward, arg("x"), arg("dy"), arg("num_groups"),

@@ -103,7 +103,7 @@ void channel_norm_forward(const T* x, T* y, const ChannelNorm<T>& p, T* running_
       if (past_caches) stream_fence();
     });
   }
-  if (running_mean)
+  if (running_mean && sets.count > 0)
     update_running(p, variance, sets.elements(), running_mean, running_var, momentum);
   buffer_release(variance);
 }

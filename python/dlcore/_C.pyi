@@ -88,6 +88,7 @@ def instance_norm_forward(
     running_var: ndarray | None,
     weight: ndarray | None,
     bias: ndarray | None,
+    use_input_stats: bool,
     momentum: float,
     eps: float,
 ) -> tuple[ndarray, ndarray, ndarray]: ...

@@ -36,6 +36,8 @@ GOALS = (
     Goal("elementwise 1e5 fwd", "ratio", "mean", 1.5),
     Goal("elementwise 1e7 fwd", "ratio", "mean", 2.5),
     Goal("elementwise 1e7 out=", "of_limit", "mean", 0.9),
+    Goal("layer_norm fwd+bwd", "ratio", "mean", 3.0),
+    Goal("batch_norm fwd+bwd", "ratio", "mean", 1.4),
     Goal("softmax fwd", "ratio", "mean", 1.3),
     Goal("softmax fwd+bwd", "ratio", "mean", 2.0),
     Goal("optim", "ratio", "mean", 1.0),

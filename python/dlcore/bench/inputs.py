@@ -79,6 +79,26 @@ def _dropout(normal, rng, s):
     return {"x": np.ones(s["n"], np.float32)}
 
 
+def _layer_norm(normal, rng, s):
+    rows, cols = s["rows"], s["cols"]
+    return {
+        "x": normal(rows, cols),
+        "weight": normal(cols),
+        "bias": normal(cols),
+        "dy": normal(rows, cols),
+    }
+
+
+def _batch_norm(normal, rng, s):
+    shape, channels = s["shape"], s["shape"][1]
+    return {
+        "x": normal(*shape),
+        "weight": normal(channels),
+        "bias": normal(channels),
+        "dy": normal(*shape),
+    }
+
+
 def _softmax(normal, rng, s):
     return {
         "x": normal(s["rows"], s["cols"]),

@@ -75,6 +75,24 @@ def dropout(case, variant, x):
     return partial(dl.dropout, x, 0.5)
 
 
+def layer_norm(case, variant, x, weight, bias, dy):
+    return _run(
+        case, lambda x, w, b: dl.layer_norm(x, x.shape[1], w, b), dy, x, weight, bias
+    )
+
+
+def batch_norm(case, variant, x, weight, bias, dy):
+    running = np.zeros_like(bias), np.ones_like(bias)
+    return _run(
+        case,
+        lambda x, w, b: dl.batch_norm(x, *running, w, b, training=True),
+        dy,
+        x,
+        weight,
+        bias,
+    )
+
+
 def softmax(case, variant, x, dy, labels):
     return _run(case, lambda x: dl.softmax(x, 1), dy, x)
 

@@ -108,6 +108,19 @@ def dropout(case, variant, x):
     return partial(F.dropout, _from(x), 0.5, True)
 
 
+def layer_norm(case, variant, x, weight, bias, dy):
+    x, weight, bias, dy = map(_from, (x, weight, bias, dy))
+    call = partial(F.layer_norm, x, x.shape[1:], weight, bias)
+    return _run(case, call, dy, x, weight, bias)
+
+
+def batch_norm(case, variant, x, weight, bias, dy):
+    (x, dy), weight, bias = _layout(variant, x, dy), _from(weight), _from(bias)
+    running = torch.zeros_like(bias), torch.ones_like(bias)
+    call = partial(F.batch_norm, x, *running, weight, bias, training=True)
+    return _run(case, call, dy, x, weight, bias)
+
+
 def softmax(case, variant, x, dy, labels):
     x, dy = _from(x), _from(dy)
     return _run(case, partial(F.softmax, x, 1), dy, x)

@@ -278,18 +278,18 @@ def instance_norm(
     array([[[-1.,  1.],
             [-1.,  1.]]])
     """
-    if not use_input_stats:
-        return batch_norm(x, running_mean, running_var, weight, bias, False, 0.0, eps)
     w, b = raw(weight), raw(bias)
+    running = raw(running_mean), raw(running_var)
     y, mean, rstd = _C.instance_norm_forward(
-        raw(x), raw(running_mean), raw(running_var), w, b, momentum, eps
+        raw(x), *running, w, b, use_input_stats, momentum, eps
     )
 
     def backward(dy):
-        channels = max(1, raw(x).shape[1])
-        return _C.group_norm_backward(
-            raw(x), dy, channels, w, mean, rstd, b is not None
-        )
+        data, bias_too = raw(x), b is not None
+        if not use_input_stats:
+            return _C.batch_norm_backward(data, dy, w, mean, rstd, False, bias_too)
+        groups = max(1, data.shape[1])
+        return _C.group_norm_backward(data, dy, groups, w, mean, rstd, bias_too)
 
     return record(y, (x, weight, bias), backward)
 
