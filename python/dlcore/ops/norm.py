@@ -38,7 +38,8 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     Notes
     -----
     Ba, Kiros and Hinton (2016). The mean and the variance are made in two passes while
-    the row is in cache. Backward keeps the mean and 1 / sqrt(variance + eps) of each row.
+    the row is in cache. Backward keeps the mean and ``1 / sqrt(variance + eps)`` of
+    each row.
 
     Examples
     --------
