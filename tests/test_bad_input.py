@@ -55,6 +55,9 @@ def same(got, want):
     )
 
 
+UPDATED = {"batch_norm": (1, 2)}  # inputs that an op is documented to update
+
+
 def refused_well(name, error):
     """Whether an exception is one that a user can read."""
     if isinstance(error, MemoryError):
@@ -69,13 +72,15 @@ def refused_well(name, error):
 
 def attempt(name, arrays, changed=None, what=""):
     """The result, or None when the op refused well; inputs must stay as they are."""
-    before = [array.tobytes() if owns_little(array) else None for array in arrays]
+    kept = [i for i in range(len(arrays)) if i not in UPDATED.get(name, ())]
+    arrays_kept = [arrays[i] for i in kept]
+    before = [a.tobytes() if owns_little(a) else None for a in arrays_kept]
     try:
         result = call(name, arrays, changed)
     except Exception as error:
         result = None
         assert refused_well(name, error), f"{what}: {type(error).__name__}: {error}"
-    for array, content in zip(arrays, before, strict=True):
+    for array, content in zip(arrays_kept, before, strict=True):
         assert content is None or array.tobytes() == content, f"{what}: input modified"
     return result
 

@@ -140,7 +140,7 @@ DLCORE_INLINE void backward_range(const Rows<T>& p, int64_t begin, int64_t end, 
 // dweight and dbias down the columns; either may be null.
 template <class T>
 DLCORE_INLINE void parameter_gradients(const Rows<T>& p, int64_t rows, T* dweight, T* dbias) {
-  parallel_for(p.cols, map_grain(2 * rows), [=](int64_t begin, int64_t end) {
+  parallel_for(p.cols, map_grain(p.cols, 2 * rows), [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i += kLanes<T>) {
       const int64_t lanes = smaller(kLanes<T>, end - i);
       Vec<T> dw{}, db{};
@@ -171,7 +171,7 @@ DLCORE_INLINE void backward_with_partials(const Rows<T>& p, int64_t rows, T* dwe
     memset(mine, 0, static_cast<size_t>(2 * width) * sizeof(T));
     backward_range<T, true>(p, begin, end, mine, mine + width);
   });
-  parallel_for(cols, map_grain(2 * chunks), [=](int64_t begin, int64_t end) {
+  parallel_for(cols, map_grain(cols, 2 * chunks), [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i += kLanes<T>) {
       const int64_t lanes = smaller(kLanes<T>, end - i);
       Vec<T> dw{}, db{};
