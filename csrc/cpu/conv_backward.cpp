@@ -4,6 +4,7 @@
 //   dw = dy columns^T, summed over the pixels in blocks, the blocks in fixed slices.
 
 #include "cpu/conv_direct.h"
+#include "cpu/conv_direct_weight.h"
 #include "cpu/conv_windows.h"
 #include "cpu/gemm_pack.h"
 #include "cpu/gemm_tile.h"
@@ -236,6 +237,8 @@ void conv2d_backward_weight(const T* x, const T* dy, T* dw, const Conv2d& c) {
   const Windows<T> w(c), wy(flat(c));
   const int64_t size = c.out_channels * (c.channels / c.groups) * w.taps();
   if (c.batch == 0) return fill_row<T>(T(0), size, dw);
+  const Direct direct = direct_forward(c);
+  if (gradient_pays<T>(c, direct)) return direct_weight_gradient<T>(direct, x, dy, dw);
   const WeightCut<T> cut(c, w);
   const int64_t split_size = w.split ? c.batch * w.image : 0;
   const int64_t part_size = cut.slices > 1 ? cut.slices * size : 0;
