@@ -60,7 +60,7 @@ DLCORE_INLINE bool reads_a_in_place(const Product<T>& g) {
 
 template <class T>
 DLCORE_INLINE bool reads_b_in_place(const Product<T>& g) {
-  return g.b_col == 1 && (g.m <= 2 * kTileRows || g.n * g.k <= 128 * 128);
+  return g.b_col == 1 && (g.m <= 2 * kTileRows || g.n * g.k <= 112 * 112);
 }
 
 // The work between two fork-joins: rows x cols of C and one slice of k.
@@ -116,7 +116,7 @@ DLCORE_INLINE void run_tiles(const Block<T>& s, int64_t i0, int64_t i1, int64_t 
     const T* b =
         s.packed_b ? s.packed_b + j * b_panel_size<T>(s.depth) : g.b + s.p0 * g.b_row + col;
     int64_t b_step = s.packed_b ? kTileCols<T> : g.b_row;
-    if (!s.packed_b && n < kTileCols<T>) {
+    if (!s.packed_b && n % kLanes<T> != 0) {
       b = s.packed_tail;
       b_step = kTileCols<T>;
     }
@@ -183,7 +183,7 @@ void blocked(const Product<T>& g) {
   const int64_t most_cols = col_blocks.size + (col_blocks.larger > 0);
   const int64_t depth = slices.size + (slices.larger > 0);
   const bool a_in_place = reads_a_in_place(g), b_in_place = reads_b_in_place(g);
-  const bool tail = b_in_place && g.n % kTileCols<T> != 0;
+  const bool tail = b_in_place && g.n % kLanes<T> != 0;
   const int64_t a_size = a_in_place ? 0 : most_rows * a_panel_size<T>(depth);
   const int64_t b_size =
       b_in_place ? tail * b_panel_size<T>(depth) : most_cols * b_panel_size<T>(depth);
@@ -205,7 +205,7 @@ void blocked(const Product<T>& g) {
       s.epilogue = pc == slices.count - 1 && g.epilogue.any() ? &g.epilogue : nullptr;
       if (s.packed_b) {
         pack_b(s);
-      } else if (s.cols % kTileCols<T> != 0) {
+      } else if (s.cols % kLanes<T> != 0) {
         const int64_t whole = s.cols / kTileCols<T> * kTileCols<T>;
         pack_b_panel<T>(s.depth, s.cols - whole, g.b + s.p0 * g.b_row + s.first_col + whole,
                         g.b_row, 1, s.packed_tail);

@@ -85,6 +85,13 @@ DLCORE_INLINE void pack_b_panel(int64_t k, int64_t n, const T* b, int64_t b_row,
         store<T>(panel + p * kCols + j, load<T>(b + p * b_row + j));
     return;
   }
+  if (b_col == 1 && kMaskedStores) {
+    for (int64_t p = 0; p < k; ++p)
+      for (int64_t j = 0; j < kCols; j += kLanes<T>)
+        store<T>(panel + p * kCols + j,
+                 load_part<T>(b + p * b_row + j, larger(0, smaller(n - j, kLanes<T>)), T(0)));
+    return;
+  }
   if (b_row == 1) {
     transpose<T>(b, b_col, n, k, panel, kCols);
   } else {
