@@ -32,11 +32,6 @@ bool has_whole_strides(PyArrayObject* a) {
   return true;
 }
 
-// Masked entries would be computed with: a wrong answer without a word.
-bool hides_entries(py::handle object) {
-  return !PyArray_CheckExact(object.ptr()) && py::hasattr(object, "mask");
-}
-
 bool overlap(PyArrayObject* a, PyArrayObject* b) {
   // Bounds of the memory touched, for any strides.
   const auto bounds = [](PyArrayObject* x, uintptr_t& low, uintptr_t& high) {

@@ -44,6 +44,18 @@ namespace dlcore {
 #define CHECK_TYPE(condition, ...) DLCORE_RAISE_UNLESS(condition, py::type_error, __VA_ARGS__)
 #define CHECK_INDEX(condition, ...) DLCORE_RAISE_UNLESS(condition, py::index_error, __VA_ARGS__)
 
+// A parameter in a message: its kind when its text would not fit into the line.
+inline std::string shown(py::handle value) {
+  const std::string repr = py::repr(value);
+  const bool long_text = repr.size() > 60 || repr.find('\n') != std::string::npos;
+  return long_text ? std::string(Py_TYPE(value.ptr())->tp_name) : repr;
+}
+
+// Masked entries would be computed with: a wrong answer without a word.
+inline bool hides_entries(py::handle object) {
+  return !PyArray_CheckExact(object.ptr()) && py::hasattr(object, "mask");
+}
+
 // a * b and a + b of sizes, or ValueError: "<op>: the result has too many elements".
 int64_t checked_mul(const char* op, int64_t a, int64_t b);
 int64_t checked_add(const char* op, int64_t a, int64_t b);

@@ -13,8 +13,7 @@ Reduction reduction_of(const char* op, py::handle name) {
     if (PyUnicode_CompareWithASCIIString(name.ptr(), "sum") == 0) return Reduction::sum;
     if (PyUnicode_CompareWithASCIIString(name.ptr(), "none") == 0) return Reduction::none;
   }
-  throw py::value_error(
-      text(op, ": reduction must be 'mean', 'sum' or 'none', got ", std::string(py::repr(name))));
+  throw py::value_error(text(op, ": reduction must be 'mean', 'sum' or 'none', got ", shown(name)));
 }
 
 // A reduced loss: an array without axes.
@@ -95,6 +94,8 @@ class Classes {
     CHECK_TYPE(PyArray_Check(object.ptr()), op_,
                ": target must be a NumPy array of whole numbers, got ",
                Py_TYPE(object.ptr())->tp_name);
+    CHECK_TYPE(!hides_entries(object), op_,
+               ": target must not be a masked array: pass target.filled(ignore_index)");
     PyArrayObject* array = reinterpret_cast<PyArrayObject*>(object.ptr());
     const int type = PyArray_TYPE(array);
     CHECK_TYPE(PyTypeNum_ISINTEGER(type) && PyArray_CanCastSafely(type, NPY_INT64), op_,

@@ -9,13 +9,6 @@ struct Pair {
   int64_t h, w;
 };
 
-// A parameter in a message: its kind when its text would not fit into the line.
-inline std::string shown(py::handle value) {
-  const std::string repr = py::repr(value);
-  const bool long_text = repr.size() > 60 || repr.find('\n') != std::string::npos;
-  return long_text ? std::string(Py_TYPE(value.ptr())->tp_name) : repr;
-}
-
 // An int or a pair of ints, each at least `least`: "<op>: stride must be at least 1, got 0".
 inline Pair parse_pair(const char* op, const char* name, py::handle value, int64_t least) {
   const auto one = [&](py::handle item) -> int64_t {

@@ -270,7 +270,12 @@ def _needs_gradient(*inputs):
 
 def _check_ndim(op, ndim, **arguments):
     for name, value in arguments.items():
-        if getattr(raw(value), "ndim", ndim) != ndim:
+        if not isinstance(raw(value), ndarray):
+            raise TypeError(
+                f"{op}: {name} must be a NumPy array, got {type(raw(value)).__name__}: "
+                f"pass np.asarray({name}, 'float32')"
+            )
+        if raw(value).ndim != ndim:
             raise ValueError(
                 f"{op}: {name} must have {ndim} axes, got {name}.shape = "
                 f"{raw(value).shape}: dl.matmul takes any number"

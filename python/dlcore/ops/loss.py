@@ -131,7 +131,8 @@ def _soft_cross_entropy(input, target, weight, reduction, label_smoothing, ndim)
     if reduction == "sum":
         return sum(losses)
     raise ValueError(
-        f"cross_entropy: reduction must be 'mean', 'sum' or 'none', got {reduction!r}"
+        f"cross_entropy: reduction must be 'mean', 'sum' or 'none', "
+        f"got {str(reduction)[:60]!r}"
     )
 
 

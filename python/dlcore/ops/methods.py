@@ -74,15 +74,22 @@ def _comparable(op):
     )
 
 
-Tensor.__getitem__ = _getitem
-Tensor.__setitem__ = _setitem
-Tensor.__eq__ = _comparable(ops.eq)
-Tensor.__ne__ = _comparable(ops.ne)
-Tensor.__lt__, Tensor.__le__ = ops.lt, ops.le
-Tensor.__gt__, Tensor.__ge__ = ops.gt, ops.ge
-Tensor.__neg__, Tensor.__abs__ = ops.neg, ops.abs
-Tensor.view = ops.reshape
-Tensor.float = lambda self: ops.to(self, "float32")
-Tensor.double = lambda self: ops.to(self, "float64")
-Tensor.T = property(lambda self: ops.permute(self, *reversed(range(self.ndim))))
-Tensor.mT = property(lambda self: ops.transpose(self, -2, -1))
+_SPECIAL = {
+    "__getitem__": _getitem,
+    "__setitem__": _setitem,
+    "__eq__": _comparable(ops.eq),
+    "__ne__": _comparable(ops.ne),
+    "__lt__": ops.lt,
+    "__le__": ops.le,
+    "__gt__": ops.gt,
+    "__ge__": ops.ge,
+    "__neg__": ops.neg,
+    "__abs__": ops.abs,
+    "view": ops.reshape,
+    "float": lambda self: ops.to(self, "float32"),
+    "double": lambda self: ops.to(self, "float64"),
+    "T": property(lambda self: ops.permute(self, *reversed(range(self.ndim)))),
+    "mT": property(lambda self: ops.transpose(self, -2, -1)),
+}
+for _name, _value in _SPECIAL.items():
+    setattr(Tensor, _name, _value)

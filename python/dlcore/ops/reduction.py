@@ -7,6 +7,7 @@ left to NumPy.
 """
 
 import builtins
+import operator
 from math import inf
 
 import numpy as np
@@ -388,7 +389,7 @@ def logsumexp(x, dim, keepdim=False, *, keepdims=None):
         shares = _C.exp(_C.sub(a, _finite(y)))
         return (_C.mul(shares, _kept(dy, a, dim)),)
 
-    return record(y if keepdim else np.squeeze(y, _axes(dim)), (x,), backward)
+    return record(y if keepdim else _dropped(y, dim), (x,), backward)
 
 
 def any(x, dim=None, keepdim=False, *, axis=None, keepdims=None):
@@ -444,6 +445,15 @@ def _kept(dy, a, dim):
     for d in dim if isinstance(dim, (tuple, list)) else (dim,):
         shape[d] = 1
     return dy.reshape(shape)
+
+
+def _dropped(y, dim):
+    """`y` without the reduced axes, kept until now."""
+    if dim is None:
+        return y.reshape(())
+    dims = dim if isinstance(dim, (tuple, list)) else (dim,)
+    dims = {operator.index(d) % y.ndim for d in dims}
+    return y.reshape([n for d, n in enumerate(y.shape) if d not in dims])
 
 
 def _finite(y):

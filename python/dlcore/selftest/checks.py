@@ -71,7 +71,7 @@ def _tanh_gelu(x):
     return x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
-_UNARY = {
+_UNARY: dict[str, Callable] = {
     "relu": lambda x: np.maximum(x, 0),
     "relu6": lambda x: np.clip(x, 0, 6),
     "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
@@ -86,7 +86,7 @@ _UNARY = {
     "expm1": np.expm1,
     "erf": _erf,
 }
-_POSITIVE = {
+_POSITIVE: dict[str, Callable] = {
     "log": np.log,
     "log1p": np.log1p,
     "sqrt": np.sqrt,
@@ -102,7 +102,7 @@ _FLAT = {  # no gradient, or 0 everywhere
     "gt": (_steps, np.greater),
     "ge": (_steps, np.greater_equal),
 }
-_BINARY = {
+_BINARY: dict[str, Callable] = {
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,
