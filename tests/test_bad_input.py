@@ -18,12 +18,12 @@ from op_examples import ALIASES, EXAMPLES, ONE_BY_ONE
 import dlcore as dl
 from dlcore import ops
 
-NAMES = [name for name in EXAMPLES if name in ops.__all__]
+NAMES = list(EXAMPLES)
 GIANT = 1 << 46  # floats: more than an address space holds
 
 
 def test_every_op_has_an_example():
-    assert set(ops.__all__) <= set(EXAMPLES)
+    assert set(ops.__all__) == set(EXAMPLES)
 
 
 def call(name, arrays, changed=None):

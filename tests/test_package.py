@@ -199,3 +199,11 @@ def test_links_of_documents_exist(path):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", prose):
         if not target.startswith("http"):
             assert (path.parent / target).exists(), target
+
+
+@pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="needs the source tree")
+def test_features_cite_tests_and_ops_that_exist():
+    text = (ROOT / "docs" / "features.md").read_text()
+    for cited in set(re.findall(r"`(test_\w+\.py)`", text)):
+        assert (ROOT / "tests" / cited).is_file(), cited
+    assert set(dl.ops.__all__) <= set(re.findall(r"`(\w+)`", text))
