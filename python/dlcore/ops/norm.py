@@ -166,7 +166,8 @@ def batch_norm(
     (array([0.2, 0.5]), array([1.1, 0.9]))
     """
     if not isinstance(training, bool):
-        raise TypeError(f"batch_norm: training must be True or False, got {training!r}")
+        kind = type(training).__name__
+        raise TypeError(f"batch_norm: training must be True or False, got {kind}")
     w, b = raw(weight), raw(bias)
     y, mean, rstd = _C.batch_norm_forward(
         raw(x), raw(running_mean), raw(running_var), w, b, training, momentum, eps
