@@ -40,6 +40,12 @@ CONVS = [
         1,
     ),  # padding wider than the window
     (1, 2, (4, 3), 3, (2, 2), (5, 5), (1, 1), (3, 2), 1),
+    # stride 1, read in place: blocks of positions, many images, few rows, uneven panels
+    (1, 3, (37, 61), 5, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    (2, 4, (33, 50), 34, (3, 5), (1, 1), (2, 1), (2, 3), 2),
+    (9, 5, (12, 19), 16, (5, 5), (1, 1), (2, 0), (1, 1), 1),
+    (8, 4, (9, 35), 4, (1, 4), (1, 1), (0, 3), (1, 2), 4),
+    (9, 1, (28, 28), 6, (5, 5), (1, 1), (2, 2), (1, 1), 1),
 ]
 
 
@@ -217,7 +223,7 @@ def test_gradient_of_the_weight_only(rng):
     assert weight.grad.data.shape == weight.data.shape
 
 
-@pytest.mark.parametrize("case", [CONVS[i] for i in (2, 4, 5, 8, 9)])
+@pytest.mark.parametrize("case", [CONVS[i] for i in (2, 4, 5, 8, 9, -1, -3, -5)])
 def test_same_bits_for_any_threads(threads, rng, case):
     n, c, size, k, kernel, *window = case
     n, size = 3 * n, (2 * size[0], size[1])
