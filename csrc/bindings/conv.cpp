@@ -19,6 +19,8 @@ Conv2d parse_columns(const char* op, int64_t height, int64_t width, py::handle k
   c.groups = 1;
   c.out_h = window_positions(op, {"height", height, kernel.h, step.h, spread.h, pad.h, pad.h});
   c.out_w = window_positions(op, {"width", width, kernel.w, step.w, spread.w, pad.w, pad.w});
+  drop_unused(c.out_h, c.kernel_h, c.stride_h, c.dilation_h);
+  drop_unused(c.out_w, c.kernel_w, c.stride_w, c.dilation_w);
   return c;
 }
 
@@ -128,6 +130,8 @@ Conv2d parse_conv(const char* op, const Array& x, const Array& weight, py::handl
   c.pad_top = rows.low, c.pad_left = columns.low;
   c.out_h = window_positions(op, rows);
   c.out_w = window_positions(op, columns);
+  drop_unused(c.out_h, c.kernel_h, c.stride_h, c.dilation_h);
+  drop_unused(c.out_w, c.kernel_w, c.stride_w, c.dilation_w);
   return c;
 }
 

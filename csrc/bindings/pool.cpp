@@ -53,8 +53,11 @@ Pool2d parse_pool(const char* op, const Array& x, py::handle kernel_size, py::ha
   CHECK(!sees_padding_only(rows, out_h) && !sees_padding_only(columns, out_w), op,
         ": every window must contain an element of x, got x.shape = ", x.shape(),
         " with dilation = (", spread.h, ", ", spread.w, "): lower padding or dilation");
-  return {planes_of(x), rows.size, columns.size, out_h, out_w, kernel.h, kernel.w, step.h,
-          step.w,       spread.h,  spread.w,     pad.h, pad.w, pad.h,    pad.w};
+  Pool2d p{planes_of(x), rows.size, columns.size, out_h, out_w, kernel.h, kernel.w, step.h,
+           step.w,       spread.h,  spread.w,     pad.h, pad.w, pad.h,    pad.w};
+  drop_unused(out_h, kernel.h, p.stride_h, p.dilation_h);
+  drop_unused(out_w, kernel.w, p.stride_w, p.dilation_w);
+  return p;
 }
 
 int64_t work_of(const Pool2d& p) {

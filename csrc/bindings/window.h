@@ -53,4 +53,11 @@ inline int64_t window_positions(const char* op, const Axis& a, bool ceil_mode = 
   return out;
 }
 
+// The stride of a single window and the dilation of a single tap mean nothing, however large: 1,
+// so that no product of sizes in a kernel overflows.
+inline void drop_unused(int64_t out, int64_t kernel, int64_t& stride, int64_t& dilation) {
+  if (out == 1) stride = 1;
+  if (kernel == 1) dilation = 1;
+}
+
 }  // namespace dlcore
