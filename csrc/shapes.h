@@ -92,6 +92,10 @@ struct LocalNorm {
   int64_t batch, channels, size, before, after;
 };
 
+// How much two boxes overlap: intersection over union, and that less a penalty for the enclosing
+// box (generalized), for the distance of the centres, for that and the difference in shape.
+enum class Overlap : int { iou, giou, diou, ciou };
+
 // One step of an optimizer over `count` tensors of one dtype. Tensor t has start[t + 1] - start[t]
 // elements, contiguous. Written in place: param and what the optimizer remembers.
 template <class T>

@@ -31,6 +31,9 @@ def example(*inputs, **options):
 
 ROWS = (5, 23)
 IMAGE = (2, 4, 7, 6)
+BOXES = np.array(
+    [[0, 0, 4, 3], [1, 1, 5, 4], [2, 0, 3, 6], [-1, 2, 8, 7], [4, 4, 6, 5]], np.float32
+)
 
 EXAMPLES = {
     # activation, elementwise
@@ -105,10 +108,29 @@ EXAMPLES = {
     "adaptive_avg_pool2d": example(IMAGE, output_size=1),
     "global_avg_pool2d": example(IMAGE),
     "global_max_pool2d": example(IMAGE),
+    # boxes
+    "box_convert": Example((BOXES,), {"in_fmt": "xyxy", "out_fmt": "cxcywh"}),
+    "box_area": Example((BOXES,)),
+    "clip_boxes_to_image": Example((BOXES,), {"size": (5, 7)}),
+    "remove_small_boxes": Example((BOXES,), {"min_size": 2}),
+    **{
+        name: Example((BOXES, BOXES[1:]))
+        for name in (
+            "box_iou generalized_box_iou distance_box_iou complete_box_iou"
+        ).split()
+    },
+    **{
+        name: Example((BOXES, BOXES[::-1].copy()))
+        for name in (
+            "generalized_box_iou_loss distance_box_iou_loss complete_box_iou_loss"
+        ).split()
+    },
 }
 
 # Errors may name the op by its other word.
 ALIASES = {
+    "box_area": ["box_convert"],
+    "box_iou": ["box_convert"],
     "clip": ["clamp"],
     "clamp": ["clip"],
     "concatenate": ["cat"],

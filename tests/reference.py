@@ -255,6 +255,54 @@ def mse_loss(x, target, reduction="mean"):
     return reduce((x - target) ** 2, reduction)
 
 
+# -- boxes --
+
+
+def box_convert(boxes, in_fmt, out_fmt):
+    p, q = boxes[..., :2], boxes[..., 2:]
+    if in_fmt == "xywh":
+        p, q = p, p + q
+    elif in_fmt == "cxcywh":
+        p, q = p - q / 2, p + q / 2
+    if out_fmt == "xywh":
+        p, q = p, q - p
+    elif out_fmt == "cxcywh":
+        p, q = (p + q) / 2, q - p
+    return np.concatenate([p, q], -1)
+
+
+def box_area(boxes):
+    x1, y1, x2, y2 = np.moveaxis(boxes, -1, 0)
+    return (x2 - x1) * (y2 - y1)
+
+
+def box_measure(measure, a, b, eps_union=0.0, eps=0.0, alpha=None):
+    """'iou', 'giou', 'diou' or 'ciou' of boxes that broadcast; also what alpha is."""
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    inter = np.maximum(high - low, 0).prod(-1)
+    union = box_area(a) + box_area(b) - inter
+    iou = inter / (union + eps_union)
+    outer = np.maximum(a[..., 2:], b[..., 2:]) - np.minimum(a[..., :2], b[..., :2])
+    if measure == "iou":
+        return iou
+    if measure == "giou":
+        area = outer.prod(-1)
+        return iou - (area - union) / (area + eps_union)
+    centres = ((a[..., :2] + a[..., 2:]) - (b[..., :2] + b[..., 2:])) / 2
+    diou = iou - (centres**2).sum(-1) / ((outer**2).sum(-1) + eps)
+    if measure == "diou":
+        return diou
+    v = 4 / np.pi**2 * (angle(a) - angle(b)) ** 2
+    if alpha is None:
+        alpha = v / (1 - iou + v + eps)
+    return diou - alpha * v
+
+
+def angle(boxes):
+    w, h = np.moveaxis(boxes[..., 2:] - boxes[..., :2], -1, 0)
+    return np.arctan(w / h)
+
+
 # -- dropout --
 
 

@@ -8,6 +8,7 @@ void refuse_in_one_line(py::module_& m);
 
 void bind_runtime(py::module_& m);
 void bind_activation(py::module_& m);
+void bind_boxes(py::module_& m);
 void bind_dropout(py::module_& m);
 void bind_elementwise(py::module_& m);
 void bind_loss(py::module_& m);
@@ -44,6 +45,7 @@ PYBIND11_MODULE(_C, m) {
   m.attr("compiler") = __VERSION__;
   bind_runtime(m);
   bind_activation(m);
+  bind_boxes(m);
   bind_dropout(m);
   bind_elementwise(m);
   bind_loss(m);

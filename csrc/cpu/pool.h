@@ -6,6 +6,7 @@
 #pragma once
 
 #include "cpu/rows.h"
+#include "cpu/scratch.h"
 #include "cpu/simd.h"
 #include "kernels.h"
 
@@ -41,23 +42,6 @@ DLCORE_INLINE void tap_offsets(const Pool2d& p, const Geometry<T>& g, int64_t* o
   for (int64_t s = 0; s < p.kernel_w; ++s)
     offsets[s] = s * p.dilation_w % p.stride_w * g.phase_size + s * p.dilation_w / p.stride_w;
 }
-
-// A bump allocator over one block of the buffer cache.
-class Scratch {
- public:
-  explicit Scratch(int64_t bytes) : block_(static_cast<char*>(buffer_acquire(bytes))) {}
-  ~Scratch() { buffer_release(block_); }
-  template <class U>
-  U* take(int64_t n) {
-    U* p = reinterpret_cast<U*>(block_ + used_);
-    used_ += round_up(n * static_cast<int64_t>(sizeof(U)), 64);
-    return p;
-  }
-
- private:
-  char* block_;
-  int64_t used_ = 0;
-};
 
 // row_pass(split, i) makes row i of the results from one split row of x; column_pass(plane, oh, i)
 // makes output row oh from the results whose row 0 is input row oh * stride - pad_top - i.

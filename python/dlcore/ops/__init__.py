@@ -2,6 +2,19 @@
 
 # ruff: noqa: F401
 from .activation import gelu, leaky_relu, relu, relu6, sigmoid, silu, tanh
+from .boxes import (
+    box_area,
+    box_convert,
+    box_iou,
+    clip_boxes_to_image,
+    complete_box_iou,
+    complete_box_iou_loss,
+    distance_box_iou,
+    distance_box_iou_loss,
+    generalized_box_iou,
+    generalized_box_iou_loss,
+    remove_small_boxes,
+)
 from .conv import col2im, conv2d, fold, im2col, unfold
 from .dropout import dropout
 from .elementwise import (

@@ -435,6 +435,81 @@ _add(
     lambda x, y: np.square(x - y).mean(),
 )
 
+# -- boxes -----------------------------------------------------------------------------
+
+
+def _boxes(*counts):
+    def inputs(rng):
+        low = [rng.uniform(0, 5, (n, 2)) for n in counts]
+        return [np.hstack([p, p + rng.uniform(1, 6, p.shape)]) for p in low]
+
+    return inputs
+
+
+def _sides(boxes):
+    return boxes[..., 2:] - boxes[..., :2]
+
+
+def _overlap(a, b, measure="iou"):
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    inter = np.maximum(high - low, 0).prod(-1)
+    union = _sides(a).prod(-1) + _sides(b).prod(-1) - inter
+    iou = inter / union
+    outer = np.maximum(a[..., 2:], b[..., 2:]) - np.minimum(a[..., :2], b[..., :2])
+    if measure == "giou":
+        return iou - 1 + union / outer.prod(-1)
+    apart = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2
+    diou = iou - (apart**2).sum(-1) / (outer**2).sum(-1)
+    angles = [np.arctan(_sides(x)[..., 0] / _sides(x)[..., 1]) for x in (a, b)]
+    v = 4 / math.pi**2 * (angles[0] - angles[1]) ** 2
+    return {"iou": iou, "diou": diou, "ciou": diou - v**2 / (1 - iou + v)}[measure]
+
+
+_add(
+    "box_convert",
+    _boxes(5),
+    lambda x: dl.box_convert(x, "xyxy", "cxcywh"),
+    lambda x: np.hstack([(x[:, :2] + x[:, 2:]) / 2, _sides(x)]),
+)
+_add("box_area", _boxes(5), lambda x: dl.box_area(x), lambda x: _sides(x).prod(1))
+_add(
+    "clip_boxes_to_image",
+    _boxes(9),
+    lambda x: dl.clip_boxes_to_image(x, (6, 7)),
+    lambda x: np.clip(x, 0, [7, 6, 7, 6]),
+)
+_add(
+    "remove_small_boxes",
+    _boxes(50),
+    lambda x: dl.remove_small_boxes(x, 3.0),
+    lambda x: np.flatnonzero((_sides(x) >= 3).all(1)),
+    gradient=False,
+)
+for _op, _measure in (
+    ("box_iou", "iou"),
+    ("generalized_box_iou", "giou"),
+    ("distance_box_iou", "diou"),
+    ("complete_box_iou", "ciou"),  # its weight is a constant for the gradient
+):
+    _eps = {"eps": 0} if _measure in ("diou", "ciou") else {}
+    _add(
+        _op,
+        _boxes(3, 20),
+        lambda a, b, _op=_op, _eps=_eps: getattr(dl, _op)(a, b, **_eps),
+        lambda a, b, _measure=_measure: _overlap(a[:, None], b, _measure),
+        gradient=_measure != "ciou",
+        bound=200,
+    )
+    if _measure != "iou":
+        _add(
+            _op + "_loss",
+            _boxes(20, 20),
+            lambda a, b, _op=_op: getattr(dl, _op + "_loss")(a, b, "sum", eps=0),
+            lambda a, b, _measure=_measure: (1 - _overlap(a, b, _measure)).sum(),
+            gradient=_measure != "ciou",
+            bound=200,
+        )
+
 # -- shapes ----------------------------------------------------------------------------
 
 _BOX = (2, 6, 4)
