@@ -115,3 +115,39 @@ def test_missing_files(folder):
         dl.data.mnist(path)
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         dl.data.mnist(path / "nowhere")
+
+
+def test_random_affine_is_scipys_interpolation(rng):
+    ndimage = pytest.importorskip("scipy.ndimage")
+    images = rng.uniform(0, 1, (3, 2, 9, 12)).astype("f")
+    state = dl.get_rng_state()
+    got = dl.data.random_affine(images, degrees=30, pixels=3, zoom=0.4)
+    dl.set_rng_state(state)
+    draws = dl.random.uniform(-1, 1, (4, 3), np.float64)
+    middle = np.array([4, 5.5])
+    for i, (turn, zoom, *move) in enumerate(draws.T):
+        c, s = np.cos(turn * np.pi / 6), np.sin(turn * np.pi / 6)
+        matrix = np.array([[c, -s], [s, c]]) / (1 + 0.4 * zoom)
+        offset = middle - matrix @ middle + 3 * np.array(move)
+        framed = np.pad(images[i], ((0, 0), (9, 9), (9, 9)))
+        for channel in range(2):
+            want = ndimage.affine_transform(
+                framed[channel], matrix, offset + 9 - matrix @ [9, 9], order=1
+            )[9:-9, 9:-9]
+            np.testing.assert_allclose(got[i, channel], want, rtol=0, atol=1e-6)
+
+
+def test_random_affine_of_nothing_and_by_nothing(rng):
+    images = rng.uniform(0, 1, (2, 1, 5, 4))
+    np.testing.assert_allclose(dl.data.random_affine(images), images, atol=1e-12)
+    assert dl.data.random_affine(images[:0], degrees=5).shape == (0, 1, 5, 4)
+    assert dl.data.random_affine(images.astype("f")).dtype == np.float32
+
+
+def test_random_affine_bad_calls():
+    with pytest.raises(
+        ValueError, match=r"images must be \(n, channels, height, width"
+    ):
+        dl.data.random_affine(np.zeros((3, 4)))
+    with pytest.raises(ValueError, match="zoom must be from 0 to below 1, got 1"):
+        dl.data.random_affine(np.zeros((1, 1, 3, 4)), zoom=1)

@@ -1,6 +1,24 @@
 """``python -m dlcore demo``: LeNet-5 learns to read real handwriting, with a picture.
 
 The same seed gives the same bits, whatever the number of threads.
+
+How the settings below were chosen: by five-fold cross-validation on the 1,438 training
+images of the wheel's digits (every fifth image of them validates), the held-out part
+unseen. Share of the validation images read rightly, one figure for each set of seeds:
+
+    moved by up to 2 pixels, 30 or 60 epochs        98.9, 99.0 %
+    and label smoothing 0.1                         99.0 %
+    turned by 12 degrees, zoomed by 0.1, 60 epochs  99.6, 99.4, 99.4 %  <- taken
+    ... 90 epochs                                   99.4, 99.3 %
+    ... 90 epochs, batches of 64, rate 3e-3         99.7 %
+    ... label smoothing 0.1                         99.5 %
+    ... weight decay 0.05, weights averaged         99.4 %
+    ... moved by 1 pixel                            99.6 %
+    ... rate 1e-3, 3e-3 in place of 2e-3            99.3, 99.4 %
+    turned by 20 degrees, zoomed by 0.15            99.4, 99.3 %
+
+Turning and zooming is what helps; the rest is within the noise, 0.2 %. Looked at once,
+after that, the held-out part: 359 of 359.
 """
 
 import argparse
@@ -14,7 +32,7 @@ import numpy as np
 
 from . import data, no_grad, ops, optim, random
 
-SHIFT = 2  # the most pixels by which a training image is moved, each way
+VARIED = {"degrees": 12, "pixels": 2, "zoom": 0.1}  # training images, each time anew
 EVALUATED_AT_ONCE = 256
 
 
@@ -28,7 +46,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--epochs",
         type=_from_one,
-        help="passes over the data (default 30; 3 for MNIST)",
+        help="passes over the data (default 60; 3 for MNIST)",
     )
     parser.add_argument("--batch-size", type=_from_one, default=32)
     parser.add_argument("--lr", type=_positive, default=2e-3, help="Adam's, at first")
@@ -44,7 +62,7 @@ def run(args):
     except (OSError, ValueError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    epochs = args.epochs or (3 if args.data else 30)
+    epochs = args.epochs or (3 if args.data else 60)
     print(
         f"LeNet-5 on {len(split.train_images)} handwritten digits, "
         f"{len(split.test_images)} held out"
@@ -53,18 +71,18 @@ def run(args):
     start = time.perf_counter()
     model, losses = train(split, epochs, args.batch_size, args.lr)
     seconds = time.perf_counter() - start
-    guesses = predict(model, split.test_images)
+    probabilities = predict(model, split.test_images)
     print(f"{epochs} epochs in {seconds:.1f} s")
     print(f"{epochs * len(split.train_images) / seconds:.0f} samples per second")
     print(f"weights: {digest(model)}")
-    draw(args.output, model, losses, epochs, split, guesses)
-    accuracy = (guesses == split.test_labels).mean()
+    draw(args.output, model, losses, epochs, split, probabilities)
+    accuracy = (probabilities.argmax(1) == split.test_labels).mean()
     print(f"test accuracy: {accuracy:.4f}")
     return 0
 
 
 def train(split, epochs, batch_size, lr):
-    """Minimize the cross-entropy with Adam on shifted images, the rate on a cosine.
+    """Minimize the cross-entropy with Adam on varied images, the rate on a cosine.
 
     Returns
     -------
@@ -76,20 +94,16 @@ def train(split, epochs, batch_size, lr):
 
     model = LeNet5(num_classes=int(split.train_labels.max()) + 1)
     optimizer = optim.Adam(model.parameters(), lr=lr)
-    side = ((0, 0), (0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT))
-    moved = np.lib.stride_tricks.sliding_window_view(
-        np.pad(split.train_images, side), split.train_images.shape[2:], axis=(2, 3)
-    )
-    batches = math.ceil(len(moved) / batch_size)
+    images, labels = split.train_images, split.train_labels
+    batches = math.ceil(len(images) / batch_size)
     losses = []
     with _Progress(epochs, batches) as progress:
         for _ in range(epochs):
-            order = random.randperm(len(moved))
+            order = random.randperm(len(images))
             for at in range(0, len(order), batch_size):
                 rows = order[at : at + batch_size]
-                down, right = random.randint(0, 2 * SHIFT + 1, (2, len(rows)))
-                scores = model(moved[rows, :, down, right])
-                loss = ops.cross_entropy(scores, split.train_labels[rows])
+                scores = model(data.random_affine(images[rows], **VARIED))
+                loss = ops.cross_entropy(scores, labels[rows])
                 optimizer.zero_grad()
                 loss.backward()
                 done = len(losses) / (epochs * batches)
@@ -103,12 +117,12 @@ def train(split, epochs, batch_size, lr):
 
 @no_grad()
 def predict(model, images):
-    """The class of the highest score for each image."""
+    """The probability of each class for each image."""
     model.eval()
     pieces = range(0, len(images), EVALUATED_AT_ONCE)
     scores = [model(images[at : at + EVALUATED_AT_ONCE]).numpy() for at in pieces]
     model.train()
-    return np.concatenate(scores).argmax(1)
+    return ops.softmax(np.concatenate(scores), dim=1)
 
 
 def digest(model):
@@ -151,14 +165,14 @@ class _Progress:
             self.bar.close()
 
 
-def draw(path, model, losses, epochs, split, guesses):
-    """Write the loss curve, the first filters and a row of test digits as a PNG."""
+def draw(path, model, losses, epochs, split, probabilities):
+    """Write the loss curve, the first filters, test digits and mistakes as a PNG."""
     try:
         from .demo_picture import picture
     except ImportError:
         print("no picture: it needs matplotlib: pip install 'dlcore[demo]'")
         return
-    picture(path, model, losses, epochs, split, guesses)
+    picture(path, model, losses, epochs, split, probabilities)
     print(f"picture: {path}")
 
 
