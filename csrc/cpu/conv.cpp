@@ -3,6 +3,7 @@
 // into the panels of the product, or conv_direct.h reads them in place. The gradients are in
 // conv_backward.cpp.
 
+#include "cpu/conv_channels.h"
 #include "cpu/conv_direct.h"
 #include "cpu/conv_windows.h"
 #include "cpu/gemm_pack.h"
@@ -232,6 +233,7 @@ void conv2d_forward(const T* x, const T* weight, const T* bias, T* y, const Conv
                     Activation activation) {
   if (c.batch == 0) return;
   const Direct direct = direct_forward(c);
+  if (channels_pay<T>(direct)) return channel_conv<T>(direct, x, weight, bias, y, activation);
   if (direct_pays(c, direct)) return direct_conv<T>(direct, x, weight, bias, y, activation);
   const Windows<T> w(c);
   const Cut<T> cut(c, w);

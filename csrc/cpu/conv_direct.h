@@ -35,23 +35,30 @@ struct Direct {
   int64_t batch, groups;
   int64_t channels, height, width;  // summed over; of one group
   int64_t rows, out_h, out_w;       // results; of one group
-  int64_t kernel_h, kernel_w, dilation_h, dilation_w, pad_top, pad_left;
+  int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
   bool backward;
 
   int64_t taps() const { return kernel_h * kernel_w; }
   int64_t window() const { return channels * taps(); }
-  int64_t row() const { return out_w + (kernel_w - 1) * dilation_w; }
-  int64_t plane_rows() const { return out_h + (kernel_h - 1) * dilation_h; }
+  // A row is cut into phases: element i of the padded row is element i / stride_w of phase
+  // i % stride_w.
+  int64_t phase_size() const { return out_w + (kernel_w - 1) * dilation_w / stride_w; }
+  int64_t row() const { return phase_size() * stride_w; }
+  int64_t slab_rows(int64_t n) const {  // what n output rows read
+    return (n - 1) * stride_h + (kernel_h - 1) * dilation_h + 1;
+  }
+  int64_t plane_rows() const { return slab_rows(out_h); }
   int64_t plane() const { return plane_rows() * row(); }
   int64_t positions() const { return (out_h - 1) * row() + out_w; }
 };
 
 DLCORE_INLINE Direct direct_forward(const Conv2d& c) {
-  return {c.batch,    c.groups,     c.channels / c.groups,
-          c.height,   c.width,      c.out_channels / c.groups,
-          c.out_h,    c.out_w,      c.kernel_h,
-          c.kernel_w, c.dilation_h, c.dilation_w,
-          c.pad_top,  c.pad_left,   false};
+  return {c.batch,      c.groups,     c.channels / c.groups,
+          c.height,     c.width,      c.out_channels / c.groups,
+          c.out_h,      c.out_w,      c.kernel_h,
+          c.kernel_w,   c.stride_h,   c.stride_w,
+          c.dilation_h, c.dilation_w, c.pad_top,
+          c.pad_left,   false};
 }
 DLCORE_INLINE Direct direct_backward(const Conv2d& c) {
   return {c.batch,
@@ -64,6 +71,8 @@ DLCORE_INLINE Direct direct_backward(const Conv2d& c) {
           c.width,
           c.kernel_h,
           c.kernel_w,
+          1,
+          1,
           c.dilation_h,
           c.dilation_w,
           (c.kernel_h - 1) * c.dilation_h - c.pad_top,
@@ -282,15 +291,23 @@ DLCORE_INLINE void direct_panels(const Direct& d, const DirectCall<T>& call, con
   buffer_release(planes);
 }
 
+// Where each tap of the weight reads, counted from the first: to be released.
+DLCORE_INLINE int64_t* direct_offsets(const Direct& d) {
+  int64_t* const offset = static_cast<int64_t*>(buffer_acquire(d.taps() * sizeof(int64_t)));
+  for (int64_t tap = 0; tap < d.taps(); ++tap) {
+    const int64_t at = d.backward ? d.taps() - 1 - tap : tap;
+    const int64_t right = at % d.kernel_w * d.dilation_w;
+    offset[tap] = at / d.kernel_w * d.dilation_h * d.row() + right % d.stride_w * d.phase_size() +
+                  right / d.stride_w;
+  }
+  return offset;
+}
+
 // y = activation(conv(x, weight) + bias); bias may be null.
 template <class T>
 DLCORE_INLINE void direct_conv(const Direct& d, const T* x, const T* weight, const T* bias, T* y,
                                Activation activation) {
-  int64_t* const offset = static_cast<int64_t*>(buffer_acquire(d.taps() * sizeof(int64_t)));
-  for (int64_t tap = 0; tap < d.taps(); ++tap) {
-    const int64_t at = d.backward ? d.taps() - 1 - tap : tap;
-    offset[tap] = at / d.kernel_w * d.dilation_h * d.row() + at % d.kernel_w * d.dilation_w;
-  }
+  int64_t* const offset = direct_offsets(d);
   const DirectCall<T> call{x, weight, bias, y, activation, offset};
   const Groups panels = balanced(d.rows, kTileRows);
   const int64_t image_cost = d.groups * d.rows * d.window() * d.positions() / kLanes<T> / 2;
