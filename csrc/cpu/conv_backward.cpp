@@ -3,6 +3,7 @@
 //        windows came from while it is in cache;
 //   dw = dy columns^T, summed over the pixels in blocks, the blocks in fixed slices.
 
+#include "cpu/conv_channels.h"
 #include "cpu/conv_direct.h"
 #include "cpu/conv_direct_weight.h"
 #include "cpu/conv_windows.h"
@@ -120,6 +121,8 @@ template <class T>
 void conv2d_backward_data(const T* dy, const T* weight, T* dx, const Conv2d& c) {
   if (c.batch == 0) return;
   const Direct direct = direct_backward(c);
+  if (c.stride_h == 1 && c.stride_w == 1 && channels_pay<T>(direct))
+    return channel_conv<T>(direct, dy, weight, nullptr, dx, Activation::none);
   if (direct_pays(c, direct))
     return direct_conv<T>(direct, dy, weight, nullptr, dx, Activation::none);
   const Windows<T> w(c), wy(flat(c));
