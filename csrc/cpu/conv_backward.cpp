@@ -4,6 +4,7 @@
 //   dw = dy columns^T, summed over the pixels in blocks, the blocks in fixed slices.
 
 #include "cpu/conv_channels.h"
+#include "cpu/conv_channels_weight.h"
 #include "cpu/conv_direct.h"
 #include "cpu/conv_direct_weight.h"
 #include "cpu/conv_windows.h"
@@ -241,6 +242,7 @@ void conv2d_backward_weight(const T* x, const T* dy, T* dw, const Conv2d& c) {
   const int64_t size = c.out_channels * (c.channels / c.groups) * w.taps();
   if (c.batch == 0) return fill_row<T>(T(0), size, dw);
   const Direct direct = direct_forward(c);
+  if (weight_channels_pay<T>(direct)) return channel_weight_gradient<T>(direct, x, dy, dw);
   if (gradient_pays<T>(c, direct)) return direct_weight_gradient<T>(direct, x, dy, dw);
   const WeightCut<T> cut(c, w);
   const int64_t split_size = w.split ? c.batch * w.image : 0;
@@ -254,15 +256,7 @@ void conv2d_backward_weight(const T* x, const T* dy, T* dw, const Conv2d& c) {
   parallel_for(cut.chunks, 1, [=](int64_t chunk, int64_t) {
     weight_block<T>(source, dy, parts, w, wy, cut, chunk);
   });
-  if (cut.slices > 1)
-    parallel_for(size, grain_for(cut.slices), [=](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; i += kLanes<T>) {
-        const int64_t n = smaller(kLanes<T>, end - i);
-        Vec<T> sum = load_part<T>(parts + i, n, T(0));
-        for (int64_t s = 1; s < cut.slices; ++s) sum += load_part<T>(parts + s * size + i, n, T(0));
-        store_part<T>(dw + i, n, sum);
-      }
-    });
+  if (cut.slices > 1) add_slices<T>(parts, cut.slices, size, dw);
   buffer_release(shared);
 }
 
