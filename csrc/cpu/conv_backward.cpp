@@ -4,6 +4,7 @@
 //   dw = dy columns^T, summed over the pixels in blocks, the blocks in fixed slices.
 
 #include "cpu/conv_channels.h"
+#include "cpu/conv_channels_data.h"
 #include "cpu/conv_channels_weight.h"
 #include "cpu/conv_direct.h"
 #include "cpu/conv_direct_weight.h"
@@ -124,6 +125,7 @@ void conv2d_backward_data(const T* dy, const T* weight, T* dx, const Conv2d& c) 
   const Direct direct = direct_backward(c);
   if (c.stride_h == 1 && c.stride_w == 1 && channels_pay<T>(direct))
     return channel_conv<T>(direct, dy, weight, nullptr, dx, Activation::none);
+  if (phases_pay<T>(c)) return phase_data_gradient<T>(c, dy, weight, dx);
   if (direct_pays(c, direct))
     return direct_conv<T>(direct, dy, weight, nullptr, dx, Activation::none);
   const Windows<T> w(c), wy(flat(c));
