@@ -46,8 +46,8 @@ CONVS = [
     (9, 5, (12, 19), 16, (5, 5), (1, 1), (2, 0), (1, 1), 1),
     (8, 4, (9, 35), 4, (1, 4), (1, 1), (0, 3), (1, 2), 4),
     (9, 1, (28, 28), 6, (5, 5), (1, 1), (2, 2), (1, 1), 1),
-    # output channels along the lanes: several slices of the sum, panels by panel or rows by rows,
-    # strides, dilation, groups, uneven panels and tiles
+    # output channels along the lanes: several slices of the sum, panel by panel or rows
+    # by rows, strides, dilation, groups, uneven panels and tiles
     (1, 37, (14, 14), 130, (3, 3), (1, 1), (1, 1), (1, 1), 1),
     (2, 33, (15, 17), 37, (3, 3), (2, 2), (1, 1), (1, 1), 1),
     (17, 7, (7, 7), 64, (3, 3), (1, 1), (1, 1), (1, 1), 1),
@@ -59,6 +59,10 @@ CONVS = [
     (2, 36, (14, 23), 38, (5, 3), (3, 2), (2, 1), (1, 2), 2),
     (1, 17, (22, 9), 80, (3, 5), (2, 1), (1, 2), (3, 1), 1),
     (18, 2, (12, 12), 18, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    # 1x1 in place, by panels and as products; every third row, every second pixel
+    (1, 70, (7, 7), 130, (1, 1), (1, 1), (0, 0), (1, 1), 1),
+    (2, 160, (14, 14), 260, (1, 1), (1, 1), (0, 0), (1, 1), 2),
+    (2, 36, (40, 70), 38, (1, 1), (3, 2), (0, 0), (1, 1), 1),
 ]
 
 

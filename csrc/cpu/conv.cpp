@@ -5,6 +5,7 @@
 
 #include "cpu/conv_channels.h"
 #include "cpu/conv_direct.h"
+#include "cpu/conv_point.h"
 #include "cpu/conv_windows.h"
 #include "cpu/gemm_pack.h"
 #include "cpu/gemm_tile.h"
@@ -232,6 +233,13 @@ template <class T>
 void conv2d_forward(const T* x, const T* weight, const T* bias, T* y, const Conv2d& c,
                     Activation activation) {
   if (c.batch == 0) return;
+  if (is_point(c) && skips_pixels(c)) {
+    T* const picked =
+        static_cast<T*>(buffer_acquire(c.batch * c.channels * c.out_h * c.out_w * sizeof(T)));
+    pick_pixels<T>(c, x, picked);
+    conv2d_forward<T>(picked, weight, bias, y, of_picked(c), activation);
+    return buffer_release(picked);
+  }
   const Direct direct = direct_forward(c);
   if (channels_pay<T>(direct)) return channel_conv<T>(direct, x, weight, bias, y, activation);
   if (direct_pays(c, direct)) return direct_conv<T>(direct, x, weight, bias, y, activation);

@@ -8,6 +8,7 @@
 #include "cpu/conv_channels_weight.h"
 #include "cpu/conv_direct.h"
 #include "cpu/conv_direct_weight.h"
+#include "cpu/conv_point.h"
 #include "cpu/conv_windows.h"
 #include "cpu/gemm_pack.h"
 #include "cpu/gemm_tile.h"
@@ -122,9 +123,22 @@ DLCORE_INLINE void data_block(const T* dy, const T* weight, T* dx, const Windows
 template <class T>
 void conv2d_backward_data(const T* dy, const T* weight, T* dx, const Conv2d& c) {
   if (c.batch == 0) return;
+  if (is_point(c) && skips_pixels(c)) {
+    const Conv2d picked = of_picked(c);
+    T* const part =
+        static_cast<T*>(buffer_acquire(c.batch * c.channels * c.out_h * c.out_w * sizeof(T)));
+    conv2d_backward_data<T>(dy, weight, part, picked);
+    spread_pixels<T>(c, part, dx);
+    return buffer_release(part);
+  }
+  const int64_t window = c.channels * c.kernel_h * c.kernel_w;
+  if (is_whole(c))
+    return product<T>(c.batch, window, c.out_channels, dy, c.out_channels, 1, weight, window, 1, dx,
+                      false);
   const Direct direct = direct_backward(c);
   if (c.stride_h == 1 && c.stride_w == 1 && channels_pay<T>(direct))
     return channel_conv<T>(direct, dy, weight, nullptr, dx, Activation::none);
+  if (is_point(c) && products_pay(c)) return point_data_gradient<T>(c, dy, weight, dx);
   if (phases_pay<T>(c)) return phase_data_gradient<T>(c, dy, weight, dx);
   if (direct_pays(c, direct))
     return direct_conv<T>(direct, dy, weight, nullptr, dx, Activation::none);
@@ -240,12 +254,24 @@ DLCORE_INLINE void weight_block(const T* x, const T* dy, T* dw, const Windows<T>
 // dw = the gradient with respect to the weight.
 template <class T>
 void conv2d_backward_weight(const T* x, const T* dy, T* dw, const Conv2d& c) {
-  const Windows<T> w(c), wy(flat(c));
-  const int64_t size = c.out_channels * (c.channels / c.groups) * w.taps();
+  const int64_t window = c.channels / c.groups * c.kernel_h * c.kernel_w;
+  const int64_t size = c.out_channels * window;
   if (c.batch == 0) return fill_row<T>(T(0), size, dw);
+  if (is_whole(c))
+    return product<T>(c.out_channels, window, c.batch, dy, 1, c.out_channels, x, window, 1, dw,
+                      false);
+  if (is_point(c) && products_pay(c)) {
+    if (!skips_pixels(c)) return point_weight_gradient<T>(c, x, dy, dw);
+    T* const picked =
+        static_cast<T*>(buffer_acquire(c.batch * c.channels * c.out_h * c.out_w * sizeof(T)));
+    pick_pixels<T>(c, x, picked);
+    point_weight_gradient<T>(of_picked(c), picked, dy, dw);
+    return buffer_release(picked);
+  }
   const Direct direct = direct_forward(c);
   if (weight_channels_pay<T>(direct)) return channel_weight_gradient<T>(direct, x, dy, dw);
   if (gradient_pays<T>(c, direct)) return direct_weight_gradient<T>(direct, x, dy, dw);
+  const Windows<T> w(c), wy(flat(c));
   const WeightCut<T> cut(c, w);
   const int64_t split_size = w.split ? c.batch * w.image : 0;
   const int64_t part_size = cut.slices > 1 ? cut.slices * size : 0;

@@ -18,7 +18,8 @@ namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
 
-constexpr int64_t kPanelDepth = 256;  // rows of a panel of weights at a time: 32 KiB in L1
+constexpr int64_t kPanelDepth = 160;  // rows of a panel of weights at a time: 20 KiB in L1
+constexpr int64_t kFewPixels = 256, kFewPanels = 4;
 constexpr int64_t kSumRows = (kTileRows + 3) / 4 * 4;  // turned four by four
 template <class T>
 constexpr int64_t kSumSize = kSumRows * kTileCols<T>;
@@ -182,13 +183,15 @@ DLCORE_INLINE void pack_channels(const Direct& d, const T* weight, int64_t row0,
 // no say: an image gives the same bits in any batch.
 template <class T>
 DLCORE_INLINE bool channels_pay(const Direct& d) {
-  return d.taps() > 1 && d.pad_top >= 0 && d.pad_left >= 0 && d.rows >= kLanes<T> &&
-         d.window() >= 64 && d.out_w >= 4;
+  if (d.pad_top < 0 || d.pad_left < 0 || d.window() < 64 || d.out_w < 4) return false;
+  if (d.taps() > 1) return d.rows >= kLanes<T>;
+  return d.in_place() && d.out_w <= kFewPixels && d.rows >= kFewPanels * kTileCols<T>;
 }
 
 // How the work is cut. With many pixels, a work item is some images or a block of rows of one: it
 // pads its own planes; the weights are packed once for all. With few pixels (`few`), a work item
-// is a panel of output channels: it packs its own weights, the planes are padded once for all.
+// is a panel of output channels: it packs its own weights, the planes are padded once for all (of a
+// 1x1 convolution they are x itself).
 template <class T>
 struct ChannelCut {
   int64_t panels;
@@ -201,7 +204,7 @@ struct ChannelCut {
   explicit ChannelCut(const Direct& d) {
     const int64_t pixels = d.out_h * d.out_w;
     panels = ceil_div(d.rows, kTileCols<T>);
-    few = d.batch * pixels <= 1024 && panels >= 4;
+    few = d.batch * pixels <= 4 * kFewPixels && panels >= kFewPanels;
     const int64_t together = larger(1, smaller(ceil_div(256, pixels), d.batch / 8));
     images = balanced(d.batch, few ? 1 : together);
     const int64_t items = images.count * d.groups * (few ? panels : 1);
@@ -313,12 +316,13 @@ DLCORE_INLINE void channels_many(const Direct& d, const DirectCall<T>& call,
 template <class T>
 DLCORE_INLINE void channels_few(const Direct& d, const DirectCall<T>& call,
                                 const ChannelCut<T>& cut) {
-  const int64_t planes_count = d.batch * d.groups * d.channels;
-  T* const planes = static_cast<T*>(buffer_acquire(planes_count * cut.plane * sizeof(T)));
+  const int64_t planes_count = d.in_place() ? 0 : d.batch * d.groups * d.channels;
+  T* const padded = static_cast<T*>(buffer_acquire(planes_count * cut.plane * sizeof(T)));
   parallel_for(planes_count, grain_for(2 * cut.plane), [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
-      pad_rows<T>(d, call.x + i * d.height * d.width, 0, d.plane_rows(), planes + i * cut.plane);
+      pad_rows<T>(d, call.x + i * d.height * d.width, 0, d.plane_rows(), padded + i * cut.plane);
   });
+  const T* const planes = d.in_place() ? call.x : padded;
   const int64_t items = d.batch * d.groups * cut.panels * cut.rows.count;
   parallel_for(items, 1, [=](int64_t item, int64_t) {
     const int64_t block = item % cut.rows.count, panel = item / cut.rows.count % cut.panels;
@@ -331,7 +335,7 @@ DLCORE_INLINE void channels_few(const Direct& d, const DirectCall<T>& call,
                      scratch);
     buffer_release(scratch);
   });
-  buffer_release(planes);
+  buffer_release(padded);
 }
 
 // y = activation(conv(x, weight) + bias); bias may be null.

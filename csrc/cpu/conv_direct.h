@@ -50,34 +50,31 @@ struct Direct {
   int64_t plane_rows() const { return slab_rows(out_h); }
   int64_t plane() const { return plane_rows() * row(); }
   int64_t positions() const { return (out_h - 1) * row() + out_w; }
+  bool in_place() const {  // x needs no padding and no phases
+    return taps() == 1 && stride_h == 1 && stride_w == 1 && pad_top == 0 && pad_left == 0 &&
+           height == out_h && width == out_w;
+  }
 };
 
+// A 1x1 convolution that takes every pixel sees one long row.
+DLCORE_INLINE Direct in_one_row(Direct d) {
+  if (!d.in_place()) return d;
+  d.width = d.out_w = d.height * d.width;
+  d.height = d.out_h = 1;
+  return d;
+}
+
 DLCORE_INLINE Direct direct_forward(const Conv2d& c) {
-  return {c.batch,      c.groups,     c.channels / c.groups,
-          c.height,     c.width,      c.out_channels / c.groups,
-          c.out_h,      c.out_w,      c.kernel_h,
-          c.kernel_w,   c.stride_h,   c.stride_w,
-          c.dilation_h, c.dilation_w, c.pad_top,
-          c.pad_left,   false};
+  return in_one_row({c.batch, c.groups, c.channels / c.groups, c.height, c.width,
+                     c.out_channels / c.groups, c.out_h, c.out_w, c.kernel_h, c.kernel_w,
+                     c.stride_h, c.stride_w, c.dilation_h, c.dilation_w, c.pad_top, c.pad_left,
+                     false});
 }
 DLCORE_INLINE Direct direct_backward(const Conv2d& c) {
-  return {c.batch,
-          c.groups,
-          c.out_channels / c.groups,
-          c.out_h,
-          c.out_w,
-          c.channels / c.groups,
-          c.height,
-          c.width,
-          c.kernel_h,
-          c.kernel_w,
-          1,
-          1,
-          c.dilation_h,
-          c.dilation_w,
-          (c.kernel_h - 1) * c.dilation_h - c.pad_top,
-          (c.kernel_w - 1) * c.dilation_w - c.pad_left,
-          true};
+  return in_one_row({c.batch, c.groups, c.out_channels / c.groups, c.out_h, c.out_w,
+                     c.channels / c.groups, c.height, c.width, c.kernel_h, c.kernel_w, 1, 1,
+                     c.dilation_h, c.dilation_w, (c.kernel_h - 1) * c.dilation_h - c.pad_top,
+                     (c.kernel_w - 1) * c.dilation_w - c.pad_left, true});
 }
 
 // Whether the shape of one image and the stride allow it and the waste is worth it. The batch has

@@ -1,0 +1,131 @@
+// 1x1 convolutions with a stride are those of the pixels they read; their gradients, and those of
+// windows that are the whole image, are products of the matrices as they lie.
+#pragma once
+
+#include "cpu/rows.h"
+#include "kernels.h"
+#include "shapes.h"
+
+namespace dlcore {
+namespace DLCORE_ISA {
+
+extern const decltype(KernelTable<float>::gemm)::Function gemm_f32;
+extern const decltype(KernelTable<double>::gemm)::Function gemm_f64;
+
+namespace {
+
+DLCORE_INLINE bool is_point(const Conv2d& c) {
+  return c.kernel_h == 1 && c.kernel_w == 1 && c.pad_top == 0 && c.pad_left == 0 &&
+         (c.out_h - 1) * c.stride_h < c.height && (c.out_w - 1) * c.stride_w < c.width;
+}
+
+// Whether x has pixels that the windows skip.
+DLCORE_INLINE bool skips_pixels(const Conv2d& c) {
+  return c.out_h != c.height || c.out_w != c.width;
+}
+
+// The same convolution of the pixels it reads.
+DLCORE_INLINE Conv2d of_picked(Conv2d c) {
+  c.height = c.out_h;
+  c.width = c.out_w;
+  c.stride_h = c.stride_w = 1;
+  return c;
+}
+
+// The window is all of x.
+DLCORE_INLINE bool is_whole(const Conv2d& c) {
+  return c.groups == 1 && c.out_h * c.out_w == 1 && c.kernel_h == c.height &&
+         c.kernel_w == c.width && c.pad_top == 0 && c.pad_left == 0 &&
+         c.dilation_h * c.dilation_w == 1;
+}
+
+// picked = every stride-th pixel of x.
+template <class T>
+DLCORE_INLINE void pick_pixels(const Conv2d& c, const T* x, T* picked) {
+  parallel_for(c.batch * c.channels, grain_for(c.out_h * c.width), [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t h = 0; h < c.out_h; ++h) {
+        const T* row = x + (i * c.height + h * c.stride_h) * c.width;
+        T* to = picked + (i * c.out_h + h) * c.out_w;
+        int64_t w = 0;
+        if (c.stride_w == 1) copy_row<T>(row, w = c.out_w, to);
+        if (c.stride_w == 2)
+          for (; 2 * (w + kLanes<T>) <= c.width; w += kLanes<T>)
+            store<T>(to + w, even_of(load<T>(row + 2 * w), load<T>(row + 2 * w + kLanes<T>),
+                                     AllLanes<T>{}));
+        for (; w < c.out_w; ++w) to[w] = row[w * c.stride_w];
+      }
+  });
+}
+
+// The adjoint: the pixels back to their places in x, zeros between.
+template <class T>
+DLCORE_INLINE void spread_pixels(const Conv2d& c, const T* picked, T* x) {
+  const int64_t phase = ceil_div(c.width, c.stride_w);
+  parallel_for(c.batch * c.channels, grain_for(c.height * c.width),
+               [=](int64_t begin, int64_t end) {
+                 T* const split = static_cast<T*>(buffer_acquire(phase * c.stride_w * sizeof(T)));
+                 fill_row<T>(T(0), phase * c.stride_w, split);
+                 for (int64_t i = begin; i < end; ++i)
+                   for (int64_t h = 0; h < c.height; ++h) {
+                     T* const row = x + (i * c.height + h) * c.width;
+                     if (h % c.stride_h != 0 || h / c.stride_h >= c.out_h) {
+                       fill_row<T>(T(0), c.width, row);
+                       continue;
+                     }
+                     copy_row<T>(picked + (i * c.out_h + h / c.stride_h) * c.out_w, c.out_w, split);
+                     join_row<T>(split, phase, 0, c.stride_w, c.width, row);
+                   }
+                 buffer_release(split);
+               });
+}
+
+// C (m, n) = A B, or C += A B. Element (i, p) of A is a[i * a_row + p * a_col], B likewise.
+template <class T>
+DLCORE_INLINE void product(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row,
+                           int64_t a_col, const T* b, int64_t b_row, int64_t b_col, T* c,
+                           bool add) {
+  Gemm<T> g{};
+  g.m = m, g.n = n, g.k = k;
+  g.a = a, g.a_row = a_row, g.a_col = a_col;
+  g.b = b, g.b_row = b_row, g.b_col = b_col;
+  g.c = c, g.c_row = n;
+  g.alpha = T(1), g.beta = T(add);
+  g.activation = Activation::none;
+  g.batch = 1;
+  if constexpr (sizeof(T) == sizeof(float))
+    gemm_f32(g);
+  else
+    gemm_f64(g);
+}
+
+// Whether each image's product is large enough to be cut for the threads by itself.
+DLCORE_INLINE bool products_pay(const Conv2d& c) {
+  const int64_t channels = c.channels / c.groups, results = c.out_channels / c.groups;
+  return c.batch * c.groups == 1 || channels * results * c.out_h * c.out_w >= int64_t(1) << 20;
+}
+
+// dx of a 1x1 convolution that takes every pixel: weight^T dy, image by image.
+template <class T>
+DLCORE_INLINE void point_data_gradient(const Conv2d& c, const T* dy, const T* weight, T* dx) {
+  const int64_t channels = c.channels / c.groups, results = c.out_channels / c.groups;
+  const int64_t pixels = c.out_h * c.out_w;
+  for (int64_t i = 0; i < c.batch * c.groups; ++i)
+    product<T>(channels, pixels, results, weight + i % c.groups * results * channels, 1, channels,
+               dy + i * results * pixels, pixels, 1, dx + i * channels * pixels, false);
+}
+
+// dw: the sum of dy x^T over the images.
+template <class T>
+DLCORE_INLINE void point_weight_gradient(const Conv2d& c, const T* x, const T* dy, T* dw) {
+  const int64_t channels = c.channels / c.groups, results = c.out_channels / c.groups;
+  const int64_t pixels = c.out_h * c.out_w;
+  for (int64_t i = 0; i < c.batch * c.groups; ++i)
+    product<T>(results, channels, pixels, dy + i * results * pixels, pixels, 1,
+               x + i * channels * pixels, 1, pixels, dw + i % c.groups * results * channels,
+               i >= c.groups);
+}
+
+}  // namespace
+}  // namespace DLCORE_ISA
+}  // namespace dlcore
