@@ -45,7 +45,8 @@ def table(head, rows):
 def machine(result):
     """One sentence: where and with what."""
     m, v = result["machine"], result["versions"]
-    peers = ", ".join(f"{name} {v[name]}" for name in ("numpy", "torch") if name in v)
+    libraries = ("numpy", "torch", "onnxruntime")
+    peers = ", ".join(f"{name} {v[name]}" for name in libraries if name in v)
     return (
         f"{m['cpu']}, {m['usable_cpus']} CPUs, {m['isa']}; dlcore {v['dlcore']} "
         f"against {peers}; Python {m['python']}; {result['date'][:10]}."

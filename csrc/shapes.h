@@ -96,6 +96,22 @@ struct LocalNorm {
 // box (generalized), for the distance of the centres, for that and the difference in shape.
 enum class Overlap : int { iou, giou, diou, ciou };
 
+// Boxes stand at ((j + offset) step_x, (i + offset) step_y) of row i and column j.
+struct BoxGrid {
+  int64_t rows, columns;
+  double step_y, step_x, offset;
+};
+
+// Regions of x (batch, channels, height, width) become y (rois, channels, out_h, out_w).
+struct RoiPool {
+  int64_t batch, channels, height, width, rois, out_h, out_w;
+  double spatial_scale;
+};
+struct RoiAlign : RoiPool {
+  int64_t sampling_ratio;  // samples of a bin along an axis; 0 or less: one to a pixel
+  bool aligned;
+};
+
 // One step of an optimizer over `count` tensors of one dtype. Tensor t has start[t + 1] - start[t]
 // elements, contiguous. Written in place: param and what the optimizer remembers.
 template <class T>

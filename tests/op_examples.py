@@ -34,6 +34,8 @@ IMAGE = (2, 4, 7, 6)
 BOXES = np.array(
     [[0, 0, 4, 3], [1, 1, 5, 4], [2, 0, 3, 6], [-1, 2, 8, 7], [4, 4, 6, 5]], np.float32
 )
+SCORES = np.array([0.5, 0.9, 0.25, 0.75, 0.5], np.float32)
+REGIONS = np.hstack([np.array([[0], [1], [1], [0], [1]], np.float32), BOXES])
 
 EXAMPLES = {
     # activation, elementwise
@@ -125,12 +127,23 @@ EXAMPLES = {
             "generalized_box_iou_loss distance_box_iou_loss complete_box_iou_loss"
         ).split()
     },
+    "encode_boxes": Example((BOXES, BOXES[::-1].copy())),
+    "decode_boxes": Example((0.1 * BOXES.repeat(2, 1), BOXES)),
+    "grid_anchors": Example((BOXES,), {"grid_size": (2, 3), "stride": (8, 16)}),
+    "nms": Example((BOXES, SCORES), {"iou_threshold": 0.25}),
+    "batched_nms": Example(
+        (BOXES, SCORES, np.array([0, 1, 0, 1, 0])), {"iou_threshold": 0.25}
+    ),
+    "soft_nms": Example((BOXES, SCORES), {"iou_threshold": 0.25}),
+    "roi_align": Example((IMAGE, REGIONS), {"output_size": 2, "sampling_ratio": 2}),
+    "roi_pool": Example((IMAGE, REGIONS), {"output_size": 2}),
 }
 
 # Errors may name the op by its other word.
 ALIASES = {
     "box_area": ["box_convert"],
     "box_iou": ["box_convert"],
+    "batched_nms": ["nms"],
     "clip": ["clamp"],
     "clamp": ["clip"],
     "concatenate": ["cat"],

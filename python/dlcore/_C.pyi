@@ -398,3 +398,74 @@ def box_loss_backward(
     eps: float,
     dy: ndarray,
 ) -> ndarray: ...
+def encode_boxes_forward(
+    reference_boxes: ndarray, proposals: ndarray, weights: Sequence[float]
+) -> ndarray: ...
+def encode_boxes_backward(
+    reference_boxes: ndarray,
+    proposals: ndarray,
+    dy: ndarray,
+    weights: Sequence[float],
+) -> tuple[ndarray, ndarray]: ...
+def decode_boxes_forward(
+    rel_codes: ndarray,
+    boxes: ndarray,
+    weights: Sequence[float],
+    bbox_xform_clip: float,
+) -> ndarray: ...
+def decode_boxes_backward(
+    rel_codes: ndarray,
+    boxes: ndarray,
+    dy: ndarray,
+    weights: Sequence[float],
+    bbox_xform_clip: float,
+) -> tuple[ndarray, ndarray]: ...
+def grid_anchors(
+    cell_anchors: ndarray,
+    grid_size: int | tuple[int, int],
+    stride: tuple[float, float],
+    offset: float,
+) -> ndarray: ...
+def nms(
+    boxes: ndarray, scores: ndarray, idxs: ndarray | None, iou_threshold: float
+) -> ndarray: ...
+def soft_nms(
+    boxes: ndarray,
+    scores: ndarray,
+    method: str,
+    iou_threshold: float,
+    sigma: float,
+    score_threshold: float,
+) -> tuple[ndarray, ndarray]: ...
+def roi_align_forward(
+    input: ndarray,
+    boxes: ndarray,
+    output_size: int | tuple[int, int],
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+) -> ndarray: ...
+def roi_align_backward(
+    dy: ndarray,
+    input: ndarray,
+    boxes: ndarray,
+    output_size: int | tuple[int, int],
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+) -> ndarray: ...
+def roi_pool_forward(
+    input: ndarray,
+    boxes: ndarray,
+    output_size: int | tuple[int, int],
+    spatial_scale: float,
+    keep_places: bool,
+) -> tuple[ndarray, ndarray | None]: ...
+def roi_pool_backward(
+    dy: ndarray,
+    places: ndarray,
+    input: ndarray,
+    boxes: ndarray,
+    output_size: int | tuple[int, int],
+    spatial_scale: float,
+) -> ndarray: ...

@@ -21,7 +21,12 @@ from .tensor import Tensor, tensor
 
 
 def __getattr__(name):
-    if name in ("data", "models", "nn"):  # not needed by all: loaded at the first use
+    if name in (
+        "data",
+        "detection",
+        "models",
+        "nn",
+    ):  # not needed by all: loaded at the first use
         import importlib
 
         return importlib.import_module(f".{name}", __name__)

@@ -33,9 +33,9 @@ def add_arguments(parser):
     parser.add_argument(
         "--peers",
         nargs="*",
-        default=["numpy", "torch"],
-        choices=["numpy", "torch"],
-        help="whom to compare with; default: both, when installed",
+        default=["numpy", "torch", "onnxruntime"],
+        choices=["numpy", "torch", "onnxruntime"],
+        help="whom to compare with; default: all that are installed",
     )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter turns")
     parser.add_argument(

@@ -110,6 +110,31 @@ def _softmax(normal, rng, s):
 _log_softmax = _cross_entropy = _softmax
 
 
+def _nms(normal, rng, s):
+    centre = rng.uniform(0, s["side"], (s["n"], 2)).astype(np.float32)
+    half = rng.uniform(5, 50, (s["n"], 2)).astype(np.float32)
+    return {
+        "boxes": np.hstack([centre - half, centre + half]),
+        "scores": rng.permutation(s["n"]).astype(np.float32) / s["n"],
+    }
+
+
+def _roi_align(normal, rng, s):
+    _, channels, height, width = s["shape"]
+    image = np.array([width, height]) / s["scale"]
+    corner = rng.uniform(0, 0.7, (s["rois"], 2)) * image
+    corners = np.hstack([corner, corner + rng.uniform(0.05, 0.3, corner.shape) * image])
+    rois = np.hstack([np.zeros((s["rois"], 1)), np.round(corners)])
+    return {
+        "x": normal(*s["shape"]),
+        "rois": rois.astype(np.float32),
+        "dy": normal(s["rois"], channels, s["out"], s["out"]),
+    }
+
+
+_roi_pool = _roi_align
+
+
 def _sgd(normal, rng, s):
     shapes = resnet50_parameters()
     return {

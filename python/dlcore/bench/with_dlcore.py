@@ -105,6 +105,21 @@ def cross_entropy(case, variant, x, dy, labels):
     return _run(case, lambda x: dl.cross_entropy(x, labels), None, x)
 
 
+def nms(case, variant, boxes, scores):
+    return partial(dl.nms, boxes, scores, case.sizes["threshold"])
+
+
+def roi_align(case, variant, x, rois, dy):
+    s = case.sizes
+    args = s["out"], s["scale"], s["sampling_ratio"], True
+    return _run(case, lambda x: dl.roi_align(x, rois, *args), dy, x)
+
+
+def roi_pool(case, variant, x, rois, dy):
+    s = case.sizes
+    return _run(case, lambda x: dl.roi_pool(x, rois, s["out"], s["scale"]), dy, x)
+
+
 def _steps(optimizer, parameters, gradients):
     parameters = [dl.Tensor(p, requires_grad=True) for p in parameters]
     for parameter, gradient in zip(parameters, gradients, strict=True):

@@ -76,6 +76,25 @@ def cross_entropy(case, variant, x, dy, labels):
     return call
 
 
+def nms(case, variant, boxes, scores):
+    x1, y1, x2, y2 = boxes.T
+
+    def call():
+        area = (x2 - x1) * (y2 - y1)
+        left, keep = np.argsort(-scores), []
+        while left.size:
+            i, left = left[0], left[1:]
+            keep.append(i)
+            w = np.minimum(x2[i], x2[left]) - np.maximum(x1[i], x1[left])
+            h = np.minimum(y2[i], y2[left]) - np.maximum(y1[i], y1[left])
+            inter = np.maximum(w, 0) * np.maximum(h, 0)
+            iou = inter / (area[i] + area[left] - inter)
+            left = left[iou <= case.sizes["threshold"]]
+        return np.array(keep)
+
+    return call
+
+
 def call(case, variant, x, y):
     op = case.sizes["op"]
     if op == "relu":

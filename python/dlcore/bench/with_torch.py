@@ -136,6 +136,44 @@ def cross_entropy(case, variant, x, dy, labels):
     return _run(case, partial(F.cross_entropy, x, labels), None, x)
 
 
+def roi_align(case, variant, x, rois, dy):
+    """As written without torchvision: all samples by grid_sample, then their mean."""
+    s, (_, _, height, width) = case.sizes, case.sizes["shape"]
+    n, k = s["sampling_ratio"], len(rois)
+    x, dy = _from(x), _from(dy)
+    at = (torch.arange(s["out"] * n) + 0.5) / (s["out"] * n)
+    corners = _from(rois)[:, 1:] * s["scale"]
+    across = corners[:, :1] + (corners[:, 2:3] - corners[:, :1]) * at  # pixel + 1/2
+    down = corners[:, 1:2] + (corners[:, 3:] - corners[:, 1:2]) * at
+    across = (2 * across / width - 1)[:, None].expand(-1, len(at), -1)
+    down = (2 * down / height - 1)[:, :, None].expand(-1, -1, len(at))
+    grid = torch.stack([across, down], -1).reshape(1, k * len(at), len(at), 2)
+
+    def call():
+        y = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+        y = F.avg_pool2d(y, n)[0].unflatten(1, (k, s["out"]))
+        return y.transpose(0, 1)
+
+    return _run(case, call, dy, x)
+
+
+def roi_pool(case, variant, x, rois, dy):
+    """As written without torchvision: one adaptive pooling to a region."""
+    s, x, dy = case.sizes, _from(x), _from(dy)
+    v = _from(rois)[:, 1:] * s["scale"]
+    corners = torch.floor(v + 0.5).long().tolist()
+
+    def call():
+        return torch.cat(
+            [
+                F.adaptive_max_pool2d(x[:, :, y1 : y2 + 1, x1 : x2 + 1], s["out"])
+                for x1, y1, x2, y2 in corners
+            ]
+        )
+
+    return _run(case, call, dy, x)
+
+
 def _steps(optimizer, parameters, gradients):
     parameters = [torch.nn.Parameter(_from(p)) for p in parameters]
     for parameter, gradient in zip(parameters, gradients, strict=True):

@@ -31,3 +31,4 @@ from .norm import (
     RMSNorm,
 )
 from .pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from .roi import RoIAlign, RoIPool

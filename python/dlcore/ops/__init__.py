@@ -2,6 +2,7 @@
 
 # ruff: noqa: F401
 from .activation import gelu, leaky_relu, relu, relu6, sigmoid, silu, tanh
+from .box_coding import decode_boxes, encode_boxes, grid_anchors
 from .boxes import (
     box_area,
     box_convert,
@@ -49,6 +50,7 @@ from .elementwise import (
 from .gemm import addmm, baddbmm, bmm, linear, matmul, mm
 from .indexing import cat, chunk, concatenate, pad, split, stack, where
 from .loss import cross_entropy, mse_loss, nll_loss
+from .nms import batched_nms, nms, soft_nms
 from .norm import (
     batch_norm,
     group_norm,
@@ -81,6 +83,7 @@ from .reduction import (
     sum,
     var,
 )
+from .roi import roi_align, roi_pool
 from .shape import (
     clone,
     expand,

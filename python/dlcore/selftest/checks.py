@@ -510,6 +510,110 @@ for _op, _measure in (
             bound=200,
         )
 
+
+def _encode(t, g):
+    centres = (t[:, :2] + t[:, 2:] - g[:, :2] - g[:, 2:]) / 2 / _sides(g)
+    return np.hstack([centres, np.log(_sides(t) / _sides(g))])
+
+
+def _decode(d, g):
+    centres = d[:, :2] * _sides(g) + (g[:, :2] + g[:, 2:]) / 2
+    half = np.exp(d[:, 2:]) * _sides(g) / 2
+    return np.hstack([centres - half, centres + half])
+
+
+_add("encode_boxes", _boxes(20, 20), lambda t, g: dl.encode_boxes(t, g), _encode)
+_add(
+    "decode_boxes",
+    lambda rng: [rng.standard_normal((20, 4)), *_boxes(20)(rng)],
+    lambda d, g: dl.decode_boxes(d, g),
+    _decode,
+)
+_add(
+    "grid_anchors",
+    _boxes(3),
+    lambda x: dl.grid_anchors(x, (2, 4), (8, 16)),
+    lambda x: np.vstack([x + [16 * j, 8 * i] * 2 for i in (0, 1) for j in range(4)]),
+    gradient=False,
+)
+
+
+def _scored(rng):
+    """Boxes in the order of their scores."""
+    return [*_boxes(40)(rng), np.linspace(1, 0.5, 40)]
+
+
+def _kept(boxes, classes=None):
+    iou, keep = _overlap(boxes[:, None], boxes), []
+    for i in range(len(boxes)):
+        rivals = [j for j in keep if classes is None or classes[i] == classes[j]]
+        if not (iou[i, rivals] > 0.3).any():
+            keep.append(i)
+    return np.array(keep)
+
+
+def _softened(boxes, scores):
+    """The lowered scores, falling: no two boxes overlap by more than 0.9."""
+    iou, scores, taken = _overlap(boxes[:, None], boxes), scores.copy(), []
+    for _ in boxes:
+        i = scores.argmax()
+        taken.append(scores[i])
+        scores *= np.where(iou[i] >= 0.3, 1 - iou[i], 1)
+        scores[i] = -np.inf
+    return np.array(taken)
+
+
+_KINDS = np.arange(40) % 3
+_add(
+    "nms",
+    _scored,
+    lambda x, s: dl.nms(x, s, 0.3),
+    lambda x, s: _kept(x),
+    gradient=False,
+)
+_add(
+    "batched_nms",
+    _scored,
+    lambda x, s: dl.batched_nms(x, s, _KINDS, 0.3),
+    lambda x, s: _kept(x, _KINDS),
+    gradient=False,
+)
+_add(
+    "soft_nms",
+    _scored,
+    lambda x, s: dl.soft_nms(x, s, 0.3, score_threshold=0)[1],
+    _softened,
+    gradient=False,
+)
+
+_REGION = np.array([[1, 0.5, 1.25, 4.5, 5.25]])
+
+
+def _regions(x):
+    return _REGION.astype(np.asarray(getattr(x, "data", x)).dtype)
+
+
+def _middles(x):
+    """Bilinear samples of picture 1 at (2.25, 1.5) and around: bins of 2 pixels."""
+    down, across = np.array([1.75, 3.75]), np.array([1.0, 3.0])
+    low, part = down.astype(int), (down % 1)[:, None]
+    rows = x[1, :, low] * (1 - part)[..., None] + x[1, :, low + 1] * part[..., None]
+    return rows[..., across.astype(int)].transpose(1, 0, 2)[None]
+
+
+_add(
+    "roi_align",
+    _normal((2, 20, 6, 7)),
+    lambda x: dl.roi_align(x, _regions(x), 2, sampling_ratio=1, aligned=True),
+    _middles,
+)
+_add(
+    "roi_pool",
+    _apart((2, 20, 6, 7)),
+    lambda x: dl.roi_pool(x, _regions(x), (1, 1)),
+    lambda x: x[1:, :, 1:6, 1:6].max((2, 3), keepdims=True),
+)
+
 # -- shapes ----------------------------------------------------------------------------
 
 _BOX = (2, 6, 4)
