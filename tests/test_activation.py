@@ -60,7 +60,7 @@ def test_against_pytorch(isa, torch, rng, name):
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "gelu", "silu"])
-def test_twice_the_error_of_pytorch_at_most(torch, rng, name):
+def test_twice_the_error_of_pytorch_at_most(torch, isa, rng, name):
     x = rng.uniform(-8, 8, 100001).astype("f")
     exact = ACTIVATIONS[name][1](x.astype("d"))
     mine = np.abs(getattr(dl, name)(x) - exact)

@@ -14,12 +14,12 @@ with warnings.catch_warnings():
 
 # name: function, reference in a wider type, largest error in ULP in float32 and float64
 EXACT = {
-    "exp": (dl.exp, np.exp, 1.3, 1.3),
+    "exp": (dl.exp, np.exp, 1.2, 1.3),
     "expm1": (dl.expm1, np.expm1, 1.8, 1.9),
     "log": (dl.log, np.log, 0.9, 0.9),
     "log1p": (dl.log1p, np.log1p, 1.6, 1.6),
-    "tanh": (dl.tanh, np.tanh, 1.6, 2.6),
-    "sigmoid": (dl.sigmoid, reference.sigmoid, 2.5, 2.6),
+    "tanh": (dl.tanh, np.tanh, 1.1, 2.6),
+    "sigmoid": (dl.sigmoid, reference.sigmoid, 3.0, 2.6),
     "sqrt": (dl.sqrt, np.sqrt, 0.51, 0.51),
     "rsqrt": (dl.rsqrt, lambda x: 1 / np.sqrt(x), 1.6, 1.6),
     "reciprocal": (dl.reciprocal, lambda x: 1 / x, 0.51, 0.51),

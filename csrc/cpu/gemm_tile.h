@@ -13,7 +13,7 @@
 // then wait for the FMAs alone. The other tiles are the largest that fit the register file.
 #pragma once
 
-#include "cpu/simd_math.h"
+#include "cpu/simd_activation.h"
 #include "shapes.h"
 
 namespace dlcore {

@@ -1,7 +1,7 @@
 // What linear's backward needs besides its two GEMMs: the gradient through the activation and the
 // column sums for the bias, in one pass over dy. Bound by memory, but for gelu.
 
-#include "cpu/simd_math.h"
+#include "cpu/simd_activation.h"
 #include "kernels.h"
 
 namespace dlcore {

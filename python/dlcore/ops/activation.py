@@ -107,7 +107,7 @@ def sigmoid(x, out=None):
     Returns
     -------
     ndarray or Tensor
-        Same shape and dtype as `x`, within 2.4 ULP; exactly 0 and 1 at -inf and inf.
+        Same shape and dtype as `x`, within 3 ULP; exactly 0 and 1 at -inf and inf.
 
     Notes
     -----
@@ -139,7 +139,7 @@ def tanh(x, out=None):
     Returns
     -------
     ndarray or Tensor
-        Same shape and dtype as `x`, within 1.5 ULP in float32, 2.5 in float64.
+        Same shape and dtype as `x`, within 1.1 ULP in float32, 2.5 in float64.
 
     Notes
     -----
