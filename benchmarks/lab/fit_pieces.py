@@ -23,7 +23,7 @@ def density(h):
 
 # name, what it is, f, width of a piece, degree, first terms at 0, value from the last piece on
 FUNCTIONS = (
-    ("TanhPieces", "tanh(h)", mp.tanh, Fraction(37, 128), 6, (0, 1), None),
+    ("TanhPieces", "tanh(h)", mp.tanh, Fraction(37, 128), 6, (0, 1), 1),
     (
         "GeluPieces",
         "h times the normal distribution's upper tail",
@@ -89,7 +89,7 @@ def table(f, width, degree, at_zero, last):
     for piece in range(1, PIECES):
         c = centre(f, piece, width)
         centres.append(c)
-        if last is not None and piece == PIECES - 1:
+        if piece == PIECES - 1:
             terms.append([mp.mpf(last)] + [mp.mpf(0)] * degree)
             continue
         given = [mp.mpf(float(to_float(f(mp.mpf(float(c))))))]

@@ -62,6 +62,16 @@ class Classes {
 
   int64_t count() const { return outer_ * inner_; }
 
+  // Of the mean: the sum of the weights of the targets that count.
+  template <class T>
+  double denominator(const ClassLoss<T>& s) const {
+    double sum = 0;
+    for (int64_t i = 0; i < count(); ++i)
+      if (s.target[i] != s.ignore_index)
+        sum += s.weight ? static_cast<double>(s.weight[s.target[i]]) : 1.0;
+    return sum;
+  }
+
   template <class T>
   ClassLoss<T> shape() const {
     double weight_sum = static_cast<double>(n_);
@@ -156,26 +166,31 @@ struct Incoming {
   }
 };
 
-// The loss, what backward needs of the rows, and the denominator of the mean.
+// The loss, what backward needs of the rows, the denominator of the mean, and when `gradient` the
+// loss's gradient, None otherwise.
 py::object cross_entropy_forward(py::handle x, py::handle target, py::handle weight,
                                  int64_t ignore_index, py::handle reduction_,
-                                 double label_smoothing) {
+                                 double label_smoothing, bool gradient) {
   const char* op = "cross_entropy";
   const Reduction reduction = reduction_of(op, reduction_);
   const Classes c(op, x, target, weight, ignore_index, label_smoothing);
   const bool all = reduction == Reduction::none;
   Array loss = all ? Array::empty(op, c.targets, c.x.typenum()) : Array();
   Array normalizer = Array::empty(op, {c.count(), 2}, c.x.typenum());
+  Array dx = gradient && !all ? Array::empty_like(op, c.x) : Array();
   double totals[2] = {0, 0};
   if (c.count() > 0)
     with_kernels(c.x, 8 * c.x.numel(), [&](const auto& k) {
       using T = scalar_of<decltype(k)>;
+      const ClassLoss<T> shape = c.template shape<T>();
+      const double scale = dx.defined() ? scale_of(reduction, c.denominator(shape)) : 0;
       k.cross_entropy_forward(c.x.data<T>(), all ? loss.data<T>() : nullptr, normalizer.data<T>(),
-                              totals, c.template shape<T>());
+                              dx.defined() ? dx.data<T>() : nullptr, static_cast<T>(scale), totals,
+                              shape);
     });
   const double value = reduction == Reduction::mean ? mean_of(totals[0], totals[1]) : totals[0];
   return py::make_tuple(all ? loss.release() : scalar(op, c.x, value), normalizer.release(),
-                        totals[1]);
+                        totals[1], dx.defined() ? dx.release() : py::none());
 }
 
 py::object cross_entropy_backward(py::handle x, py::handle target, py::handle weight,
@@ -288,7 +303,7 @@ py::object mse_backward(py::handle x, py::handle target, py::handle reduction_, 
 void bind_loss(py::module_& m) {
   m.def("cross_entropy_forward", &cross_entropy_forward, py::arg("input"), py::arg("target"),
         py::arg("weight"), py::arg("ignore_index"), py::arg("reduction"),
-        py::arg("label_smoothing"));
+        py::arg("label_smoothing"), py::arg("gradient"));
   m.def("cross_entropy_backward", &cross_entropy_backward, py::arg("input"), py::arg("target"),
         py::arg("weight"), py::arg("ignore_index"), py::arg("reduction"),
         py::arg("label_smoothing"), py::arg("normalizer"), py::arg("denominator"), py::arg("dy"));

@@ -1,6 +1,7 @@
 // Losses with their gradients. Cross-entropy is softmax and negative log-likelihood in one: forward
-// reads the scores once and keeps two numbers of each row, backward reads them once and writes
-// once. Sums are taken in chunks that depend on the shape alone and added in order, in double.
+// reads the scores once and keeps two numbers of each row, or the gradient too; backward reads them
+// once and writes once. Sums are taken in chunks that depend on the shape alone and added in order,
+// in double.
 
 #include "cpu/softmax.h"
 #include "kernels.h"
@@ -97,31 +98,6 @@ DLCORE_INLINE void columns_forward(const T* x, int64_t lanes, T* loss, T* normal
   }
 }
 
-// loss = w_t (lse - x_t); with smoothing (1 - smoothing) of it and smoothing / n times the sum of
-// w (lse - x) over all classes. An ignored target's row is not read.
-template <class T>
-void cross_entropy_forward(const T* x, T* loss, T* normalizer, double* totals,
-                           const ClassLoss<T>& s) {
-  if (s.inner == 1) {
-    sum_chunks<2>(s.outer, grain_for(s.n * kExpCost), totals,
-                  [=, &s](int64_t begin, int64_t end, double* sums) {
-                    for (int64_t r = begin; r < end; ++r)
-                      row_forward<T>(x + r * s.n, loss, normalizer, sums, s, r);
-                  });
-    return;
-  }
-  const int64_t vectors = ceil_div(s.inner, kLanes<T>);
-  const int64_t grain = grain_for(s.n * kLanes<T> * kExpCost);
-  sum_chunks<2>(s.outer * vectors, grain, totals,
-                [=, &s](int64_t begin, int64_t end, double* sums) {
-                  for (int64_t v = begin; v < end; ++v) {
-                    const int64_t o = v / vectors, at = v % vectors * kLanes<T>;
-                    columns_forward<T>(x + o * s.n * s.inner + at, smaller(kLanes<T>, s.inner - at),
-                                       loss, normalizer, sums, s, o * s.inner + at);
-                  }
-                });
-}
-
 // The gradient of a row: softmax * all - every * w, and at the target - one more.
 template <class T>
 struct Slope {
@@ -196,27 +172,68 @@ DLCORE_INLINE void columns_backward(const T* x, int64_t lanes, const T* normaliz
   }
 }
 
+// dx of one row, g for its loss.
+template <class T>
+DLCORE_INLINE void row_gradient(const T* x, const T* normalizer, T g, T* dx, const ClassLoss<T>& s,
+                                int64_t r, bool past_caches) {
+  const int64_t t = s.target[r];
+  if (t == s.ignore_index) {
+    std::memset(dx, 0, static_cast<size_t>(s.n) * sizeof(T));
+    return;
+  }
+  const Slope<T> slope = slope_of<T>(s, t, g);
+  const T shift = normalizer[2 * r], log_sum = normalizer[2 * r + 1];
+  if (past_caches)
+    row_backward_streamed<T>(x, shift, log_sum, slope, s.weight, dx, s.n, t);
+  else
+    row_backward<T>(x, shift, log_sum, slope, s.weight, dx, s.n, false);
+  dx[t] -= slope.one;
+}
+
+// loss = w_t (lse - x_t); with smoothing (1 - smoothing) of it and smoothing / n times the sum of
+// w (lse - x) over all classes. An ignored target's row is not read. dx, unless null, gets the
+// gradient of scale times the sum of the losses, from each row while it is in cache.
+template <class T>
+void cross_entropy_forward(const T* x, T* loss, T* normalizer, T* dx, T scale, double* totals,
+                           const ClassLoss<T>& s) {
+  if (s.inner == 1) {
+    const bool past_caches = dx && goes_past_caches<T>(s.outer * s.n);
+    sum_chunks<2>(s.outer, grain_for(s.n * kExpCost), totals,
+                  [=, &s](int64_t begin, int64_t end, double* sums) {
+                    for (int64_t r = begin; r < end; ++r) {
+                      row_forward<T>(x + r * s.n, loss, normalizer, sums, s, r);
+                      if (dx)
+                        row_gradient<T>(x + r * s.n, normalizer, scale, dx + r * s.n, s, r,
+                                        past_caches);
+                    }
+                    if (past_caches) stream_fence();
+                  });
+    return;
+  }
+  const int64_t vectors = ceil_div(s.inner, kLanes<T>);
+  const int64_t grain = grain_for(s.n * kLanes<T> * kExpCost);
+  sum_chunks<2>(
+      s.outer * vectors, grain, totals, [=, &s](int64_t begin, int64_t end, double* sums) {
+        for (int64_t v = begin; v < end; ++v) {
+          const int64_t o = v / vectors, at = v % vectors * kLanes<T>;
+          const int64_t from = o * s.n * s.inner + at, r = o * s.inner + at;
+          const int64_t lanes = smaller(kLanes<T>, s.inner - at);
+          columns_forward<T>(x + from, lanes, loss, normalizer, sums, s, r);
+          const T one = T(1);
+          if (dx) columns_backward<T>(x + from, lanes, normalizer, &one, 0, scale, dx + from, s, r);
+        }
+      });
+}
+
 template <class T>
 void cross_entropy_backward(const T* x, const T* normalizer, const T* dy, int64_t dy_step, T scale,
                             T* dx, const ClassLoss<T>& s) {
   if (s.inner == 1) {
-    const bool past_caches = s.outer * s.n * static_cast<int64_t>(sizeof(T)) >= kStreamBytes;
+    const bool past_caches = goes_past_caches<T>(s.outer * s.n);
     parallel_for(s.outer, grain_for(s.n * kExpCost), [=, &s](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) {
-        const int64_t t = s.target[r];
-        T* const to = dx + r * s.n;
-        if (t == s.ignore_index) {
-          std::memset(to, 0, static_cast<size_t>(s.n) * sizeof(T));
-          continue;
-        }
-        const Slope<T> g = slope_of<T>(s, t, dy[r * dy_step] * scale);
-        const T shift = normalizer[2 * r], log_sum = normalizer[2 * r + 1];
-        if (past_caches)
-          row_backward_streamed<T>(x + r * s.n, shift, log_sum, g, s.weight, to, s.n, t);
-        else
-          row_backward<T>(x + r * s.n, shift, log_sum, g, s.weight, to, s.n, false);
-        to[t] -= g.one;
-      }
+      for (int64_t r = begin; r < end; ++r)
+        row_gradient<T>(x + r * s.n, normalizer, dy[r * dy_step] * scale, dx + r * s.n, s, r,
+                        past_caches);
       if (past_caches) stream_fence();
     });
     return;

@@ -13,11 +13,6 @@ namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
 
-template <class T>
-DLCORE_INLINE bool goes_past_caches(const T* y, int64_t n, const T* a, const T* b) {
-  return n * static_cast<int64_t>(sizeof(T)) >= kStreamBytes && y != a && y != b;
-}
-
 // A row of blocks: `kept` (y itself or scratch) holds exp(x - shift of its block).
 template <class T>
 DLCORE_INLINE void softmax_row(const T* x, T* kept, T* y, int64_t n, bool past_caches, T* shifts) {
@@ -39,15 +34,19 @@ DLCORE_INLINE void softmax_row(const T* x, T* kept, T* y, int64_t n, bool past_c
 
 template <class T>
 void softmax_rows(const T* x, T* y, int64_t rows, int64_t n) {
-  const bool past_caches = goes_past_caches<T>(y, rows * n, x, x);
+  const bool past_caches = y != x && goes_past_caches<T>(rows * n);
   parallel_for(rows, grain_for(n * kExpCost), [=](int64_t begin, int64_t end) {
-    const int64_t blocks = ceil_div(n, kRowBlock<T>),
-                  kept = past_caches ? round_up(n, kLanes<T>) : 0;
-    T* const scratch =
-        static_cast<T*>(buffer_acquire(static_cast<size_t>(kept + blocks) * sizeof(T)));
+    constexpr int64_t kFewBlocks = 16;
+    const int64_t blocks = ceil_div(n, kRowBlock<T>);
+    const int64_t kept = past_caches ? round_up(n, kLanes<T>) : 0;
+    T few[kFewBlocks], *scratch = nullptr, *shifts = few;
+    if (kept || blocks > kFewBlocks) {
+      scratch = static_cast<T*>(buffer_acquire(static_cast<size_t>(kept + blocks) * sizeof(T)));
+      shifts = scratch + kept;
+    }
     for (int64_t r = begin; r < end; ++r)
       softmax_row<T>(x + r * n, past_caches ? scratch : y + r * n, y + r * n, n, past_caches,
-                     scratch + kept);
+                     shifts);
     if (past_caches) stream_fence();
     buffer_release(scratch);
   });
@@ -76,7 +75,7 @@ void softmax_forward(const T* x, T* y, int64_t outer, int64_t n, int64_t inner) 
 template <class T>
 void log_softmax_forward(const T* x, T* y, int64_t outer, int64_t n, int64_t inner) {
   if (inner == 1) {
-    const bool past_caches = goes_past_caches<T>(y, outer * n, x, x);
+    const bool past_caches = y != x && goes_past_caches<T>(outer * n);
     parallel_for(outer, grain_for(n * kExpCost), [=](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         const Running<T> row = running_row<T>(x + r * n, n);
@@ -102,7 +101,7 @@ template <class T, class Term, class Finish>
 DLCORE_INLINE void backward(const T* y, const T* dy, T* dx, int64_t outer, int64_t n, int64_t inner,
                             const Term& term, const Finish& finish) {
   if (inner == 1) {
-    const bool past_caches = goes_past_caches<T>(dx, outer * n, y, dy);
+    const bool past_caches = dx != dy && goes_past_caches<T>(outer * n);
     parallel_for(outer, grain_for(n * kExpCost), [=](int64_t begin, int64_t end) {
       for (int64_t r = begin * n; r < end * n; r += n) {
         const auto value = [=](int64_t i, int64_t lanes) {

@@ -13,6 +13,12 @@ constexpr int64_t kRowBlock = (int64_t(16) << 10) / static_cast<int64_t>(sizeof(
 
 constexpr int64_t kExpCost = 8;  // of an element of softmax, see grain_for
 
+// Whether an output of n elements is stored past the caches.
+template <class T>
+DLCORE_INLINE bool goes_past_caches(int64_t n) {
+  return n * static_cast<int64_t>(sizeof(T)) >= kStreamBytes;
+}
+
 // sum of value(i, lanes) over a row, in four chains; `rest` fills the lanes past the end.
 template <class T, class Value, class Join>
 DLCORE_INLINE Vec<T> fold_row(int64_t n, Vec<T> start, const Value& value, const Join& join) {

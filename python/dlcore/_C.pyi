@@ -313,7 +313,8 @@ def cross_entropy_forward(
     ignore_index: int,
     reduction: str,
     label_smoothing: float,
-) -> tuple[ndarray, ndarray, float]: ...
+    gradient: bool,
+) -> tuple[ndarray, ndarray, float, ndarray | None]: ...
 def cross_entropy_backward(
     input: ndarray,
     target: ndarray,

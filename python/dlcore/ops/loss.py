@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import _C
+from ..grad_mode import is_grad_enabled
 from ..tensor import Tensor, raw, record
 from .elementwise import add, mul, neg
 from .reduction import mean, sum
@@ -64,7 +65,9 @@ def cross_entropy(
         -(1 - \epsilon) w_t \log p_t - \frac{\epsilon}{C} \sum_c w_c \log p_c,
         \qquad p = \mathrm{softmax}(x)
 
-    Forward reads the scores once and keeps two numbers for each target.
+    Forward reads the scores once. When a gradient is recorded it leaves that of the
+    mean or sum in memory of the size of `input`, made while each row is in cache;
+    otherwise it keeps two numbers for each target.
 
     Examples
     --------
@@ -78,13 +81,22 @@ def cross_entropy(
         return _soft_cross_entropy(
             input, target, weight, reduction, label_smoothing, array.ndim
         )
-    loss, normalizer, denominator = _C.cross_entropy_forward(
-        array, classes, weight, ignore_index, reduction, label_smoothing
+    loss, normalizer, denominator, gradient = _C.cross_entropy_forward(
+        array,
+        classes,
+        weight,
+        ignore_index,
+        reduction,
+        label_smoothing,
+        _wants(input) and is_grad_enabled(),
     )
     if not isinstance(input, Tensor):
         return loss if loss.ndim else loss[()]
+    ready = [] if gradient is None else [gradient]
 
     def backward(dy):
+        if ready and dy.item() == 1:
+            return (ready.pop(),)  # given away: the tape may keep it without a copy
         return (
             _C.cross_entropy_backward(
                 array,

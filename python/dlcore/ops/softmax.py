@@ -1,7 +1,9 @@
 """Softmax and log-softmax along one axis."""
 
+from numpy import ndarray
+
 from .. import _C
-from ..tensor import Tensor, record
+from ..tensor import raw, record
 
 
 def softmax(x, dim=-1, axis=None, out=None):
@@ -49,9 +51,9 @@ def softmax(x, dim=-1, axis=None, out=None):
     """
     if axis is not None:
         dim = axis
-    if not isinstance(x, Tensor):
+    if type(x) is ndarray:
         return _C.softmax_forward(x, dim, out)
-    y = _C.softmax_forward(x.data, dim, out)
+    y = _C.softmax_forward(raw(x), dim, out)
     return record(y, (x,), lambda dy: (_C.softmax_backward(y, dy, dim),))
 
 
@@ -100,7 +102,7 @@ def log_softmax(x, dim=-1, axis=None, out=None):
     """
     if axis is not None:
         dim = axis
-    if not isinstance(x, Tensor):
+    if type(x) is ndarray:
         return _C.log_softmax_forward(x, dim, out)
-    y = _C.log_softmax_forward(x.data, dim, out)
+    y = _C.log_softmax_forward(raw(x), dim, out)
     return record(y, (x,), lambda dy: (_C.log_softmax_backward(y, dy, dim),))
