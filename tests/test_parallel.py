@@ -246,6 +246,9 @@ def test_interrupt_is_honoured_after_the_call():
         assert child.stdout.readline() == "ready\n"
         time.sleep(0.2)
         child.send_signal(signal.SIGINT)
-        _, error = child.communicate(timeout=60)
+        try:
+            _, error = child.communicate(timeout=60)
+        finally:
+            child.kill()
     assert error.rstrip().endswith("KeyboardInterrupt")
     assert child.returncode == -signal.SIGINT
