@@ -140,16 +140,8 @@ void check(const std::string& name, const Expected& want, double allowed, const 
            [&](const KernelTable<T>& k, T* const* outputs) { call(k, outputs[0]); });
 }
 
-// One function to a file of the family's name.
-#define FAMILIES                                                                                 \
-  FAMILY(activation)                                                                             \
-  FAMILY(conv)                                                                                   \
-  FAMILY(dropout)                                                                                \
-  FAMILY(elementwise)                                                                            \
-  FAMILY(gemm) FAMILY(loss) FAMILY(norm) FAMILY(optim) FAMILY(pool) FAMILY(probe) FAMILY(random) \
-      FAMILY(reduction) FAMILY(softmax)
 #define FAMILY(name) void check_##name();
-FAMILIES
+#include "families.def"
 #undef FAMILY
 
 }  // namespace dlcore

@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
   using namespace dlcore;
   choose_isa();
 #define FAMILY(name) check_##name();
-  FAMILIES
+#include "families.def"
 #undef FAMILY
   if (argc > 1 && std::string(argv[1]) == "--errors")
     for (const auto& [kernel, dtypes] : seen)
