@@ -24,11 +24,21 @@ constexpr int64_t kSumRows = (kTileRows + 3) / 4 * 4;  // turned four by four
 template <class T>
 constexpr int64_t kSumSize = kSumRows * kTileCols<T>;
 
+// What later tiles read: a line is fetched into L2 at every step. `step` is 0 when there is nothing
+// to fetch. Weights of few pixels come from memory or the last cache, 32 rows of them at a time:
+// waiting for them would take as long as multiplying.
+template <class T>
+struct Ahead {
+  const T* const* line;
+  int64_t step;
+};
+
 // sums[i][j] = start[i][j] + the products of M pixels from x with NV vectors of weights.
 template <class T, int M, int NV>
 __attribute__((noinline)) void channel_tile(const T* x, int64_t channels, int64_t plane,
                                             const int64_t* offset, int64_t taps, const T* w,
-                                            const T* start, int64_t start_row, T* sums) {
+                                            const T* start, int64_t start_row, T* sums,
+                                            Ahead<T> ahead) {
   Vec<T> sum[M][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i)
@@ -38,6 +48,8 @@ __attribute__((noinline)) void channel_tile(const T* x, int64_t channels, int64_
 #pragma GCC unroll 1
     for (int64_t tap = 0; tap < taps; ++tap, w += kTileCols<T>) {
       const T* a = x + offset[tap];
+      __builtin_prefetch(*ahead.line, 0, 2);
+      ahead.line += ahead.step;
       Vec<T> right[NV];
 #pragma GCC unroll 8
       for (int j = 0; j < NV; ++j) right[j] = load<T>(w + j * kLanes<T>);
@@ -58,7 +70,7 @@ __attribute__((noinline)) void channel_tile(const T* x, int64_t channels, int64_
 template <class T>
 using ChannelFunction = void (*)(const T* x, int64_t channels, int64_t plane, const int64_t* offset,
                                  int64_t taps, const T* w, const T* start, int64_t start_row,
-                                 T* sums);
+                                 T* sums, Ahead<T> ahead);
 template <class T>
 struct ChannelTable {
   ChannelFunction<T> of[kTileVectors][kTileRows];  // [vectors - 1][pixels - 1]
@@ -120,6 +132,12 @@ DLCORE_INLINE void pack_across(const T* from, int64_t row, int64_t rows, int64_t
         turn_quad(from + r * row + p, row, turned);
         for (int t = 0; t < 4; ++t) _mm512_storeu_ps(panel + (p + t) * kCols + r, turned[t]);
       }
+      if (p < n && n >= 4) {  // once more, from the end
+        __m512 turned[4];
+        turn_quad(from + r * row + n - 4, row, turned);
+        for (int t = 0; t < 4; ++t) _mm512_storeu_ps(panel + (n - 4 + t) * kCols + r, turned[t]);
+        p = n;
+      }
       for (; p < n; ++p)
         for (int64_t i = r; i < r + 16; ++i) panel[p * kCols + i] = from[i * row + p];
     }
@@ -175,8 +193,31 @@ DLCORE_INLINE void pack_channels(const Direct& d, const T* weight, int64_t row0,
   if (!d.backward)
     return pack_across<T>(weight + row0 * d.window() + first * taps, d.window(), n, channels * taps,
                           panel);
-  for (int64_t c = first; c < first + channels; ++c, panel += taps * kTileCols<T>)
-    pack_across<T>(weight + (c * d.rows + row0) * taps, taps, n, taps, panel);
+  for (int64_t c = first; c < first + channels; ++c, panel += taps * kTileCols<T>) {
+    const T* from = weight + (c * d.rows + row0) * taps;
+    if (taps > 1) {
+      pack_across<T>(from, taps, n, taps, panel);
+    } else {
+      copy_row<T>(from, n, panel);
+      fill_row<T>(T(0), kTileCols<T> - n, panel + n);
+    }
+  }
+}
+
+// The lines that pack_channels will read. Returns how many.
+template <class T>
+DLCORE_INLINE int64_t list_lines(const Direct& d, const T* weight, int64_t row0, int64_t n,
+                                 int64_t first, int64_t channels, const T** line) {
+  const int64_t taps = d.taps(), runs = d.backward ? channels : n;
+  const int64_t size = d.backward ? n * taps : channels * taps;
+  const int64_t step = d.backward ? d.rows * taps : d.window();
+  const T* run = weight + (d.backward ? first * step + row0 * taps : row0 * step + first * taps);
+  const T** const begin = line;
+  for (int64_t r = 0; r < runs; ++r, run += step) {
+    for (int64_t i = 0; i < size; i += kLineElements<T>) *line++ = run + i;
+    *line++ = run + size - 1;
+  }
+  return line - begin;
 }
 
 // Whether the shape of one image allows it and there are channels and pixels enough. The batch has
@@ -221,6 +262,10 @@ struct ChannelCut {
     return most_images() * (rows.size + (rows.larger > 0)) * across.count;
   }
   int64_t most_depth() const { return depth.size + (depth.larger > 0); }
+  int64_t most_lines(const Direct& d) const {
+    const int64_t steps = most_depth() * d.taps(), runs = larger(most_depth(), kTileCols<T>);
+    return ceil_div(steps * kTileCols<T>, kLineElements<T>) + 2 * runs + steps;
+  }
 };
 
 // One panel of output channels by the pixels of a work item.
@@ -237,9 +282,24 @@ DLCORE_INLINE int64_t channel_scratch(const Direct& d, const ChannelCut<T>& cut)
          (cut.few ? cut.most_depth() * d.taps() * kTileCols<T> : 0);
 }
 
+// What is packed after slice k: the next one, or the first of the next panel.
+template <class T>
+DLCORE_INLINE int64_t list_next(const Direct& d, const DirectCall<T>& call,
+                                const ChannelCut<T>& cut, const ChannelWork<T>& s, int64_t k,
+                                const T** lines) {
+  const bool same = k + 1 < cut.depth.count;
+  const int64_t row0 = (s.panel + !same) * kTileCols<T>, slice = same ? k + 1 : 0;
+  if (row0 >= d.rows) return 0;
+  const int64_t first = cut.depth.begin(slice);
+  return list_lines<T>(d, call.weight + s.group * d.rows * d.window(), row0,
+                       smaller(kTileCols<T>, d.rows - row0), first,
+                       cut.depth.begin(slice + 1) - first, lines);
+}
+
 template <class T>
 DLCORE_INLINE void channel_panel(const Direct& d, const DirectCall<T>& call,
-                                 const ChannelCut<T>& cut, const ChannelWork<T>& s, T* scratch) {
+                                 const ChannelCut<T>& cut, const ChannelWork<T>& s, T* scratch,
+                                 const T** lines) {
   const int64_t row0 = s.panel * kTileCols<T>, n = smaller(kTileCols<T>, d.rows - row0);
   const int64_t results = s.group * d.rows + row0, pixels = d.out_h * d.out_w;
   T* const start = scratch;
@@ -248,6 +308,7 @@ DLCORE_INLINE void channel_panel(const Direct& d, const DirectCall<T>& call,
   fill_row<T>(T(0), kTileCols<T>, start);
   if (call.bias) copy_row<T>(call.bias + results, n, start);
   const auto* tiles = kChannel<T>.of[ceil_div(n, kLanes<T>) - 1];
+  const T* const nothing = start;
   for (int64_t k = 0; k < cut.depth.count; ++k) {
     const int64_t first = cut.depth.begin(k), channels = cut.depth.begin(k + 1) - first;
     const T* w = s.packed + first * d.taps() * kTileCols<T>;
@@ -256,6 +317,9 @@ DLCORE_INLINE void channel_panel(const Direct& d, const DirectCall<T>& call,
                        local);
       w = local;
     }
+    const int64_t steps = channels * d.taps();
+    int64_t listed = s.packed ? 0 : list_next<T>(d, call, cut, s, k, lines), fetched = 0;
+    for (int64_t i = 0; i < steps && listed > 0; ++i) lines[listed + i] = start;
     T* to = sums;
     for (int64_t image = 0; image < s.images; ++image) {
       T* const y = call.y + ((s.image0 + image) * d.groups * d.rows + results) * pixels;
@@ -264,7 +328,9 @@ DLCORE_INLINE void channel_panel(const Direct& d, const DirectCall<T>& call,
         for (int64_t t = 0; t < cut.across.count; ++t) {
           const int64_t ow = cut.across.begin(t), m = cut.across.begin(t + 1) - ow;
           tiles[m - 1](x + ow, channels, cut.plane, call.offset, d.taps(), w, k ? to : start,
-                       k ? kTileCols<T> : 0, to);
+                       k ? kTileCols<T> : 0, to,
+                       fetched < listed ? Ahead<T>{lines + fetched, 1} : Ahead<T>{&nothing, 0});
+          fetched += steps;
           if (k == cut.depth.count - 1) {
             if (call.activation == Activation::relu)
               for (int64_t i = 0; i < m * kTileCols<T>; i += kLanes<T>)
@@ -307,7 +373,7 @@ DLCORE_INLINE void channels_many(const Direct& d, const DirectCall<T>& call,
       channel_panel<T>(d, call, cut,
                        {planes, image0, images, oh0, oh1, group, panel,
                         packed + (group * panels + panel) * panel_size},
-                       scratch);
+                       scratch, nullptr);
     buffer_release(planes);
   });
   buffer_release(packed);
@@ -328,12 +394,16 @@ DLCORE_INLINE void channels_few(const Direct& d, const DirectCall<T>& call,
     const int64_t block = item % cut.rows.count, panel = item / cut.rows.count % cut.panels;
     const int64_t set = item / cut.rows.count / cut.panels;  // image and group
     const int64_t oh0 = cut.rows.begin(block), oh1 = cut.rows.begin(block + 1);
-    T* const scratch = static_cast<T*>(buffer_acquire(channel_scratch<T>(d, cut) * sizeof(T)));
+    const int64_t lines_bytes =
+        round_up(cut.most_lines(d) * static_cast<int64_t>(sizeof(const T*)), 64);
+    void* const memory = buffer_acquire(lines_bytes + channel_scratch<T>(d, cut) * sizeof(T));
+    const T** const lines = static_cast<const T**>(memory);
+    T* const scratch = reinterpret_cast<T*>(static_cast<char*>(memory) + lines_bytes);
     channel_panel<T>(d, call, cut,
                      {planes + set * cut.slab + oh0 * d.stride_h * d.row(), set / d.groups, 1, oh0,
                       oh1, set % d.groups, panel, nullptr},
-                     scratch);
-    buffer_release(scratch);
+                     scratch, lines);
+    buffer_release(memory);
   });
   buffer_release(padded);
 }

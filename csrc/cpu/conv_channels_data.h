@@ -122,7 +122,7 @@ DLCORE_INLINE void phase_block(const PhaseCut<T>& cut, const Phase& phase, const
         const int64_t at = cut.across.begin(t), m = cut.across.begin(t + 1) - at;
         tiles[m - 1](planes + first * cut.plane + i * cut.row + at, channels, cut.plane,
                      offset + phase.first, phase.taps, w, k ? to : s.zeros, k ? kTileCols<T> : 0,
-                     to);
+                     to, {&s.zeros, 0});
         if (k == depth.count - 1) store_across<T>(to, m, n, lines + i * line + at, lines_row);
       }
   }

@@ -156,6 +156,16 @@ DLCORE_INLINE void pad_plain(const Direct& d, const T* x, int64_t first, int64_t
   }
 }
 
+// y[c * y_row + i] = sums[i * kTileCols + c] for i < rows, c < n. Whole blocks of kSumRows rows of
+// sums are read.
+template <class T>
+DLCORE_INLINE void turn_sums(const T* sums, int64_t rows, int64_t n, T* y, int64_t y_row) {
+  for (int64_t i = 0; i < rows; i += kSumRows)
+    store_across<T>(sums + i * kTileCols<T>, smaller(kSumRows, rows - i), n, y + i, y_row);
+}
+
+// Sums that pass all pixels in one block are turned while they are in L1, those of a few channels
+// at a time.
 template <class T, int kW>
 DLCORE_INLINE void weight_item(const Direct& d, const WeightGradientCut<T>& cut, int64_t item,
                                const T* x, const T* dy, const T* turned, T* parts) {
@@ -168,13 +178,22 @@ DLCORE_INLINE void weight_item(const Direct& d, const WeightGradientCut<T>& cut,
 
   const int64_t pixels = d.out_h * d.out_w, own = rows * d.out_w, kCols = kTileCols<T>;
   const int64_t plane = cut.rows_padded * cut.row, taps = d.taps();
-  const int64_t sums_size = channels * taps * kCols;
+  const int64_t step = cut.together > 1 ? rows : larger(1, kPixelBlock / d.out_w);
+  const bool at_once = end - begin <= cut.together && rows <= step;
+  const int64_t few = at_once ? smaller(channels, larger(1, 144 / taps)) : channels;
+  const int64_t panel_size = few * taps * kCols, panel_step = at_once ? 0 : panel_size;
+  const int64_t sums_size = panel_size + (cut.panels - 1) * panel_step + kSumSize<T>;
   const int64_t local_size = cut.shared ? 0 : cut.together * cut.panels * own * kCols;
-  T* const sums = static_cast<T*>(buffer_acquire(
-      (cut.panels * sums_size + local_size + cut.together * channels * plane) * sizeof(T)));
-  T* const local = sums + cut.panels * sums_size;
+  T* const sums = static_cast<T*>(
+      buffer_acquire((sums_size + local_size + cut.together * channels * plane) * sizeof(T)));
+  T* const local = sums + sums_size;
   T* const planes = local + local_size;
-  fill_row<T>(T(0), cut.panels * sums_size, sums);
+  T* const part = parts + (slice * d.groups + group) * d.rows * d.window() + c0 * taps;
+  const auto finish = [=](int64_t p, int64_t c, int64_t n) {
+    turn_sums<T>(sums + p * panel_step, n * taps, smaller(kCols, d.rows - p * kCols),
+                 part + p * kCols * d.window() + c * taps, d.window());
+  };
+  if (!at_once) fill_row<T>(T(0), sums_size, sums);
 
   for (int64_t n0 = begin; n0 < end; n0 += cut.together) {
     const int64_t images = smaller(cut.together, end - n0);
@@ -187,7 +206,6 @@ DLCORE_INLINE void weight_item(const Direct& d, const WeightGradientCut<T>& cut,
         turn_gradient<T>(d, dy, n0 + n, group, p, oh0 * d.out_w, own,
                          local + (n * cut.panels + p) * own * kCols);
     }
-    const int64_t step = cut.together > 1 ? rows : larger(1, kPixelBlock / d.out_w);
     for (int64_t p = 0; p < cut.panels; ++p)
       for (int64_t oh = 0; oh < rows; oh += step) {
         const T* g = cut.shared
@@ -204,15 +222,17 @@ DLCORE_INLINE void weight_item(const Direct& d, const WeightGradientCut<T>& cut,
             d.dilation_h * cut.row,
             g + oh * d.out_w * kCols,
             (cut.shared ? d.groups * pixels : own) * cut.panels * kCols};
-        for (int64_t c = 0; c < channels; ++c)
-          weight_taps<T, kW>(pixel_block, pixel_block.x + c * plane, d.kernel_h,
-                             sums + p * sums_size + c * taps * kCols);
+        for (int64_t c1 = 0; c1 < channels; c1 += few) {
+          const int64_t n = smaller(few, channels - c1);
+          if (at_once) fill_row<T>(T(0), panel_size, sums);
+          for (int64_t c = 0; c < n; ++c)
+            weight_taps<T, kW>(pixel_block, pixel_block.x + (c1 + c) * plane, d.kernel_h,
+                               sums + p * panel_step + c * taps * kCols);
+          if (at_once) finish(p, c1, n);
+        }
       }
   }
-  T* const part = parts + slice * d.groups * d.rows * d.window() + group * d.rows * d.window();
-  for (int64_t p = 0; p < cut.panels; ++p)
-    transpose<T>(sums + p * sums_size, kCols, channels * taps, smaller(kCols, d.rows - p * kCols),
-                 part + p * kCols * d.window() + c0 * taps, d.window());
+  for (int64_t p = 0; p < cut.panels && !at_once; ++p) finish(p, 0, channels);
   buffer_release(sums);
 }
 
