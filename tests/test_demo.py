@@ -24,8 +24,8 @@ def test_reads_handwriting(tmp_path):
     done = demo(tmp_path)
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
-    assert lines[-1].startswith("test accuracy: 0.9") and len(lines[-1]) == 21
-    assert float(lines[-1].split()[-1]) >= 0.985
+    assert lines[-1].startswith("test accuracy: ") and len(lines[-1]) == 21
+    assert 0.985 <= float(lines[-1].split()[-1]) <= 1
     assert any(line.endswith(" samples per second") for line in lines)
 
 

@@ -455,14 +455,18 @@ def _overlap(a, b, measure="iou"):
     inter = np.maximum(high - low, 0).prod(-1)
     union = _sides(a).prod(-1) + _sides(b).prod(-1) - inter
     iou = inter / union
+    if measure == "iou":
+        return iou
     outer = np.maximum(a[..., 2:], b[..., 2:]) - np.minimum(a[..., :2], b[..., :2])
     if measure == "giou":
         return iou - 1 + union / outer.prod(-1)
     apart = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2
     diou = iou - (apart**2).sum(-1) / (outer**2).sum(-1)
+    if measure == "diou":
+        return diou
     angles = [np.arctan(_sides(x)[..., 0] / _sides(x)[..., 1]) for x in (a, b)]
     v = 4 / math.pi**2 * (angles[0] - angles[1]) ** 2
-    return {"iou": iou, "diou": diou, "ciou": diou - v**2 / (1 - iou + v)}[measure]
+    return diou - v**2 / (1 - iou + v)
 
 
 _add(
