@@ -22,7 +22,7 @@ struct Region {
         y1(static_cast<double>(roi[2]) * scale),
         x2(static_cast<double>(roi[3]) * scale),
         y2(static_cast<double>(roi[4]) * scale) {
-    finite = within(x1) & within(y1) & within(x2) & within(y2);
+    finite = within(x1) && within(y1) && within(x2) && within(y2);
   }
 
  private:

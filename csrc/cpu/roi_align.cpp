@@ -20,6 +20,10 @@ constexpr int64_t kChannels = 16;  // planes that share the search for a region'
 // 6 cycles a channel faster then, a turned pixel costs some 2.
 constexpr int64_t kBinsToPixels = 3;
 
+// Channels side by side that are summed at once: four vectors.
+template <class T>
+constexpr int64_t kStep = 4 * kLanes<T>;
+
 // Rows (or columns) that a bin reads and their weights: taps first[b] to first[b + 1] of bin b.
 template <class T>
 struct Taps {
@@ -242,65 +246,70 @@ DLCORE_INLINE void align_bin(const T* image, int64_t row_step, int64_t column_st
   for (int64_t v = 0; v < kVectors; ++v) store<T>(to + v * kLanes<T>, sum[v]);
 }
 
-// All channels of one region, from the picture (height, width, channels up to whole vectors).
+// Channels c to c + kStep of one region, from the picture (height, width, channels up to whole
+// vectors). `sums` has a place for each bin's channels and one for each channel's bins.
 template <class T>
-DLCORE_INLINE void align_channels(const T* image, int64_t channels, const RegionTaps<T>& taps,
-                                  const RoiAlign& p, T* bins_first, T* y) {
-  constexpr int64_t kStep = 4 * kLanes<T>;
-  const int64_t bins = p.out_h * p.out_w, padded = round_up(channels, kLanes<T>);
-  const int64_t row_step = p.width * padded;
-  for (int64_t c = 0; c < channels; c += kStep) {
-    const bool whole = c + kStep <= padded;
-    const int64_t width = smaller(kStep, padded - c);
-    for (int64_t b = 0; b < bins; ++b) {
-      T* to = bins_first + b * width;
-      if (whole)
-        align_bin<T, 4>(image + c, row_step, padded, taps, b / p.out_w, b % p.out_w, to);
-      else
-        for (int64_t v = 0; v < width; v += kLanes<T>)
-          align_bin<T, 1>(image + c + v, row_step, padded, taps, b / p.out_w, b % p.out_w, to + v);
-    }
-    for (int64_t v = 0; v < width; v += kLanes<T>)
-      for (int64_t b = 0; b < bins; b += kLanes<T>) {
-        Vec<T> square[kLanes<T>] = {};
-        for (int64_t i = 0; i < kLanes<T> && b + i < bins; ++i)
-          square[i] = load<T>(bins_first + (b + i) * width + v);
-        transpose<T>(square);
-        for (int64_t i = 0; i < kLanes<T> && c + v + i < channels; ++i) {
-          T* to = y + (c + v + i) * bins + b;
-          if (b + kLanes<T> <= bins)
-            store<T>(to, square[i]);
-          else
-            store_part<T>(to, bins - b, square[i]);
-        }
-      }
+DLCORE_INLINE void align_channels(const T* image, int64_t c, const RegionTaps<T>& taps,
+                                  const RoiAlign& p, T* sums, bool past_caches, T* y) {
+  constexpr int64_t L = kLanes<T>;
+  const int64_t bins = p.out_h * p.out_w, padded = round_up(p.channels, L);
+  const int64_t row_step = p.width * padded, width = smaller(kStep<T>, padded - c);
+  T* const turned = sums + bins * kStep<T>;
+  for (int64_t b = 0; b < bins; ++b) {
+    const int64_t h = b / p.out_w, w = b % p.out_w;
+    T* to = sums + b * width;
+    if (width == kStep<T>)
+      align_bin<T, 4>(image + c, row_step, padded, taps, h, w, to);
+    else
+      for (int64_t v = 0; v < width; v += L)
+        align_bin<T, 1>(image + c + v, row_step, padded, taps, h, w, to + v);
   }
+  for (int64_t v = 0; v < width; v += L)
+    for (int64_t b = 0; b < bins; b += L) {
+      Vec<T> square[L] = {};
+      for (int64_t i = 0; i < L && b + i < bins; ++i)
+        square[i] = load<T>(sums + (b + i) * width + v);
+      transpose<T>(square);
+      for (int64_t i = 0; i < L; ++i)
+        if (b + L <= bins)
+          store<T>(turned + (v + i) * bins + b, square[i]);
+        else
+          store_part<T>(turned + (v + i) * bins + b, bins - b, square[i]);
+    }
+  const int64_t n = smaller(width, p.channels - c) * bins;
+  map_range<T>(turned, y + c * bins, n, past_caches, [](Vec<T> v) { return v; });
 }
 
 template <class T>
 void align_by_channels(const T* x, const T* rois, T* y, const RoiAlign& p, int64_t n) {
   const int64_t plane = p.height * p.width, bins = p.out_h * p.out_w;
-  const int64_t padded = round_up(p.channels, kLanes<T>);
+  const int64_t padded = round_up(p.channels, kLanes<T>), blocks = ceil_div(padded, kStep<T>);
   Scratch scratch(plane * padded * static_cast<int64_t>(sizeof(T)) + 64);
   T* image = scratch.take<T>(plane * padded);
   parallel_for(plane, round_up(grain_for(2 * padded), kLanes<T>), [=](int64_t begin, int64_t end) {
     transpose_rows<T>(x + n * p.channels * plane + begin, plane, p.channels, end - begin,
                       image + begin * padded, padded);
   });
-  parallel_for(p.rois, grain_for(bins * padded * 2), [&](int64_t begin, int64_t end) {
+  const bool past_caches =
+      p.rois * p.channels * bins * static_cast<int64_t>(sizeof(T)) >= kStreamBytes;
+  // A block of channels after the other: all regions read the same part of the picture, which
+  // stays in the second-level cache.
+  parallel_for(p.rois * blocks, grain_for(bins * kStep<T> * 2), [&](int64_t begin, int64_t end) {
     RegionTaps<T> taps(p);
-    Scratch own(bins * 4 * kVectorBytes + 64);
-    T* bins_first = own.take<T>(bins * 4 * kLanes<T>);
-    for (int64_t r = begin; r < end; ++r) {
+    Scratch own(2 * bins * kStep<T> * static_cast<int64_t>(sizeof(T)) + 64);
+    T* sums = own.take<T>(2 * bins * kStep<T>);
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t r = item % p.rois, c = item / p.rois * kStep<T>;
       const Region region(rois + 5 * r, p.spatial_scale);
       if (region.image != n) continue;
       T* to = y + r * p.channels * bins;
-      if (!region.finite) {
-        fill_row<T>(std::numeric_limits<T>::quiet_NaN(), p.channels * bins, to);
-        continue;
+      if (region.finite) {
+        taps.find(region);
+        align_channels<T>(image, c, taps, p, sums, past_caches, to);
+      } else {
+        fill_row<T>(std::numeric_limits<T>::quiet_NaN(), smaller(kStep<T>, p.channels - c) * bins,
+                    to + c * bins);
       }
-      taps.find(region);
-      align_channels<T>(image, p.channels, taps, p, bins_first, to);
     }
   });
 }

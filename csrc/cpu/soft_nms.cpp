@@ -67,7 +67,7 @@ DLCORE_INLINE Best<T> lower(const Left<T>& left, int64_t begin, int64_t end, con
                      max<T>(load<T>(left.column[0] + i), splat<T>(b[0]));
     const Vec<T> h = min<T>(load<T>(left.column[3] + i), splat<T>(b[3])) -
                      max<T>(load<T>(left.column[1] + i), splat<T>(b[1]));
-    const Vec<T> inter = (w > T(0)) & (h > T(0)) ? w * h : Vec<T>{};
+    const Vec<T> inter = ((w > T(0)) & (h > T(0))) ? w * h : Vec<T>{};
     const Vec<T> quotient = inter / ((load<T>(left.column[4] + i) + b[4]) - inter);
     const Vec<T> iou = inter > T(0) ? quotient : Vec<T>{};  // no area, or NaN: no overlap
     Vec<T> score = load<T>(left.column[5] + i) * decay.factor(iou);

@@ -122,7 +122,7 @@ def _nms(normal, rng, s):
 def _roi_align(normal, rng, s):
     _, channels, height, width = s["shape"]
     image = np.array([width, height]) / s["scale"]
-    corner = rng.uniform(0, 0.7, (s["rois"], 2)) * image
+    corner = rng.uniform(0, 0.65, (s["rois"], 2)) * image  # inside the picture
     corners = np.hstack([corner, corner + rng.uniform(0.05, 0.3, corner.shape) * image])
     rois = np.hstack([np.zeros((s["rois"], 1)), np.round(corners)])
     return {
