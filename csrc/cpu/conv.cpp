@@ -1,6 +1,8 @@
-// Convolution as one matrix product: y (out_channels x pixels) = weight (out_channels x window) *
-// columns (window x pixels). The columns never exist in memory: conv_windows.h packs them straight
-// into the panels of the product, or conv_direct.h reads them in place. The gradients are in
+// Convolution. Most shapes are multiplied from x with its padding in place, output channels along
+// the lanes (conv_channels.h), or pixels, where output channels are few (conv_direct.h). The rest,
+// 1x1 of many pixels above all, is one matrix product here: y (out_channels x pixels) =
+// weight (out_channels x window) * columns (window x pixels). The columns never exist in memory:
+// conv_windows.h packs them straight into the panels of the product. The gradients are in
 // conv_backward.cpp.
 
 #include "cpu/conv_channels.h"

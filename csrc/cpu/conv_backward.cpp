@@ -1,4 +1,6 @@
-// The gradients of convolution, as products with the same windows as forward (conv_windows.h):
+// The gradients of convolution. Most shapes go by conv_channels*.h, 1x1 by matrix products
+// (conv_point.h), dw of few output channels by conv_direct_weight.h. The rest are products with the
+// same windows as forward (conv_windows.h):
 //   dx = windows^T (weight^T dy): a block of rows of weight^T dy is added back to the places its
 //        windows came from while it is in cache;
 //   dw = dy columns^T, summed over the pixels in blocks, the blocks in fixed slices.

@@ -12,7 +12,9 @@
 // The gradient of x is the same with the channels exchanged and the taps read backwards.
 #pragma once
 
+#include "cpu/conv_channels_tile.h"
 #include "cpu/conv_direct.h"
+#include "cpu/rows.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -20,151 +22,6 @@ namespace {
 
 constexpr int64_t kPanelDepth = 160;  // rows of a panel of weights at a time: 20 KiB in L1
 constexpr int64_t kFewPixels = 256, kFewPanels = 4;
-constexpr int64_t kSumRows = (kTileRows + 3) / 4 * 4;  // turned four by four
-template <class T>
-constexpr int64_t kSumSize = kSumRows * kTileCols<T>;
-
-// What later tiles read: a line is fetched into L2 at every step. `step` is 0 when there is nothing
-// to fetch. Weights of few pixels come from memory or the last cache, 32 rows of them at a time:
-// waiting for them would take as long as multiplying.
-template <class T>
-struct Ahead {
-  const T* const* line;
-  int64_t step;
-};
-
-// sums[i][j] = start[i][j] + the products of M pixels from x with NV vectors of weights.
-template <class T, int M, int NV>
-__attribute__((noinline)) void channel_tile(const T* x, int64_t channels, int64_t plane,
-                                            const int64_t* offset, int64_t taps, const T* w,
-                                            const T* start, int64_t start_row, T* sums,
-                                            Ahead<T> ahead) {
-  Vec<T> sum[M][NV];
-#pragma GCC unroll 16
-  for (int i = 0; i < M; ++i)
-#pragma GCC unroll 8
-    for (int j = 0; j < NV; ++j) sum[i][j] = load<T>(start + i * start_row + j * kLanes<T>);
-  for (; channels > 0; --channels, x += plane) {
-#pragma GCC unroll 1
-    for (int64_t tap = 0; tap < taps; ++tap, w += kTileCols<T>) {
-      const T* a = x + offset[tap];
-      __builtin_prefetch(*ahead.line, 0, 2);
-      ahead.line += ahead.step;
-      Vec<T> right[NV];
-#pragma GCC unroll 8
-      for (int j = 0; j < NV; ++j) right[j] = load<T>(w + j * kLanes<T>);
-#pragma GCC unroll 16
-      for (int i = 0; i < M; ++i) {
-        const Vec<T> left = splat<T>(a[i]);
-#pragma GCC unroll 8
-        for (int j = 0; j < NV; ++j) sum[i][j] += left * right[j];
-      }
-    }
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < M; ++i)
-#pragma GCC unroll 8
-    for (int j = 0; j < NV; ++j) store<T>(sums + i * kTileCols<T> + j * kLanes<T>, sum[i][j]);
-}
-
-template <class T>
-using ChannelFunction = void (*)(const T* x, int64_t channels, int64_t plane, const int64_t* offset,
-                                 int64_t taps, const T* w, const T* start, int64_t start_row,
-                                 T* sums, Ahead<T> ahead);
-template <class T>
-struct ChannelTable {
-  ChannelFunction<T> of[kTileVectors][kTileRows];  // [vectors - 1][pixels - 1]
-};
-template <class T, int M, int NV>
-constexpr void fill_channel(ChannelTable<T>& table) {
-  table.of[NV - 1][M - 1] = &channel_tile<T, M, NV>;
-  if constexpr (M > 1)
-    fill_channel<T, M - 1, NV>(table);
-  else if constexpr (NV > 1)
-    fill_channel<T, kTileRows, NV - 1>(table);
-}
-template <class T>
-constexpr ChannelTable<T> make_channel() {
-  ChannelTable<T> table{};
-  fill_channel<T, kTileRows, kTileVectors>(table);
-  return table;
-}
-template <class T>
-constexpr ChannelTable<T> kChannel = make_channel<T>();
-
-#if defined(__AVX512F__)
-// turned[t][r] = from[r * row + t] for 16 rows r and 4 columns t. Lanes of 128 bits are gathered
-// by loads, so that two rounds of shuffles remain: 10 cycles.
-DLCORE_INLINE void turn_quad(const float* from, int64_t row, __m512* turned) {
-  __m512 r[4];
-#  pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) {
-    r[j] = _mm512_castps128_ps512(_mm_loadu_ps(from + j * row));
-    r[j] = _mm512_mask_broadcast_f32x4(r[j], 0x00f0, _mm_loadu_ps(from + (j + 4) * row));
-    r[j] = _mm512_mask_broadcast_f32x4(r[j], 0x0f00, _mm_loadu_ps(from + (j + 8) * row));
-    r[j] = _mm512_mask_broadcast_f32x4(r[j], 0xf000, _mm_loadu_ps(from + (j + 12) * row));
-  }
-  const __m512 low01 = _mm512_unpacklo_ps(r[0], r[1]), high01 = _mm512_unpackhi_ps(r[0], r[1]);
-  const __m512 low23 = _mm512_unpacklo_ps(r[2], r[3]), high23 = _mm512_unpackhi_ps(r[2], r[3]);
-  const auto join = [](__m512 a, __m512 b, bool high) __attribute__((always_inline)) {
-    const __m512d p = _mm512_castps_pd(a), q = _mm512_castps_pd(b);
-    return _mm512_castpd_ps(high ? _mm512_unpackhi_pd(p, q) : _mm512_unpacklo_pd(p, q));
-  };
-  turned[0] = join(low01, low23, false);
-  turned[1] = join(low01, low23, true);
-  turned[2] = join(high01, high23, false);
-  turned[3] = join(high01, high23, true);
-}
-#endif
-
-// panel[p * kTileCols + r] = from[r * row + p] for r < rows, p < n; whole vectors of the panel are
-// written, so that lanes from `rows` on are zero.
-template <class T>
-DLCORE_INLINE void pack_across(const T* from, int64_t row, int64_t rows, int64_t n, T* panel) {
-  constexpr int64_t kCols = kTileCols<T>;
-  int64_t r = 0;
-#if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4)
-    for (; r + 16 <= rows; r += 16) {
-      int64_t p = 0;
-      for (; p + 4 <= n; p += 4) {
-        __m512 turned[4];
-        turn_quad(from + r * row + p, row, turned);
-        for (int t = 0; t < 4; ++t) _mm512_storeu_ps(panel + (p + t) * kCols + r, turned[t]);
-      }
-      if (p < n && n >= 4) {  // once more, from the end
-        __m512 turned[4];
-        turn_quad(from + r * row + n - 4, row, turned);
-        for (int t = 0; t < 4; ++t) _mm512_storeu_ps(panel + (n - 4 + t) * kCols + r, turned[t]);
-        p = n;
-      }
-      for (; p < n; ++p)
-        for (int64_t i = r; i < r + 16; ++i) panel[p * kCols + i] = from[i * row + p];
-    }
-#endif
-  transpose<T>(from + r * row, row, rows - r, n, panel + r, kCols);
-  if (rows < kCols)
-    for (int64_t p = 0; p < n; ++p)
-      for (int64_t i = rows; i < kCols; ++i) panel[p * kCols + i] = T(0);
-}
-
-// y[c * y_row + i] = sums[i * kTileCols + c] for i < m, c < n.
-template <class T>
-DLCORE_INLINE void store_across(const T* sums, int64_t m, int64_t n, T* y, int64_t y_row) {
-#if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4) {
-    const __mmask16 mask = first_lanes(m, T());
-    for (int64_t c = 0; c < n; c += 4) {
-      __m512 turned[4];
-      turn_quad(sums + c, kTileCols<T>, turned);
-      for (int64_t t = 0; t < smaller(4, n - c); ++t)
-        _mm512_mask_storeu_ps(y + (c + t) * y_row, mask, turned[t]);
-    }
-    return;
-  }
-#endif
-  transpose<T>(sums, kTileCols<T>, m, n, y, y_row);
-}
 
 // Rows first..first+count-1 of a padded plane, counted from the top of the padding.
 template <class T>
@@ -204,6 +61,13 @@ DLCORE_INLINE void pack_channels(const Direct& d, const T* weight, int64_t row0,
   }
 }
 
+template <class T>
+DLCORE_INLINE const T** list_run(const T* run, int64_t size, const T** line) {
+  for (int64_t i = 0; i < size; i += kLineElements<T>) *line++ = run + i;
+  *line++ = run + size - 1;
+  return line;
+}
+
 // The lines that pack_channels will read. Returns how many.
 template <class T>
 DLCORE_INLINE int64_t list_lines(const Direct& d, const T* weight, int64_t row0, int64_t n,
@@ -213,10 +77,7 @@ DLCORE_INLINE int64_t list_lines(const Direct& d, const T* weight, int64_t row0,
   const int64_t step = d.backward ? d.rows * taps : d.window();
   const T* run = weight + (d.backward ? first * step + row0 * taps : row0 * step + first * taps);
   const T** const begin = line;
-  for (int64_t r = 0; r < runs; ++r, run += step) {
-    for (int64_t i = 0; i < size; i += kLineElements<T>) *line++ = run + i;
-    *line++ = run + size - 1;
-  }
+  for (int64_t r = 0; r < runs; ++r, run += step) line = list_run<T>(run, size, line);
   return line - begin;
 }
 
@@ -264,7 +125,11 @@ struct ChannelCut {
   int64_t most_depth() const { return depth.size + (depth.larger > 0); }
   int64_t most_lines(const Direct& d) const {
     const int64_t steps = most_depth() * d.taps(), runs = larger(most_depth(), kTileCols<T>);
-    return ceil_div(steps * kTileCols<T>, kLineElements<T>) + 2 * runs + steps;
+    const int64_t weights = ceil_div(steps * kTileCols<T>, kLineElements<T>) + 2 * runs;
+    const int64_t rows_read = larger(1, smaller(d.height, plane / d.row()));
+    const int64_t lines_of_run = ceil_div(rows_read * d.width, kLineElements<T>) + 1;
+    return weights + ceil_div(most_images() * d.channels, panels * depth.count) * lines_of_run +
+           steps;
   }
 };
 
@@ -274,6 +139,8 @@ struct ChannelWork {
   const T* planes;  // of the first image, from the first row's window on
   int64_t image0, images, oh0, oh1, group, panel;
   const T* packed;  // weights of the panel; null: to be packed, slice by slice
+  const T* next_x;  // of the work item that follows: so many runs, one in each plane of x
+  int64_t next_runs, next_size;
 };
 
 template <class T>
@@ -294,6 +161,25 @@ DLCORE_INLINE int64_t list_next(const Direct& d, const DirectCall<T>& call,
   return list_lines<T>(d, call.weight + s.group * d.rows * d.window(), row0,
                        smaller(kTileCols<T>, d.rows - row0), first,
                        cut.depth.begin(slice + 1) - first, lines);
+}
+
+// With packed weights: the next slice of them when L2 does not hold all, and the panel's share of
+// what the next work item pads.
+template <class T>
+DLCORE_INLINE int64_t list_far(const Direct& d, const ChannelCut<T>& cut, const ChannelWork<T>& s,
+                               int64_t k, const T** lines) {
+  const T** line = lines;
+  const bool same = k + 1 < cut.depth.count;
+  const int64_t slice = same ? k + 1 : 0, row = d.taps() * kTileCols<T>;
+  const bool far = d.window() * d.rows * static_cast<int64_t>(sizeof(T)) > int64_t(1) << 20;
+  if (far && (same || s.panel + 1 < cut.panels))
+    line = list_run<T>(s.packed + (same ? cut.depth.begin(slice) : d.channels) * row,
+                       (cut.depth.begin(slice + 1) - cut.depth.begin(slice)) * row, line);
+  const int64_t units = cut.panels * cut.depth.count, unit = s.panel * cut.depth.count + k;
+  const int64_t end = s.next_runs * (unit + 1) / units;
+  for (int64_t i = s.next_runs * unit / units; i < end; ++i)
+    line = list_run<T>(s.next_x + i * d.height * d.width, s.next_size, line);
+  return line - lines;
 }
 
 template <class T>
@@ -318,7 +204,9 @@ DLCORE_INLINE void channel_panel(const Direct& d, const DirectCall<T>& call,
       w = local;
     }
     const int64_t steps = channels * d.taps();
-    int64_t listed = s.packed ? 0 : list_next<T>(d, call, cut, s, k, lines), fetched = 0;
+    const int64_t listed =
+        s.packed ? list_far<T>(d, cut, s, k, lines) : list_next<T>(d, call, cut, s, k, lines);
+    int64_t fetched = 0;
     for (int64_t i = 0; i < steps && listed > 0; ++i) lines[listed + i] = start;
     T* to = sums;
     for (int64_t image = 0; image < s.images; ++image) {
@@ -361,9 +249,25 @@ DLCORE_INLINE void channels_many(const Direct& d, const DirectCall<T>& call,
     const int64_t i = item / d.groups / cut.rows.count;
     const int64_t image0 = cut.images.begin(i), images = cut.images.begin(i + 1) - image0;
     const int64_t oh0 = cut.rows.begin(block), oh1 = cut.rows.begin(block + 1);
-    T* const planes = static_cast<T*>(buffer_acquire(
-        (images * cut.slab + kLineElements<T> + channel_scratch<T>(d, cut)) * sizeof(T)));
+    const int64_t lines_bytes =
+        round_up(cut.most_lines(d) * static_cast<int64_t>(sizeof(const T*)), 64);
+    void* const memory = buffer_acquire(
+        lines_bytes +
+        (images * cut.slab + kLineElements<T> + channel_scratch<T>(d, cut)) * sizeof(T));
+    const T** const lines = static_cast<const T**>(memory);
+    T* const planes = reinterpret_cast<T*>(static_cast<char*>(memory) + lines_bytes);
     T* const scratch = planes + round_up(images * cut.slab, kLineElements<T>);
+    // What the item after this one reads.
+    const int64_t after = (item + 1) / cut.rows.count, block1 = (item + 1) % cut.rows.count;
+    const bool last = d.groups > 1 || item + 1 == items;
+    const int64_t top = cut.rows.begin(block1) * d.stride_h - d.pad_top;
+    const int64_t h0 = larger(0, smaller(top, d.height - 1));
+    const int64_t rows1 = cut.rows.begin(block1 + 1) - cut.rows.begin(block1);
+    const int64_t h1 = larger(h0 + 1, smaller(d.height, top + d.slab_rows(rows1)));
+    const int64_t image1 = last ? 0 : cut.images.begin(after);
+    const T* const next = call.x + image1 * d.channels * d.height * d.width + h0 * d.width;
+    const int64_t next_runs = last ? 0 : (cut.images.begin(after + 1) - image1) * d.channels;
+    const int64_t next_size = (h1 - h0) * d.width;
     for (int64_t n = 0; n < images; ++n)
       for (int64_t c = 0; c < d.channels; ++c)
         pad_rows<T>(
@@ -372,9 +276,9 @@ DLCORE_INLINE void channels_many(const Direct& d, const DirectCall<T>& call,
     for (int64_t panel = 0; panel < panels; ++panel)
       channel_panel<T>(d, call, cut,
                        {planes, image0, images, oh0, oh1, group, panel,
-                        packed + (group * panels + panel) * panel_size},
-                       scratch, nullptr);
-    buffer_release(planes);
+                        packed + (group * panels + panel) * panel_size, next, next_runs, next_size},
+                       scratch, lines);
+    buffer_release(memory);
   });
   buffer_release(packed);
 }
@@ -401,7 +305,7 @@ DLCORE_INLINE void channels_few(const Direct& d, const DirectCall<T>& call,
     T* const scratch = reinterpret_cast<T*>(static_cast<char*>(memory) + lines_bytes);
     channel_panel<T>(d, call, cut,
                      {planes + set * cut.slab + oh0 * d.stride_h * d.row(), set / d.groups, 1, oh0,
-                      oh1, set % d.groups, panel, nullptr},
+                      oh1, set % d.groups, panel, nullptr, nullptr, 0, 0},
                      scratch, lines);
     buffer_release(memory);
   });

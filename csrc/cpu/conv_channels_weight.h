@@ -37,10 +37,11 @@ struct PixelBlock {
   int64_t dy_image;
 };
 
-// sums[tap][lane] += products over the pixels of the block, for kR rows of kW taps.
+// sums[tap][lane] += products over the pixels of the block, for kR rows of kW taps. dy is fetched
+// `ahead` elements further on.
 template <class T, int kW, int kR>
 __attribute__((noinline)) void weight_tile(const PixelBlock<T>& block, const T* x, const T* dy,
-                                           T* sums) {
+                                           T* sums, int64_t ahead) {
   constexpr int NV = kWeightVectors<kW>;
   const int64_t tap_row = block.tap_row, step = block.x_step, cols = block.cols;
   Vec<T> sum[kR][kW][NV];
@@ -59,6 +60,7 @@ __attribute__((noinline)) void weight_tile(const PixelBlock<T>& block, const T* 
 #pragma GCC unroll 1
       for (int64_t ow = 0; ow < cols; ++ow, a += step, g += kTileCols<T>) {
         Vec<T> right[NV];
+        __builtin_prefetch(g + ahead, 0, 2);
 #pragma GCC unroll 4
         for (int j = 0; j < NV; ++j) right[j] = load<T>(g + j * kLanes<T>);
 #pragma GCC unroll 4
@@ -83,15 +85,16 @@ __attribute__((noinline)) void weight_tile(const PixelBlock<T>& block, const T* 
 
 // All taps of one channel and one panel. x is the channel's plane.
 template <class T, int kW, int kR = weight_rows_at_once<kW>()>
-DLCORE_INLINE void weight_taps(const PixelBlock<T>& block, const T* x, int64_t kernel_h, T* sums) {
+DLCORE_INLINE void weight_taps(const PixelBlock<T>& block, const T* x, int64_t kernel_h, T* sums,
+                               int64_t ahead) {
   for (; kernel_h >= kR; kernel_h -= kR) {
     for (int64_t j = 0; j < kTileCols<T>; j += kWeightVectors<kW> * kLanes<T>)
-      weight_tile<T, kW, kR>(block, x, block.dy + j, sums + j);
+      weight_tile<T, kW, kR>(block, x, block.dy + j, sums + j, ahead);
     x += kR * block.tap_row;
     sums += kR * kW * kTileCols<T>;
   }
   if constexpr (kR > 1)
-    if (kernel_h > 0) weight_taps<T, kW, kR - 1>(block, x, kernel_h, sums);
+    if (kernel_h > 0) weight_taps<T, kW, kR - 1>(block, x, kernel_h, sums, ahead);
 }
 
 // The widths of kernels there are tiles for.
@@ -225,9 +228,12 @@ DLCORE_INLINE void weight_item(const Direct& d, const WeightGradientCut<T>& cut,
         for (int64_t c1 = 0; c1 < channels; c1 += few) {
           const int64_t n = smaller(few, channels - c1);
           if (at_once) fill_row<T>(T(0), panel_size, sums);
+          // The first channels fetch the next block of dy, a half of each of its rows.
+          const int64_t ahead = (images > 1 ? own : pixel_block.rows * d.out_w) * kCols;
           for (int64_t c = 0; c < n; ++c)
             weight_taps<T, kW>(pixel_block, pixel_block.x + (c1 + c) * plane, d.kernel_h,
-                               sums + p * panel_step + c * taps * kCols);
+                               sums + p * panel_step + c * taps * kCols,
+                               c1 + c < 2 ? ahead + c * kLineElements<T> : 0);
           if (at_once) finish(p, c1, n);
         }
       }

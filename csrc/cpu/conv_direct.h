@@ -1,9 +1,10 @@
-// Convolution with stride 1 without columns: x is copied once into planes with their padding in
-// place, rows of `row` elements. Output pixels are then one flat run of positions through those
-// rows, and what tap (r, s) reads for neighbouring positions is neighbouring elements, a fixed
-// distance further on: every operand of the register tile is one unaligned load. The positions
-// between the end of an output row and the start of the next are computed and never stored: a
-// waste of (row - out_w) / row, against columns packed once for every tap (conv.cpp).
+// Convolution with stride 1 and few output channels without columns, pixels along the lanes (for
+// many see conv_channels.h): x is copied once into planes with their padding in place, rows of
+// `row` elements. Output pixels are then one flat run of positions through those rows, and what tap
+// (r, s) reads for neighbouring positions is neighbouring elements, a fixed distance further on:
+// every operand of the register tile is one unaligned load. The positions between the end of an
+// output row and the start of the next are computed and never stored: a waste of (row - out_w) /
+// row, against columns packed once for every tap (conv.cpp).
 //
 // The sum over channels and taps stays in registers from the bias to the activation, in the same
 // order however the work is cut.
