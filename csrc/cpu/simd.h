@@ -267,12 +267,14 @@ struct Each {
   DLCORE_INLINE_MEMBER Vec<T> part(int64_t i, int64_t n) const {
     return load_part<T>(p + i, n, T(0));
   }
+  DLCORE_INLINE_MEMBER void fetch(int64_t i) const { __builtin_prefetch(p + i); }
 };
 template <class T>
 struct Same {
   Vec<T> value;
   DLCORE_INLINE_MEMBER Vec<T> at(int64_t) const { return value; }
   DLCORE_INLINE_MEMBER Vec<T> part(int64_t, int64_t) const { return value; }
+  DLCORE_INLINE_MEMBER void fetch(int64_t) const {}
 };
 
 // y[i] = f(inputs[i]...) on n elements; y may be any of the inputs. f takes and returns Vec<T>.
@@ -280,6 +282,9 @@ struct Same {
 template <class T, class F, class... Inputs>
 DLCORE_INLINE void map_unfenced(T* y, int64_t n, bool past_caches, const F& f, const Inputs&... x) {
   constexpr int64_t kStep = 4;  // independent vectors, to hide the latency of f
+  // Past the caches: how far ahead inputs are asked for. With f of 20 instructions the CPU looks
+  // too few lines ahead by itself: gelu at 0.77 of the copy without, 0.98 with.
+  constexpr int64_t kAhead = 2048 / static_cast<int64_t>(sizeof(T));
   int64_t i = 0;
   if (past_caches) {
     const int64_t bytes_to_line = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(y) & 63);
@@ -290,6 +295,7 @@ DLCORE_INLINE void map_unfenced(T* y, int64_t n, bool past_caches, const F& f, c
     }
     i = to_line;
     for (; i + kStep * kLanes<T> <= n; i += kStep * kLanes<T>) {
+      for (int64_t j = 0; j < kStep; ++j) (x.fetch(i + kAhead + j * kLanes<T>), ...);
       Vec<T> v[kStep];
       for (int64_t j = 0; j < kStep; ++j) v[j] = f(x.at(i + j * kLanes<T>)...);
       for (int64_t j = 0; j < kStep; ++j) stream<T>(y + i + j * kLanes<T>, v[j]);
