@@ -21,8 +21,10 @@ constexpr int64_t kTileCols = 1024;           // columns that stay in the L1 wit
 constexpr int kMaxLevels = 64;
 
 // What is joined: lift(x, shift) of each element. `pad` is an element that changes nothing.
+// Partial joins what was joined: the same without lifting it again.
 template <class T>
 struct Sum {
+  using Partial = Sum;
   static constexpr T kStart = 0;
   static DLCORE_INLINE_MEMBER T pad(T) { return 0; }
   static DLCORE_INLINE_MEMBER Vec<T> lift(Vec<T> x, Vec<T>) { return x; }
@@ -41,6 +43,7 @@ struct SumSquares : Sum<T> {
 };
 template <class T>
 struct Product : Sum<T> {
+  using Partial = Product;
   static constexpr T kStart = 1;
   static DLCORE_INLINE_MEMBER T pad(T) { return 1; }
   static DLCORE_INLINE_MEMBER Vec<T> join(Vec<T> a, Vec<T> b) { return a * b; }
@@ -48,12 +51,14 @@ struct Product : Sum<T> {
 // max and min return b when either is NaN.
 template <class T>
 struct Largest : Sum<T> {
+  using Partial = Largest;
   static constexpr T kStart = -kInf<T>;
   static DLCORE_INLINE_MEMBER T pad(T) { return kStart; }
   static DLCORE_INLINE_MEMBER Vec<T> join(Vec<T> a, Vec<T> b) { return a == a ? max<T>(a, b) : a; }
 };
 template <class T>
 struct Smallest : Sum<T> {
+  using Partial = Smallest;
   static constexpr T kStart = kInf<T>;
   static DLCORE_INLINE_MEMBER T pad(T) { return kStart; }
   static DLCORE_INLINE_MEMBER Vec<T> join(Vec<T> a, Vec<T> b) { return a == a ? min<T>(a, b) : a; }
@@ -168,12 +173,6 @@ void reduce_columns(const T* x, int64_t rows, int64_t stride, int64_t cols, cons
   if (scratch != here) buffer_release(scratch);
 }
 
-// Op on what Op made: joins partial results without lifting them again.
-template <class T, class Op>
-struct Partial : Op {
-  static DLCORE_INLINE_MEMBER Vec<T> lift(Vec<T> x, Vec<T>) { return x; }
-};
-
 // The results of a piece (r1 from begin1 to end1, r2 from begin2 to end2), for every k1 and k2.
 template <class T, class Op>
 DLCORE_INLINE void reduce_piece(const T* x, const T* shift, T* y, const Reduction& s,
@@ -230,8 +229,8 @@ void reduce(const T* x, const T* shift, T* y, const Reduction& s) {
     }
   });
   for (int64_t c = 0; c < results; c += kTileCols)
-    reduce_columns<T, Partial<T, Op>>(partial + c, pieces, results, smaller(kTileCols, results - c),
-                                      nullptr, y + c);
+    reduce_columns<T, typename Op::Partial>(partial + c, pieces, results,
+                                            smaller(kTileCols, results - c), nullptr, y + c);
   buffer_release(partial);
 }
 
