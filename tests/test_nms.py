@@ -5,7 +5,7 @@ import reference
 import dlcore as dl
 from dlcore import _C
 
-SIZES = [1, 15, 16, 17, 64, 65, 200, 513, 1200]
+SIZES = [1, 15, 16, 17, 64, 65, 200, 513, 700]
 
 
 def boxes(rng, n, dtype="float32", image=100.0, side=30.0):

@@ -40,6 +40,8 @@ GOALS = (
     Goal("batch_norm fwd+bwd", "ratio", "mean", 1.4),
     Goal("softmax fwd", "ratio", "mean", 1.3),
     Goal("softmax fwd+bwd", "ratio", "mean", 2.0),
+    Goal("nms", "ratio", "worst", 4.0),
+    Goal("roi_align fwd", "ratio", "mean", 3.0),
     Goal("optim", "ratio", "mean", 1.0),
     Goal("train lenet5", "ratio", "mean", 3.0),
     Goal("train mlp", "ratio", "mean", 4.0),
