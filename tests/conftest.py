@@ -1,9 +1,17 @@
 """Fixtures of every family: each instruction set, both dtypes, reproducible numbers."""
 
+import os
+
 import numpy as np
 import pytest
 
 from dlcore import _C
+
+
+def pytest_runtest_setup(item):
+    for mark in item.iter_markers("not_under"):
+        if os.environ.get("DLCORE_SANITIZER") in mark.args:
+            pytest.skip(mark.kwargs["reason"])
 
 
 @pytest.fixture(params=_C.built_isas())

@@ -148,6 +148,7 @@ def exit_code_of_child(child):
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.not_under("tsan", reason="TSan loses new threads of a forked child")
 class TestFork:
     def test_pool_in_the_child_and_after(self, threads):
         threads(3)
@@ -209,6 +210,7 @@ def test_more_threads_than_cpus(threads):
     assert relu_is_right()
 
 
+@pytest.mark.not_under("asan", "tsan", reason="RLIMIT_AS stops the shadow memory")
 def test_too_few_threads_from_the_system():  # no room for 255 stacks
     code = (
         "import resource, numpy as np, dlcore as dl\n"
