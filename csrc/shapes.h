@@ -15,6 +15,13 @@ struct Broadcast {
   int64_t stride_a[kMaxDims], stride_b[kMaxDims];
 };
 
+// The same with a condition, which chooses between the two.
+struct Choice {
+  int ndim;
+  int64_t size[kMaxDims];
+  int64_t stride_c[kMaxDims], stride_a[kMaxDims], stride_b[kMaxDims];
+};
+
 // y[k1, k2] is made of x[k1, r1, k2, r2] for all r1 and r2.
 struct Reduction {
   int64_t kept1, reduced1, kept2, reduced2;

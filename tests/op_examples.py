@@ -43,7 +43,7 @@ EXAMPLES = {
         name: example(ROWS)
         for name in (
             "relu relu6 leaky_relu gelu sigmoid silu tanh abs neg exp expm1 log log1p "
-            "sqrt rsqrt reciprocal square sign erf"
+            "sqrt rsqrt reciprocal square sign erf isnan isinf isfinite"
         ).split()
     },
     **{

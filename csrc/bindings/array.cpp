@@ -124,6 +124,13 @@ Array Array::strided(const char* op, const char* name, py::handle object) {
                    : ready_copy(object));
 }
 
+Array Array::boolean(const char* op, const char* name, py::handle object) {
+  PyArrayObject* a = reinterpret_cast<PyArrayObject*>(object.ptr());
+  CHECK_TYPE(PyArray_Check(object.ptr()) && PyArray_TYPE(a) == NPY_BOOL && !hides_entries(object),
+             op, ": ", name, " must be an array of bool, got ", Py_TYPE(object.ptr())->tp_name);
+  return Array(is_ready(a) ? py::reinterpret_borrow<py::object>(object) : ready_copy(object));
+}
+
 Array Array::empty(const char* op, const Shape& shape, int typenum) {
   const int64_t bytes = checked_mul(op, shape.numel(op), itemsize(typenum));
   PyArray_Descr* descr = PyArray_DescrFromType(typenum);

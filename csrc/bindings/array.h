@@ -86,6 +86,8 @@ class Array {
   Array(const char* op, const char* name, py::handle object);
   // The same, but any strides that are whole elements stay as they are.
   static Array strided(const char* op, const char* name, py::handle object);
+  // An array of bool, likewise.
+  static Array boolean(const char* op, const char* name, py::handle object);
   // A new result: uninitialized, from NumPy's own allocator when small, from the buffer cache when
   // large. ValueError on overflow, MemoryError when there is no memory.
   static Array empty(const char* op, const Shape& shape, int typenum);

@@ -1,95 +1,13 @@
+#include "bindings/broadcast.h"
 #include "bindings/unary.h"
 
 namespace dlcore {
 namespace {
 
-// An array, or a number that takes the other operand's dtype.
-class Operand {
- public:
-  Operand(const char* op, const char* name, py::handle object) {
-    if (PyArray_Check(object.ptr())) [[likely]] {
-      array_ = Array(op, name, object);
-    } else {
-      CHECK_TYPE(PyNumber_Check(object.ptr()), op, ": ", name,
-                 " must be an array or a number, got ", Py_TYPE(object.ptr())->tp_name);
-      f64_ = real_argument(op, name, object);
-      f32_ = static_cast<float>(f64_);
-    }
-  }
-  bool is_number() const { return !array_.defined(); }
-  double number() const { return f64_; }
-  const Array& array() const { return array_; }
-  Shape shape() const { return is_number() ? Shape() : array_.shape(); }
-  template <class T>
-  const T* data() const {
-    if (!is_number()) return array_.data<T>();
-    if constexpr (sizeof(T) == sizeof(float))
-      return &f32_;
-    else
-      return &f64_;
-  }
-
- private:
-  Array array_;
-  float f32_ = 0;
-  double f64_ = 0;
-};
-
-// The shape of the result, and the walk over it with neighbouring axes merged.
-Shape broadcast(const char* op, const char* b_name, const Shape& as, const Shape& bs,
-                Broadcast& walk) {
-  Shape y;
-  y.ndim = std::max(as.ndim, bs.ndim);
-  Broadcast inner_first{};  // as walk, the last axis first
-  int64_t step_a = 1, step_b = 1;
-  for (int d = 1; d <= y.ndim; ++d) {
-    const int64_t in_a = d <= as.ndim ? as[-d] : 1, in_b = d <= bs.ndim ? bs[-d] : 1;
-    CHECK(in_a == in_b || in_a == 1 || in_b == 1, op, ": a and ", b_name,
-          " must broadcast (sizes equal or 1, from the last axis), got shapes ", as, " and ", bs);
-    const int64_t n = in_a == 1 ? in_b : in_a;
-    y.size[y.ndim - d] = n;
-    if (n == 1) continue;
-    const int64_t stride_a = in_a == 1 ? 0 : step_a, stride_b = in_b == 1 ? 0 : step_b;
-    step_a *= in_a;
-    step_b *= in_b;
-    Broadcast& f = inner_first;
-    const int last = f.ndim - 1;
-    if (f.ndim && stride_a == f.stride_a[last] * f.size[last] &&
-        stride_b == f.stride_b[last] * f.size[last]) {
-      f.size[last] *= n;
-      continue;
-    }
-    CHECK(f.ndim < kMaxDims, op, ": axes that repeat and that do not must not alternate more than ",
-          kMaxDims, " times, got shapes ", as, " and ", bs);
-    f.size[f.ndim] = n;
-    f.stride_a[f.ndim] = stride_a;
-    f.stride_b[f.ndim++] = stride_b;
-  }
-  walk = {1, {1}, {1}, {1}};
-  if (inner_first.ndim) walk.ndim = inner_first.ndim;
-  for (int d = 0; d < inner_first.ndim; ++d) {
-    const int from = inner_first.ndim - 1 - d;
-    walk.size[d] = inner_first.size[from];
-    walk.stride_a[d] = inner_first.stride_a[from];
-    walk.stride_b[d] = inner_first.stride_b[from];
-  }
-  return y;
-}
-
-Shape broadcast(const char* op, const Operand& a, const Operand& b, Broadcast& walk) {
-  if (a.is_number() || b.is_number() || !a.array().same_shape(b.array()))
-    return broadcast(op, "b", a.shape(), b.shape(), walk);
-  walk.ndim = 1;
-  walk.size[0] = a.array().numel();
-  walk.stride_a[0] = walk.stride_b[0] = 1;
-  return a.array().shape();
-}
-
 template <class Pick>
 py::object binary(const char* op, const Operand& a, const Operand& b, py::handle out, int64_t cost,
                   Pick pick) {
-  const Array& one = a.is_number() ? b.array() : a.array();
-  CHECK_TYPE(one.defined(), op, ": a or b must be an array, got two numbers");
+  const Array& one = array_of(op, "a or b", a, b);
   if (!a.is_number() && !b.is_number()) check_same_dtype(op, "a", a.array(), "b", b.array());
   Broadcast walk;
   const Shape shape = broadcast(op, a, b, walk);
@@ -129,7 +47,7 @@ py::object expand(py::handle a_, const std::vector<int64_t>& sizes) {
   Shape shape;
   for (int64_t size : sizes) shape.size[shape.ndim++] = size;
   Broadcast walk;
-  const Shape wide = broadcast("expand", "shape", a.shape(), shape, walk);
+  const Shape wide = broadcast("expand", "a and shape", a.shape(), shape, walk);
   CHECK(wide == shape, "expand: shape must be one that a broadcasts to, got a.shape = ", a.shape(),
         " and ", shape);
   Array y = Array::empty("expand", shape, a.typenum());

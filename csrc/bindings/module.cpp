@@ -9,6 +9,7 @@ void refuse_in_one_line(py::module_& m);
 void bind_runtime(py::module_& m);
 void bind_activation(py::module_& m);
 void bind_boxes(py::module_& m);
+void bind_compare(py::module_& m);
 void bind_box_coding(py::module_& m);
 void bind_nms(py::module_& m);
 void bind_roi(py::module_& m);
@@ -49,6 +50,7 @@ PYBIND11_MODULE(_C, m) {
   bind_runtime(m);
   bind_activation(m);
   bind_boxes(m);
+  bind_compare(m);
   bind_box_coding(m);
   bind_nms(m);
   bind_roi(m);

@@ -16,6 +16,7 @@ from .boxes import (
     generalized_box_iou_loss,
     remove_small_boxes,
 )
+from .compare import eq, ge, gt, isfinite, isinf, isnan, le, lt, ne, where
 from .conv import col2im, conv2d, fold, im2col, unfold
 from .dropout import dropout
 from .elementwise import (
@@ -24,20 +25,14 @@ from .elementwise import (
     clamp,
     clip,
     div,
-    eq,
     erf,
     exp,
     expm1,
-    ge,
-    gt,
-    le,
     log,
     log1p,
-    lt,
     maximum,
     minimum,
     mul,
-    ne,
     neg,
     pow,
     reciprocal,
@@ -48,7 +43,7 @@ from .elementwise import (
     sub,
 )
 from .gemm import addmm, baddbmm, bmm, linear, matmul, mm
-from .indexing import cat, chunk, concatenate, pad, split, stack, where
+from .indexing import cat, chunk, concatenate, pad, split, stack
 from .loss import cross_entropy, mse_loss, nll_loss
 from .nms import batched_nms, nms, soft_nms
 from .norm import (

@@ -7,7 +7,6 @@ from numpy import ndarray
 
 from .. import _C
 from ..tensor import Tensor, raw, record
-from .shape import as_array
 
 
 def add(a, b, out=None):
@@ -139,10 +138,10 @@ def pow(a, b, out=None):
         if _wants(a) and exponent.ndim == 0 and exponent == 2:
             da = _C.square_backward(base, dy)
         elif _wants(a):
-            less = np.where(exponent == 0, exponent, _C.sub(exponent, 1.0))
+            less = _C.where(_C.eq(exponent, 0.0), exponent, _C.sub(exponent, 1.0))
             da = _C.mul(_C.mul(dy, _C.pow(base, less)), exponent)
         if _wants(b):
-            logs = _C.log(np.where(base == 0, np.ones_like(base), base))
+            logs = _C.log(_C.where(_C.eq(base, 0.0), 1.0, base))
             db = _C.mul(dy, _C.mul(y, logs))
         return da, db
 
@@ -475,54 +474,6 @@ def clip(x, min=None, max=None, out=None):
 
 
 clamp = clip
-
-
-def eq(a, b):
-    """``a == b`` of each element, as bool; so too `ne`, `lt`, `le`, `gt`, `ge`."""
-    return _compare("eq", np.equal, a, b)
-
-
-def ne(a, b):
-    """``a != b`` of each element, as bool."""
-    return _compare("ne", np.not_equal, a, b)
-
-
-def lt(a, b):
-    """``a < b`` of each element, as bool."""
-    return _compare("lt", np.less, a, b)
-
-
-def le(a, b):
-    """``a <= b`` of each element, as bool."""
-    return _compare("le", np.less_equal, a, b)
-
-
-def gt(a, b):
-    """``a > b`` of each element, as bool."""
-    return _compare("gt", np.greater, a, b)
-
-
-def ge(a, b):
-    """``a >= b`` of each element, as bool."""
-    return _compare("ge", np.greater_equal, a, b)
-
-
-def _compare(op, compare, a, b):
-    x, y = (v if isinstance(v, (int, float)) else as_array(op, v) for v in (a, b))
-    for v in (x, y):
-        if isinstance(v, np.ndarray) and v.dtype.kind not in "fiub":
-            raise TypeError(f"{op}: a and b must hold real numbers, got {v.dtype}")
-    try:
-        return _flags(compare(x, y), a, b)
-    except ValueError:
-        raise ValueError(
-            f"{op}: a and b must broadcast, got shapes {np.shape(x)} and {np.shape(y)}"
-        ) from None
-
-
-def _flags(y, *inputs):
-    """A result that has no gradient."""
-    return Tensor(y) if any(isinstance(x, Tensor) for x in inputs) else y
 
 
 def _wants(x):

@@ -1,4 +1,4 @@
-"""Ops that pick and join numbers: indexing, cat, split, where, pad."""
+"""Ops that pick and join numbers: indexing, cat, split, pad."""
 
 import numpy as np
 
@@ -152,48 +152,6 @@ def getitem(x, index):
         return (dx,)
 
     return record(y, (x,), backward)
-
-
-def where(condition, x, y):
-    """Elements of `x` where the condition holds, of `y` elsewhere; all broadcast.
-
-    Parameters
-    ----------
-    condition : ndarray or Tensor of bool
-        What to choose by.
-    x, y : ndarray, Tensor or float
-        Arrays of one dtype, or numbers.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import dlcore as dl
-    >>> dl.where(np.array([True, False]), np.array([1.0, 2.0]), 0.0)
-    array([1., 0.])
-    """
-    chosen = as_array("where", condition)
-    if chosen.dtype != bool:
-        raise TypeError(
-            f"where: condition must be bool, got {chosen.dtype}: pass condition != 0"
-        )
-    a = x if isinstance(x, (int, float)) else as_array("where", x)
-    b = y if isinstance(y, (int, float)) else as_array("where", y)
-    kinds = {v.dtype for v in (a, b) if isinstance(v, np.ndarray)}
-    if len(kinds) > 1:
-        raise TypeError(f"where: x and y must have one dtype, got {a.dtype}, {b.dtype}")
-    try:
-        z = np.where(chosen, a, b)
-    except ValueError:
-        raise ValueError(
-            "where: condition, x and y must broadcast, got shapes "
-            f"{np.shape(chosen)}, {np.shape(a)} and {np.shape(b)}"
-        ) from None
-
-    def backward(dz):
-        zero = dz.dtype.type(0)
-        return None, np.where(chosen, dz, zero), np.where(chosen, zero, dz)
-
-    return record(z, (condition, x, y), backward)
 
 
 def pad(x, pad, mode="constant", value=0.0):

@@ -10,8 +10,8 @@ from .indexing import getitem
 _METHODS = """
     add sub mul div pow matmul maximum minimum neg abs sign exp expm1 log log1p sqrt
     rsqrt reciprocal square erf clamp clip relu leaky_relu sigmoid tanh gelu silu
-    softmax log_softmax eq ne lt le gt ge sum mean var std prod max min amax amin
-    argmax argmin norm logsumexp any all
+    softmax log_softmax eq ne lt le gt ge isnan isinf isfinite
+    sum mean var std prod max min amax amin argmax argmin norm logsumexp any all
     reshape flatten transpose permute squeeze unsqueeze expand split chunk clone to
 """
 for _name in _METHODS.split():

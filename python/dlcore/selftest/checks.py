@@ -95,6 +95,9 @@ _POSITIVE: dict[str, Callable] = {
 }
 _FLAT = {  # no gradient, or 0 everywhere
     "sign": (_apart(_PLANE), np.sign),
+    "isnan": (_apart(_PLANE), np.isnan),
+    "isinf": (_apart(_PLANE), np.isinf),
+    "isfinite": (_apart(_PLANE), np.isfinite),
     "eq": (_steps, np.equal),
     "ne": (_steps, np.not_equal),
     "lt": (_steps, np.less),
