@@ -31,7 +31,7 @@ enum class Activation : int { none, relu, leaky_relu, gelu, gelu_tanh, silu, sig
 
 // C = activation(alpha * A B + beta * C + bias + residual), for each of `batch` matrices.
 // A is (m, k), B is (k, n), C is (m, n). A and B have two strides of which one is 1; C's rows are
-// contiguous. bias has n values; residual and pre_activation are laid out as C. C is none of the
+// contiguous. bias has n values; residual and derivative are laid out as C. C is none of the
 // inputs, but may be the residual.
 template <class T>
 struct Gemm {
@@ -47,7 +47,7 @@ struct Gemm {
   const T* residual;  // may be null
   Activation activation;
   T slope;            // of leaky_relu
-  T* pre_activation;  // where to keep the sum before the activation, for backward; may be null
+  T* derivative;      // where to keep the activation's derivative, for backward; may be null
   int64_t batch;
   const int64_t* a_batch;  // offset of each matrix from a and b; C's follow one another
   const int64_t* b_batch;  // null: the same matrix for all

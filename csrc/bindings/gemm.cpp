@@ -231,7 +231,7 @@ Activation activation_argument(py::handle activation) {
   return activation_of(py::cast<std::string>(activation));
 }
 
-// Backward reads the output of these, and of the others what went into them.
+// Backward reads the output of these; for the others forward keeps the derivative.
 bool keeps_output(Activation a) {
   return a == Activation::relu || a == Activation::sigmoid || a == Activation::tanh;
 }
@@ -303,9 +303,9 @@ py::tuple linear_forward(py::handle x, py::handle weight, py::handle bias_, py::
   }
   if (residual.defined()) check_like_y("residual", residual, l);
   Array y = Array::empty("linear", l.y_shape, l.x.typenum());
-  Array z;
+  Array derivative;
   if (keep && activation != Activation::none && !keeps_output(activation))
-    z = Array::empty_like("linear", y);
+    derivative = Array::empty_like("linear", y);
   with_kernels(l.x, l.work(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
     Gemm<T> g = l.forward<T>();
@@ -314,22 +314,21 @@ py::tuple linear_forward(py::handle x, py::handle weight, py::handle bias_, py::
     g.residual = residual.defined() ? residual.data<T>() : nullptr;
     g.activation = activation;
     g.slope = static_cast<T>(slope);
-    g.pre_activation = z.defined() ? z.data<T>() : nullptr;
+    g.derivative = derivative.defined() ? derivative.data<T>() : nullptr;
     k.gemm(g);
   });
   py::object kept = py::none();
-  if (keep && activation != Activation::none) kept = z.defined() ? z.object() : y.object();
+  if (keep && activation != Activation::none)
+    kept = derivative.defined() ? derivative.object() : y.object();
   return py::make_tuple(y.object(), kept);
 }
 
 // The wanted ones of (dx, dweight, dbias, dresidual), None for the others.
 py::tuple linear_backward(py::handle x, py::handle weight, py::handle kept_, py::handle dy_,
-                          py::handle activation_, py::handle slope_, bool want_dx, bool want_dw,
-                          bool want_db) {
+                          py::handle activation_, bool want_dx, bool want_dw, bool want_db) {
   const Linear l(x, weight);
   const Array kept = optional_array("linear", "kept", kept_), dy("linear", "dy", dy_);
   const Activation activation = activation_argument(activation_);
-  const double slope = real_argument("linear", "negative_slope", slope_);
   check_like_y("dy", dy, l);
   if (activation != Activation::none) {
     CHECK_TYPE(kept.defined(), "linear: kept must be given");
@@ -346,7 +345,7 @@ py::tuple linear_backward(py::handle x, py::handle weight, py::handle kept_, py:
       std::fill_n(db.data<T>(), l.outs, T(0));
     else if (want_db || activation != Activation::none)
       k.linear_gradient(kept.defined() ? kept.data<T>() : nullptr, dy.data<T>(), dz.data<T>(),
-                        db.data<T>(), l.rows, l.outs, activation, static_cast<T>(slope));
+                        db.data<T>(), l.rows, l.outs, activation);
     Gemm<T> g = l.forward<T>();
     if (want_dx) {  // (rows, ins) = dz weight
       g.a = dz.data<T>();
@@ -386,7 +385,7 @@ void bind_gemm(py::module_& m) {
   m.def("linear_forward", &linear_forward, arg("x"), arg("weight"), arg("bias"), arg("residual"),
         arg("activation"), arg("negative_slope"), arg("keep"));
   m.def("linear_backward", &linear_backward, arg("x"), arg("weight"), arg("kept"), arg("dy"),
-        arg("activation"), arg("negative_slope"), arg("want_dx"), arg("want_dw"), arg("want_db"));
+        arg("activation"), arg("want_dx"), arg("want_dw"), arg("want_db"));
 }
 
 }  // namespace dlcore

@@ -28,7 +28,7 @@ Product<T> product_of(const Gemm<T>& g, int64_t i) {
           g.alpha,
           g.beta,
           {nullptr, g.bias, g.residual ? g.residual + at : nullptr, g.c_row,
-           g.pre_activation ? g.pre_activation + at : nullptr, g.c_row, g.activation, g.slope}};
+           g.derivative ? g.derivative + at : nullptr, g.c_row, g.activation, g.slope}};
 }
 
 template <class T>

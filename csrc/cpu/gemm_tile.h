@@ -66,7 +66,7 @@ DLCORE_INLINE Groups balanced(int64_t n, int64_t most) {
 }
 
 // What happens to alpha * A B + beta * C when the sum over k is complete, in this order:
-// + row_bias[i] + col_bias[j] + residual[i][j]; kept in pre_activation; activation.
+// + row_bias[i] + col_bias[j] + residual[i][j]; activation, whose derivative is kept.
 // Rows and columns count from the corner of the whole product. Any pointer may be null.
 template <class T>
 struct Epilogue {
@@ -74,13 +74,13 @@ struct Epilogue {
   const T* col_bias;
   const T* residual;
   int64_t residual_row;
-  T* pre_activation;
-  int64_t pre_activation_row;
+  T* derivative;
+  int64_t derivative_row;
   Activation activation;
   T slope;  // of leaky_relu
 
   bool any() const {
-    return row_bias || col_bias || residual || pre_activation || activation != Activation::none;
+    return row_bias || col_bias || residual || derivative || activation != Activation::none;
   }
 };
 
@@ -96,9 +96,11 @@ struct TileTarget {
   const T* ahead = nullptr;  // what later tiles read: k / 8 lines of it are fetched
 };
 
+// `last` takes what goes into the activation, where the result belongs and its offset from
+// `derivative`.
 template <class T, class F>
 DLCORE_INLINE void finish_with(const T* sum, int64_t sum_row, int64_t m, int64_t n,
-                               const TileTarget<T>& to, const Epilogue<T>& e, const F& f) {
+                               const TileTarget<T>& to, const Epilogue<T>& e, const F& last) {
   for (int64_t i = 0; i < m; ++i) {
     const int64_t row = to.row + i;
     T* c = to.c + i * to.c_row;
@@ -109,9 +111,7 @@ DLCORE_INLINE void finish_with(const T* sum, int64_t sum_row, int64_t m, int64_t
       if (e.row_bias) v += e.row_bias[row];
       if (e.col_bias) v += load_part<T>(e.col_bias + col, rest, T(0));
       if (e.residual) v += load_part<T>(e.residual + row * e.residual_row + col, rest, T(0));
-      if (e.pre_activation)
-        store_part<T>(e.pre_activation + row * e.pre_activation_row + col, rest, v);
-      store_part<T>(c + j, rest, f(v));
+      last(v, c + j, row * e.derivative_row + col, rest);
     }
   }
 }
@@ -122,24 +122,40 @@ __attribute__((noinline)) void finish_tile(const T* sum, int64_t sum_row, int64_
                                            const TileTarget<T>& to) {
   static constexpr Epilogue<T> kNothing{};
   const Epilogue<T>& e = to.epilogue ? *to.epilogue : kNothing;
-  const auto with = [&](const auto& f) { finish_with<T>(sum, sum_row, m, n, to, e, f); };
+  const auto finish = [&](const auto& last) { finish_with<T>(sum, sum_row, m, n, to, e, last); };
+  const auto alone = [&](const auto& f) {  // none, or one whose derivative follows from the output
+    finish([&](Vec<T> v, T* c, int64_t, int64_t rest) { store_part<T>(c, rest, f(v)); });
+  };
+  const auto with = [&](const auto& f, const auto& derivative) {
+    if (e.derivative)  // f and its derivative share most of their work
+      finish([&](Vec<T> v, T* c, int64_t at, int64_t rest) {
+        store_part<T>(c, rest, f(v));
+        store_part<T>(e.derivative + at, rest, derivative(v));
+      });
+    else
+      alone(f);
+  };
   switch (e.activation) {
     case Activation::none:
-      return with([](Vec<T> v) { return v; });
+      return alone([](Vec<T> v) { return v; });
     case Activation::relu:
-      return with([](Vec<T> v) { return relu<T>(v); });
-    case Activation::leaky_relu:
-      return with([&](Vec<T> v) { return v > T(0) ? v : v * e.slope; });
-    case Activation::gelu:
-      return with([](Vec<T> v) { return gelu<T>(v); });
-    case Activation::gelu_tanh:
-      return with([](Vec<T> v) { return gelu_tanh<T>(v); });
-    case Activation::silu:
-      return with([](Vec<T> v) { return silu<T>(v); });
+      return alone([](Vec<T> v) { return relu<T>(v); });
     case Activation::sigmoid:
-      return with([](Vec<T> v) { return sigmoid<T>(v); });
+      return alone([](Vec<T> v) { return sigmoid<T>(v); });
     case Activation::tanh:
-      return with([](Vec<T> v) { return tanh<T>(v); });
+      return alone([](Vec<T> v) { return tanh<T>(v); });
+    case Activation::leaky_relu:
+      return with([&](Vec<T> v) { return v > T(0) ? v : v * e.slope; },
+                  [&](Vec<T> v) { return v > T(0) ? splat<T>(T(1)) : splat<T>(e.slope); });
+    case Activation::gelu:
+      return with([](Vec<T> v) { return gelu<T>(v); },
+                  [](Vec<T> v) { return gelu_derivative<T>(v); });
+    case Activation::gelu_tanh:
+      return with([](Vec<T> v) { return gelu_tanh<T>(v); },
+                  [](Vec<T> v) { return gelu_tanh_derivative<T>(v); });
+    case Activation::silu:
+      return with([](Vec<T> v) { return silu<T>(v); },
+                  [](Vec<T> v) { return silu_derivative<T>(v); });
   }
 }
 
@@ -148,7 +164,7 @@ template <class T, int NV>
 DLCORE_INLINE bool finished_in_registers(int64_t n, const TileTarget<T>& to) {
   const Epilogue<T>* e = to.epilogue;
   return to.alpha == T(1) && (to.beta == T(0) || to.beta == T(1)) &&
-         (!e || (!e->residual && !e->pre_activation &&
+         (!e || (!e->residual && !e->derivative &&
                  (e->activation == Activation::none || e->activation == Activation::relu))) &&
          (kMaskedStores || n == NV * kLanes<T>);
 }

@@ -1,7 +1,7 @@
 // What linear's backward needs besides its two GEMMs: the gradient through the activation and the
-// column sums for the bias, in one pass over dy. Bound by memory, but for gelu.
+// column sums for the bias, in one pass over dy. Bound by memory.
 
-#include "cpu/simd_activation.h"
+#include "cpu/simd.h"
 #include "kernels.h"
 
 namespace dlcore {
@@ -52,11 +52,11 @@ DLCORE_INLINE void gradient(const T* kept, const T* dy, T* dz, T* db, int64_t ro
 }
 
 // dz = dy * activation'(z), db = column sums of dz. All of dy is (rows, n), rows > 0. `kept` is the
-// output of relu, sigmoid and tanh, and z, what went into it, for the others; unused, as dz, for
+// output of relu, sigmoid and tanh, and the derivative itself for the others; unused, as dz, for
 // none. dz may be dy.
 template <class T>
 void linear_gradient(const T* kept, const T* dy, T* dz, T* db, int64_t rows, int64_t n,
-                     Activation activation, T slope) {
+                     Activation activation) {
   const auto with = [&](const auto& f) {
     gradient<T>(kept, dy, activation == Activation::none ? nullptr : dz, db, rows, n, f);
   };
@@ -65,18 +65,15 @@ void linear_gradient(const T* kept, const T* dy, T* dz, T* db, int64_t rows, int
       return with([](Vec<T>, Vec<T> d) { return d; });
     case Activation::relu:
       return with([](Vec<T> y, Vec<T> d) { return y > T(0) ? d : Vec<T>{}; });
-    case Activation::leaky_relu:
-      return with([=](Vec<T> z, Vec<T> d) { return z > T(0) ? d : d * slope; });
-    case Activation::gelu:
-      return with([](Vec<T> z, Vec<T> d) { return d * gelu_derivative<T>(z); });
-    case Activation::gelu_tanh:
-      return with([](Vec<T> z, Vec<T> d) { return d * gelu_tanh_derivative<T>(z); });
-    case Activation::silu:
-      return with([](Vec<T> z, Vec<T> d) { return d * silu_derivative<T>(z); });
     case Activation::sigmoid:
       return with([](Vec<T> y, Vec<T> d) { return d * (y * (T(1) - y)); });
     case Activation::tanh:
       return with([](Vec<T> y, Vec<T> d) { return d * (T(1) - y * y); });
+    case Activation::leaky_relu:
+    case Activation::gelu:
+    case Activation::gelu_tanh:
+    case Activation::silu:
+      return with([](Vec<T> derivative, Vec<T> d) { return d * derivative; });
   }
 }
 

@@ -305,7 +305,6 @@ def linear_backward(
     kept: ndarray | None,
     dy: ndarray,
     activation: str | None,
-    negative_slope: float,
     want_dx: bool,
     want_dw: bool,
     want_db: bool,

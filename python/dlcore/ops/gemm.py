@@ -230,8 +230,8 @@ def linear(x, weight, bias=None, activation=None, residual=None, negative_slope=
     Notes
     -----
     Bias, residual and activation are applied to each tile of the product while it is
-    in cache. Backward keeps the output (relu, sigmoid, tanh) or the sum before the
-    activation (the others); dbias comes with the gradient through the activation.
+    in cache. Backward keeps the output (relu, sigmoid, tanh) or the activation's
+    derivative (the others); dbias comes with the gradient through the activation.
 
     Examples
     --------
@@ -252,9 +252,7 @@ def linear(x, weight, bias=None, activation=None, residual=None, negative_slope=
     want_residual = _wants(residual)
 
     def backward(dy):
-        dx, dw, db, dz = _C.linear_backward(
-            xs, w, kept, dy, activation, negative_slope, *want
-        )
+        dx, dw, db, dz = _C.linear_backward(xs, w, kept, dy, activation, *want)
         return dx, dw, db, dz if want_residual else None
 
     return record(y, (x, weight, bias, residual), backward)
