@@ -51,7 +51,7 @@ double total_of(int64_t rows) {
 template <class T>
 void cross_entropy(const Problem<T>& p) {
   const Wide smoothing = p.shape.smoothing, scale = 0.25L;
-  Expected loss(p.rows()), totals(2), dx(p.rows() * p.n);
+  Expected loss(p.rows()), totals(2), dx(p.rows() * p.n), at_once(p.rows() * p.n);
   Values<T> normalizer(2 * p.rows());
   for (int64_t r = 0; r < p.rows(); ++r) {
     const int64_t t = p.target[r];
@@ -71,23 +71,29 @@ void cross_entropy(const Problem<T>& p) {
     totals.value[0] += loss.value[r];
     totals.scale[0] += loss.scale[r];
     totals.add(1, w);
-    const Wide g = p.dy[r] * scale, every = g * smoothing / p.n,
-               all = g * hard + every * p.weight_sum;
-    for (int64_t i = 0; i < p.n; ++i) {
-      const Wide l = p.x[p.at(r, i)] - static_cast<Wide>(normalizer[2 * r]) - normalizer[2 * r + 1];
-      dx.add(p.at(r, i), std::exp(l) * all);
-      dx.add(p.at(r, i), -every * p.weight[i]);
-      if (i == t) dx.add(p.at(r, i), -g * hard);
-      dx.scale[p.at(r, i)] *= 1 + std::fabs(l);  // two roundings of exp's argument
-    }
+    const auto slopes = [&](Expected& to, Wide g) {
+      const Wide every = g * smoothing / p.n, all = g * hard + every * p.weight_sum;
+      for (int64_t i = 0; i < p.n; ++i) {
+        const int64_t at = p.at(r, i);
+        const Wide l = p.x[at] - static_cast<Wide>(normalizer[2 * r]) - normalizer[2 * r + 1];
+        to.add(at, std::exp(l) * all);
+        to.add(at, -every * p.weight[i]);
+        if (i == t) to.add(at, -g * hard);
+        to.scale[at] *= 1 + std::fabs(l);  // two roundings of exp's argument
+      }
+    };
+    slopes(dx, p.dy[r] * scale);
+    slopes(at_once, scale);
   }
   // The log of a sum of n exps, two sums of weights and differences, five roundings.
   const double allowed = 4 + chain(p.n) / 2;
-  check<T>("cross_entropy_forward", {{loss, allowed}, {totals, allowed + total_of<T>(p.rows())}},
+  check<T>("cross_entropy_forward",
+           {{loss, allowed}, {totals, allowed + total_of<T>(p.rows())}, {at_once, 1 + allowed}},
            [&](const KernelTable<T>& k, T* const* to) {
              Values<T> kept(2 * p.rows());
              double sums[2];
-             k.cross_entropy_forward(p.x.data(), to[0], kept.data(), sums, p.shape);
+             k.cross_entropy_forward(p.x.data(), to[0], kept.data(), to[2], T(scale), sums,
+                                     p.shape);
              store_totals(sums, to + 1);
            });
   check<T>("cross_entropy_backward", dx, 5, [&](const auto& k, T* to) {

@@ -3,6 +3,7 @@
 // largest error of each kernel beside its limit. A kernel that no family checks is a failure.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "check.h"
 
@@ -14,6 +15,14 @@ struct Seen {
 };
 std::map<std::string, std::map<int, Seen>> seen;
 int failures = 0;
+
+// Families that have no file here yet; the Python tests check them on every instruction set.
+const std::set<std::string> by_python_only = {"encode_boxes",       "encode_boxes_backward",
+                                              "decode_boxes",       "decode_boxes_backward",
+                                              "grid_boxes",         "nms",
+                                              "soft_nms",           "roi_align_forward",
+                                              "roi_align_backward", "roi_pool_forward",
+                                              "roi_pool_backward"};
 
 double fraction(double error, double allowed) {
   return allowed > 0 ? error / allowed : error;
@@ -49,12 +58,14 @@ int main(int argc, char** argv) {
         std::printf("%-26s float%d  %7.3f eps of %.3g\n", kernel.c_str(), bits, worst.error,
                     worst.allowed);
   size_t all = 0;
-#define KERNEL(name, args)        \
-  ++all;                          \
-  for (const int bits : {32, 64}) \
-    if (!seen[#name].count(bits)) fail(#name, bits, "not checked: add it to tests/cpp");
+#define KERNEL(name, args)                                      \
+  ++all;                                                        \
+  for (const int bits : {32, 64})                               \
+    if (seen[#name].count(bits) == by_python_only.count(#name)) \
+      fail(#name, bits, "must be checked in tests/cpp, or be in by_python_only of main.cpp");
 #include "kernels.def"
 #undef KERNEL
-  std::printf("%zu kernels on %zu instruction sets, %d failures\n", all, isas().size(), failures);
+  std::printf("%zu kernels, %zu of them by Python only, on %zu instruction sets: %d failures\n",
+              all, by_python_only.size(), isas().size(), failures);
   return failures != 0;
 }
