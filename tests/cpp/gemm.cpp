@@ -36,26 +36,42 @@ Wide activated(Activation activation, Wide z) {
   return NAN;
 }
 
-// The derivative by what the kernel keeps: the output of relu, sigmoid and tanh, the argument of
-// the others, whose activated() is differentiated by central differences of 2^-16: their error is
-// 2^-32 of the third derivative, so these are compared in float only.
+// The derivative, which the product keeps for backward where the output does not give it.
+bool keeps_derivative(Activation activation) {
+  return activation == Activation::leaky_relu || activation == Activation::gelu ||
+         activation == Activation::gelu_tanh || activation == Activation::silu;
+}
+Wide derivative(Activation activation, Wide z) {
+  const Wide s = sigmoid(z), scale = std::sqrt(8 / kPi);
+  const Wide t = sigmoid(scale * (z + 0.044715L * z * z * z));
+  switch (activation) {
+    case Activation::leaky_relu:
+      return z > 0 ? 1 : kSlope;
+    case Activation::gelu:
+      return std::erfc(-z / std::sqrt(2.0L)) / 2 + z * std::exp(-z * z / 2) / std::sqrt(2 * kPi);
+    case Activation::gelu_tanh:
+      return t * (1 + z * scale * (1 + 3 * 0.044715L * z * z) * (1 - t));
+    case Activation::silu:
+      return s * (1 + z * (1 - s));
+    default:
+      return NAN;
+  }
+}
+
+// The derivative by what was kept: the output of relu, sigmoid and tanh, itself of the others.
 Wide slope_of(Activation activation, Wide kept) {
   switch (activation) {
     case Activation::none:
       return 1;
     case Activation::relu:
       return kept > 0;
-    case Activation::leaky_relu:
-      return kept > 0 ? 1 : kSlope;
     case Activation::sigmoid:
       return kept * (1 - kept);
     case Activation::tanh:
       return 1 - kept * kept;
     default:
-      break;
+      return kept;
   }
-  const Wide h = 0x1p-16L;
-  return (activated(activation, kept + h) - activated(activation, kept - h)) / (2 * h);
 }
 
 template <class T>
@@ -63,7 +79,7 @@ struct Case {
   int64_t m, n, k, batch = 1;
   bool a_turned = false, b_turned = false;
   T alpha = 1, beta = 0;
-  bool bias = false, residual = false, keep = false;  // keep: the sum before the activation
+  bool bias = false, residual = false, keep = false;  // keep: the derivative
   Activation activation = Activation::none;
 };
 
@@ -86,7 +102,7 @@ void product(const Case<T>& c) {
   g.residual = c.residual ? more.data() : nullptr;
   g.activation = c.activation, g.slope = T(kSlope);
   g.c_row = n, g.a_batch = a_at.data(), g.b_batch = b_at.data();
-  Expected sum(size), y(size);
+  Expected sum(size), y(size), slope(size);
   for (int64_t i = 0; i < size; ++i) {
     const int64_t of = i / (m * n), row = i / n % m, col = i % n;
     for (int64_t l = 0; l < k; ++l)
@@ -97,13 +113,15 @@ void product(const Case<T>& c) {
     if (c.residual) sum.add(i, more[i]);
     // No activation is steeper than 1.13, or ends further from 0 than its argument, but sigmoid.
     y.set(i, activated(c.activation, sum.value[i]), 1.13L * sum.scale[i] + 0.5L);
+    // And no derivative is steeper than 0.8.
+    slope.set(i, derivative(c.activation, sum.value[i]), 0.8L * sum.scale[i] + 1);
   }
   std::vector<Want> wants{{c.activation == Activation::none ? sum : y, chain(k) + 3}};
-  if (c.keep) wants.push_back({sum, chain(k) + 2});
+  if (c.keep) wants.push_back({slope, chain(k) + 3});
   check<T>("gemm", wants, [&](const KernelTable<T>& kernels, T* const* to) {
     Gemm<T> call = g;
     call.c = to[0];
-    call.pre_activation = c.keep ? to[1] : nullptr;
+    call.derivative = c.keep ? to[1] : nullptr;
     if (c.beta != 0) std::copy(before.begin(), before.end(), to[0]);
     kernels.gemm(call);
   });
@@ -126,7 +144,7 @@ void gradient(int64_t rows, int64_t n, Activation activation) {
   if (activation != Activation::none) wants.push_back({dz, 4});
   check<T>("linear_gradient", wants, [&](const KernelTable<T>& k, T* const* to) {
     T* const out = activation == Activation::none ? nullptr : to[1];
-    k.linear_gradient(kept.data(), dy.data(), out, to[0], rows, n, activation, T(kSlope));
+    k.linear_gradient(kept.data(), dy.data(), out, to[0], rows, n, activation);
   });
 }
 
@@ -147,13 +165,11 @@ void all() {
   product<T>({20, 33, 40, 1, false, false, T(0.5), T(2)});
   for (const Activation activation : kActivations) {
     Case<T> c{19, 37, 50};
-    c.bias = c.keep = true, c.activation = activation;
+    c.bias = true, c.activation = activation, c.keep = keeps_derivative(activation);
     product(c);
-    if (sizeof(T) == 4 || activation < Activation::gelu || activation > Activation::silu) {
-      gradient<T>(5, 37, activation);
-      gradient<T>(600, 37, activation);  // several slices of rows
-      gradient<T>(3, 1100, activation);  // and of columns
-    }
+    gradient<T>(5, 37, activation);
+    gradient<T>(600, 37, activation);  // several slices of rows
+    gradient<T>(3, 1100, activation);  // and of columns
   }
 }
 
