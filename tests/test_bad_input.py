@@ -281,6 +281,25 @@ def test_out_that_overlaps_an_input(name):
             assert np.array_equal(got, want, equal_nan=True), f"input {i} + {shift}"
 
 
+@pytest.mark.parametrize("name", with_out())
+def test_out_is_refused_where_a_gradient_is_recorded(name):
+    arrays = EXAMPLES[name].arrays()
+    want = call(name, arrays)
+    out = np.zeros_like(want)
+    for i, x in enumerate(arrays):
+        if x.dtype != want.dtype:
+            continue
+        one = list(arrays)
+        one[i] = dl.Tensor(x, requires_grad=True)
+        with pytest.raises(RuntimeError, match="out: must not be given where a gradi"):
+            call(name, one, {"out": out})
+        assert not out.any()
+        with dl.no_grad():
+            call(name, one, {"out": out})
+        assert np.array_equal(out, want, equal_nan=True)
+        out[...] = 0
+
+
 # -- all at once --
 
 

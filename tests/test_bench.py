@@ -1,5 +1,7 @@
 import importlib.util
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,15 @@ def test_a_tiny_case(tmp_path, capsys):
     assert row["ratio"] > 0 and row["difference"] == 0
     assert result["machine"]["isa"] and result["versions"]["numpy"]
     assert result["limits"]["1"]["fma float32"] > 1e9
+
+
+def test_a_peer_that_is_not_installed(tmp_path, monkeypatch, capsys):
+    absent = "raise ModuleNotFoundError(\"No module named 'torch'\")\n"
+    (tmp_path / "torch.py").write_text(absent)
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    monkeypatch.setenv("PYTHONPATH", path)
+    assert run(TINY, "--quick", "--threads", "1", "--peers", "numpy", "torch") == 0
+    assert "not compared with torch: ModuleNotFoundError" in capsys.readouterr().out
 
 
 def test_plot(tmp_path):

@@ -364,9 +364,20 @@ def sum_to(dy, shape):
     return dy if dy.shape == shape else dy.reshape(shape)
 
 
-def raw(x):
-    """The array of a Tensor; anything else as it is."""
-    return x.data if isinstance(x, Tensor) else x
+def raw(x, out=None):
+    """The array of a Tensor; anything else as it is.
+
+    RuntimeError when the result goes to `out` and a gradient would be recorded: what is
+    written there would not follow the tape, and may be what backward still needs.
+    """
+    if not isinstance(x, Tensor):
+        return x
+    if out is not None and x.requires_grad and _mode.recording:
+        raise RuntimeError(
+            "out: must not be given where a gradient is recorded: leave it out, pass "
+            "x.detach(), or call under dl.no_grad()"
+        )
+    return x.data
 
 
 def record(y, parents, backward):

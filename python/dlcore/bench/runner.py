@@ -67,7 +67,11 @@ class Contender:
             os.sched_setaffinity(0, cpus)
         there.close()
         self.pipe = here
-        self.library, self.version = self._answer()
+        try:
+            self.library, self.version = self._answer()
+        except Failure:
+            self.stop()
+            raise
 
     def ask(self, method, *arguments):
         """The answer of `Worker.method`; starts the process when there is none."""

@@ -35,7 +35,7 @@ def relu(x, out=None):
     """
     if type(x) is ndarray:  # the short way: a call on a small array costs its overhead
         return _C.relu_forward(x, out)
-    y = _C.relu_forward(raw(x), out)
+    y = _C.relu_forward(raw(x, out), out)
     return record(y, (x,), lambda dy: (_C.relu_backward(y, dy),))
 
 
@@ -61,7 +61,7 @@ def relu6(x, out=None):
     >>> dl.relu6(np.array([-1.0, 2.0, 9.0]))
     array([0., 2., 6.])
     """
-    y = _C.relu6_forward(raw(x), out)
+    y = _C.relu6_forward(raw(x, out), out)
     return record(y, (x,), lambda dy: (_C.relu6_backward(y, dy),))
 
 
@@ -89,7 +89,7 @@ def leaky_relu(x, negative_slope=0.01, out=None):
     >>> dl.leaky_relu(np.array([-1.0, 2.0]), 0.25)
     array([-0.25,  2.  ])
     """
-    a = raw(x)
+    a = raw(x, out)
     y = _C.leaky_relu_forward(a, negative_slope, out)
     return record(y, (x,), lambda dy: (_C.leaky_relu_backward(a, dy, negative_slope),))
 
@@ -122,7 +122,7 @@ def sigmoid(x, out=None):
     """
     if type(x) is ndarray:
         return _C.sigmoid_forward(x, out)
-    y = _C.sigmoid_forward(raw(x), out)
+    y = _C.sigmoid_forward(raw(x, out), out)
     return record(y, (x,), lambda dy: (_C.sigmoid_backward(y, dy),))
 
 
@@ -154,7 +154,7 @@ def tanh(x, out=None):
     """
     if type(x) is ndarray:
         return _C.tanh_forward(x, out)
-    y = _C.tanh_forward(raw(x), out)
+    y = _C.tanh_forward(raw(x, out), out)
     return record(y, (x,), lambda dy: (_C.tanh_backward(y, dy),))
 
 
@@ -193,7 +193,7 @@ def gelu(x, approximate="none", out=None):
     >>> dl.gelu(np.array([-1.0, 0.0, 1.0])).round(4)
     array([-0.1587,  0.    ,  0.8413])
     """
-    a = raw(x)
+    a = raw(x, out)
     if approximate == "none":
         y = _C.gelu_forward(a, out)
         return record(y, (x,), lambda dy: (_C.gelu_backward(a, dy),))
@@ -227,6 +227,6 @@ def silu(x, out=None):
     """
     if type(x) is ndarray:
         return _C.silu_forward(x, out)
-    a = raw(x)
+    a = raw(x, out)
     y = _C.silu_forward(a, out)
     return record(y, (x,), lambda dy: (_C.silu_backward(a, dy),))

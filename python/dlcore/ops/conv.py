@@ -74,7 +74,9 @@ def conv2d(
     relu = activation == "relu"
     if activation is not None and not relu:
         return _apply(activation, conv2d(x, weight, bias, *window), out)
-    y = _C.conv2d_forward(raw(x), raw(weight), raw(bias), *window, relu, out)
+    y = _C.conv2d_forward(
+        raw(x, out), raw(weight, out), raw(bias, out), *window, relu, out
+    )
 
     def backward(dy):
         if relu:
@@ -139,7 +141,7 @@ def im2col(x, kernel_size, dilation=1, padding=0, stride=1, out=None):
             [4., 5.]]])
     """
     window = (kernel_size, dilation, padding, stride)
-    cols = _C.im2col(raw(x), *window, out)
+    cols = _C.im2col(raw(x, out), *window, out)
 
     def backward(dcols):
         return (_C.col2im(dcols, raw(x).shape[-2:], *window),)
@@ -189,7 +191,7 @@ def col2im(cols, output_size, kernel_size, dilation=1, padding=0, stride=1, out=
              [1., 2., 1.]]]])
     """
     window = (kernel_size, dilation, padding, stride)
-    x = _C.col2im(raw(cols), output_size, *window, out)
+    x = _C.col2im(raw(cols, out), output_size, *window, out)
     return record(x, (cols,), lambda dx: (_C.im2col(dx, *window),))
 
 

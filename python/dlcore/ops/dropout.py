@@ -1,7 +1,7 @@
 """Dropout: the mask comes from the random numbers' counters and is never stored."""
 
 from .. import _C
-from ..tensor import Tensor, record
+from ..tensor import Tensor, raw, record
 
 
 def dropout(x, p=0.5, training=True, out=None):
@@ -56,5 +56,5 @@ def dropout(x, p=0.5, training=True, out=None):
         p = 0.0
     if not isinstance(x, Tensor):
         return _C.dropout_forward(x, p, out)[0]
-    y, seed, offset = _C.dropout_forward(x.data, p, out)
+    y, seed, offset = _C.dropout_forward(raw(x, out), p, out)
     return record(y, (x,), lambda dy: (_C.dropout_backward(dy, p, seed, offset),))

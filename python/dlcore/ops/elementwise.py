@@ -40,7 +40,7 @@ def add(a, b, out=None):
     """
     if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
         return _C.add(a, b, out)
-    p, q = raw(a), raw(b)
+    p, q = raw(a, out), raw(b, out)
     y = _C.add(p, q, out)
     return record(y, (a, b), lambda dy: (dy, dy))
 
@@ -59,7 +59,7 @@ def sub(a, b, out=None):
     """
     if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
         return _C.sub(a, b, out)
-    p, q = raw(a), raw(b)
+    p, q = raw(a, out), raw(b, out)
     y = _C.sub(p, q, out)
     return record(y, (a, b), lambda dy: (dy, _C.neg(dy) if _wants(b) else None))
 
@@ -78,7 +78,7 @@ def mul(a, b, out=None):
     """
     if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
         return _C.mul(a, b, out)
-    p, q = raw(a), raw(b)
+    p, q = raw(a, out), raw(b, out)
     y = _C.mul(p, q, out)
 
     def backward(dy):
@@ -102,7 +102,7 @@ def div(a, b, out=None):
     """
     if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
         return _C.div(a, b, out)
-    p, q = raw(a), raw(b)
+    p, q = raw(a, out), raw(b, out)
     y = _C.div(p, q, out)
 
     def backward(dy):
@@ -129,7 +129,7 @@ def pow(a, b, out=None):
     """
     if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
         return _C.pow(a, b, out)
-    p, q = raw(a), raw(b)
+    p, q = raw(a, out), raw(b, out)
     y = _C.pow(p, q, out)
 
     def backward(dy):
@@ -164,7 +164,7 @@ def maximum(a, b, out=None):
     """
     if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
         return _C.maximum(a, b, out)
-    p, q = raw(a), raw(b)
+    p, q = raw(a, out), raw(b, out)
     y = _C.maximum(p, q, out)
 
     def backward(dy):
@@ -190,7 +190,7 @@ def minimum(a, b, out=None):
     """
     if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
         return _C.minimum(a, b, out)
-    p, q = raw(a), raw(b)
+    p, q = raw(a, out), raw(b, out)
     y = _C.minimum(p, q, out)
 
     def backward(dy):
@@ -228,7 +228,7 @@ def exp(x, out=None):
     """
     if type(x) is ndarray:
         return _C.exp(x, out)
-    y = _C.exp(raw(x), out)
+    y = _C.exp(raw(x, out), out)
     return record(y, (x,), lambda dy: (_C.mul(dy, y),))
 
 
@@ -246,7 +246,7 @@ def expm1(x, out=None):
     """
     if type(x) is ndarray:
         return _C.expm1(x, out)
-    y = _C.expm1(raw(x), out)
+    y = _C.expm1(raw(x, out), out)
     return record(y, (x,), lambda dy: (_C.expm1_backward(y, dy),))
 
 
@@ -264,7 +264,7 @@ def log(x, out=None):
     """
     if type(x) is ndarray:
         return _C.log(x, out)
-    a = raw(x)
+    a = raw(x, out)
     y = _C.log(a, out)
     return record(y, (x,), lambda dy: (_C.div(dy, a),))
 
@@ -283,7 +283,7 @@ def log1p(x, out=None):
     """
     if type(x) is ndarray:
         return _C.log1p(x, out)
-    a = raw(x)
+    a = raw(x, out)
     y = _C.log1p(a, out)
     return record(y, (x,), lambda dy: (_C.log1p_backward(a, dy),))
 
@@ -302,7 +302,7 @@ def erf(x, out=None):
     """
     if type(x) is ndarray:
         return _C.erf(x, out)
-    a = raw(x)
+    a = raw(x, out)
     y = _C.erf(a, out)
     return record(y, (x,), lambda dy: (_C.erf_backward(a, dy),))
 
@@ -321,7 +321,7 @@ def sqrt(x, out=None):
     """
     if type(x) is ndarray:
         return _C.sqrt(x, out)
-    y = _C.sqrt(raw(x), out)
+    y = _C.sqrt(raw(x, out), out)
     return record(y, (x,), lambda dy: (_C.sqrt_backward(y, dy),))
 
 
@@ -339,7 +339,7 @@ def rsqrt(x, out=None):
     """
     if type(x) is ndarray:
         return _C.rsqrt(x, out)
-    y = _C.rsqrt(raw(x), out)
+    y = _C.rsqrt(raw(x, out), out)
     return record(y, (x,), lambda dy: (_C.rsqrt_backward(y, dy),))
 
 
@@ -357,7 +357,7 @@ def reciprocal(x, out=None):
     """
     if type(x) is ndarray:
         return _C.reciprocal(x, out)
-    y = _C.reciprocal(raw(x), out)
+    y = _C.reciprocal(raw(x, out), out)
     return record(y, (x,), lambda dy: (_C.reciprocal_backward(y, dy),))
 
 
@@ -375,7 +375,7 @@ def square(x, out=None):
     """
     if type(x) is ndarray:
         return _C.square(x, out)
-    a = raw(x)
+    a = raw(x, out)
     y = _C.square(a, out)
     return record(y, (x,), lambda dy: (_C.square_backward(a, dy),))
 
@@ -394,7 +394,7 @@ def abs(x, out=None):
     """
     if type(x) is ndarray:
         return _C.abs(x, out)
-    a = raw(x)
+    a = raw(x, out)
     y = _C.abs(a, out)
     return record(y, (x,), lambda dy: (_C.abs_backward(a, dy),))
 
@@ -413,7 +413,7 @@ def neg(x, out=None):
     """
     if type(x) is ndarray:
         return _C.neg(x, out)
-    y = _C.neg(raw(x), out)
+    y = _C.neg(raw(x, out), out)
     return record(y, (x,), lambda dy: (_C.neg(dy),))
 
 
@@ -431,7 +431,7 @@ def sign(x, out=None):
     """
     if type(x) is ndarray:
         return _C.sign(x, out)
-    y = _C.sign(raw(x), out)
+    y = _C.sign(raw(x, out), out)
     return record(y, (x,), lambda dy: (_C.mul(dy, 0.0),))
 
 
@@ -468,7 +468,7 @@ def clip(x, min=None, max=None, out=None):
         raise ValueError("clip: min or max must be given")
     low = -inf if min is None else min
     high = inf if max is None else max
-    a = raw(x)
+    a = raw(x, out)
     y = _C.clip(a, low, high, out)
     return record(y, (x,), lambda dy: (_C.clip_backward(a, dy, low, high),))
 

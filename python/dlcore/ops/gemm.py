@@ -55,7 +55,7 @@ def matmul(a, b, out=None):
     """
     if type(a) is ndarray and type(b) is ndarray:
         return _C.matmul(a, b, out)
-    x, w = raw(a), raw(b)
+    x, w = raw(a, out), raw(b, out)
     y = _C.matmul(x, w, out)
     if not _needs_gradient(a, b):
         return record(y, (a, b), None)
@@ -303,8 +303,8 @@ def _matmul_backward(a, b, dy, want_a, want_b):
 
 
 def _addmm(op, ndim, input, a, b, beta, alpha, out):
-    x, w = raw(a), raw(b)
-    y = _C.addmm(op, ndim, raw(input), x, w, beta, alpha, out)
+    x, w = raw(a, out), raw(b, out)
+    y = _C.addmm(op, ndim, raw(input, out), x, w, beta, alpha, out)
     parents = (input, a, b)
     if not _needs_gradient(*parents):
         return record(y, parents, None)

@@ -338,7 +338,7 @@ def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0, out=None):
     array([[[0.6       ],
             [0.31578947]]])
     """
-    y = _C.local_norm_forward(raw(x), size, alpha, beta, k, out)
+    y = _C.local_norm_forward(raw(x, out), size, alpha, beta, k, out)
     return record(
         y,
         (x,),

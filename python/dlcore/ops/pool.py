@@ -118,7 +118,7 @@ def avg_pool2d(
              [10.5, 12.5]]]])
     """
     window = (kernel_size, stride, padding, ceil_mode, count_include_pad)
-    y = _C.avg_pool2d_forward(raw(x), *window, out)
+    y = _C.avg_pool2d_forward(raw(x, out), *window, out)
     return record(y, (x,), lambda dy: (_C.avg_pool2d_backward(dy, x.data, *window),))
 
 
@@ -148,7 +148,7 @@ def global_avg_pool2d(x, out=None):
     >>> dl.global_avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4))
     array([[[[7.5]]]])
     """
-    y = _C.global_avg_pool_forward(raw(x), out)
+    y = _C.global_avg_pool_forward(raw(x, out), out)
     return record(y, (x,), lambda dy: (_C.global_avg_pool_backward(dy, x.data),))
 
 

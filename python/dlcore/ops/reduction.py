@@ -53,7 +53,7 @@ def sum(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     array([3., 3.])
     """
     dim, keepdim = _words(dim, keepdim, axis, keepdims)
-    a = raw(x)
+    a = raw(x, out)
     if _is_counted(a):
         return _plain(np.sum(a, dim, keepdims=keepdim), x)
     y = _C.sum(a, dim, keepdim, out)
@@ -73,7 +73,7 @@ def mean(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     array([2., 4.])
     """
     dim, keepdim = _words(dim, keepdim, axis, keepdims)
-    a = raw(x)
+    a = raw(x, out)
     y = _C.mean(a, dim, keepdim, out)
     if not isinstance(x, Tensor):
         return y
@@ -96,7 +96,7 @@ def prod(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     array(24.)
     """
     dim, keepdim = _words(dim, keepdim, axis, keepdims)
-    a = raw(x)
+    a = raw(x, out)
     if _is_counted(a):
         return _plain(np.prod(a, dim, keepdims=keepdim), x)
     y = _C.prod(a, dim, keepdim, out)
@@ -461,7 +461,7 @@ def _finite(y):
 
 
 def _extreme(kernel, numpy, x, dim, keepdim, out, gradient):
-    a = raw(x)
+    a = raw(x, out)
     if _is_counted(a):
         return _plain(numpy(a, _axes(dim), keepdims=keepdim), x)
     y = kernel(a, dim, keepdim, out)

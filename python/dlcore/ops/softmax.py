@@ -53,7 +53,7 @@ def softmax(x, dim=-1, axis=None, out=None):
         dim = axis
     if type(x) is ndarray:
         return _C.softmax_forward(x, dim, out)
-    y = _C.softmax_forward(raw(x), dim, out)
+    y = _C.softmax_forward(raw(x, out), dim, out)
     return record(y, (x,), lambda dy: (_C.softmax_backward(y, dy, dim),))
 
 
@@ -104,5 +104,5 @@ def log_softmax(x, dim=-1, axis=None, out=None):
         dim = axis
     if type(x) is ndarray:
         return _C.log_softmax_forward(x, dim, out)
-    y = _C.log_softmax_forward(raw(x), dim, out)
+    y = _C.log_softmax_forward(raw(x, out), dim, out)
     return record(y, (x,), lambda dy: (_C.log_softmax_backward(y, dy, dim),))
