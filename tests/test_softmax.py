@@ -200,7 +200,8 @@ x = np.ones((3, 4))
 BAD = [
     (lambda f: f(x, 2), IndexError, r"dim must be from -2 to 1 for x.shape = \(3, 4\)"),
     (lambda f: f(x, axis=-3), IndexError, "dim must be from -2 to 1"),
-    (lambda f: f(np.float64(1)), TypeError, "x must be a NumPy array"),
+    (lambda f: f(np.float64(1)), ValueError, "x must have at least 1 axis"),
+    (lambda f: f(np.ones((2, 2)), axis=0, dim=1), ValueError, "not both be given"),
     (lambda f: f(np.array(1.0)), ValueError, "x must have at least 1 axis"),
     (lambda f: f(x.astype(int)), TypeError, "x must be float32 or float64, got int64"),
     (lambda f: f(x, out=np.ones(3)), ValueError, "out must have the result's shape"),

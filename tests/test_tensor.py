@@ -397,7 +397,6 @@ def test_dtypes():
     assert dl.Tensor(1.0).dtype == np.float32
     assert dl.Tensor(np.float64(1.0)).dtype == np.float64
     assert dl.Tensor(np.ones(1)).dtype == np.float64
-    assert dl.Tensor(np.ones(1, np.float16)).dtype == np.float32
     assert dl.Tensor([1, 2]).dtype == np.int64
     assert dl.Tensor(np.ones(2, ">f4")).dtype == np.dtype("f4")
     assert dl.tensor([1, 2], "float64").dtype == np.float64

@@ -103,6 +103,12 @@ static void check_argument(const char* op, const char* name, py::handle object) 
              ".filled(value)");
 }
 
+// NumPy's own scalar, which its arithmetic makes of an array without axes: an array again.
+static py::object array_of_scalar(py::handle object) {
+  return PyArray_IsScalar(object.ptr(), Floating) ? steal(PyArray_FromScalar(object.ptr(), nullptr))
+                                                  : py::object();
+}
+
 static py::object ready_copy(py::handle object) {
   PyArrayObject* a = reinterpret_cast<PyArrayObject*>(object.ptr());
   return steal(PyArray_FromAny(object.ptr(), PyArray_DescrFromType(PyArray_TYPE(a)), 0, 0,
@@ -111,6 +117,9 @@ static py::object ready_copy(py::handle object) {
 }
 
 Array::Array(const char* op, const char* name, py::handle object) {
+  py::object made;
+  if (!PyArray_Check(object.ptr())) [[unlikely]]
+    if ((made = array_of_scalar(object))) object = made;
   check_argument(op, name, object);
   object_ = is_ready(reinterpret_cast<PyArrayObject*>(object.ptr()))
                 ? py::reinterpret_borrow<py::object>(object)
@@ -118,6 +127,9 @@ Array::Array(const char* op, const char* name, py::handle object) {
 }
 
 Array Array::strided(const char* op, const char* name, py::handle object) {
+  py::object made;
+  if (!PyArray_Check(object.ptr())) [[unlikely]]
+    if ((made = array_of_scalar(object))) object = made;
   check_argument(op, name, object);
   return Array(has_whole_strides(reinterpret_cast<PyArrayObject*>(object.ptr()))
                    ? py::reinterpret_borrow<py::object>(object)

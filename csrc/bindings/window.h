@@ -12,8 +12,8 @@ struct Pair {
 // An int or a pair of ints, each at least `least`: "<op>: stride must be at least 1, got 0".
 inline Pair parse_pair(const char* op, const char* name, py::handle value, int64_t least) {
   const auto one = [&](py::handle item) -> int64_t {
-    CHECK_TYPE(PyIndex_Check(item.ptr()), op, ": ", name, " must be an int or a pair of ints, got ",
-               shown(value));
+    CHECK_TYPE(PyIndex_Check(item.ptr()) && !PyBool_Check(item.ptr()), op, ": ", name,
+               " must be an int or a pair of ints, got ", shown(value));
     const Py_ssize_t n = PyNumber_AsSsize_t(item.ptr(), PyExc_OverflowError);
     if (n == -1 && PyErr_Occurred()) {
       PyErr_Clear();

@@ -7,12 +7,22 @@ def as_array(data):
     """Real numbers as an array of a dtype that dlcore knows; see `Tensor`."""
     if hasattr(data, "mask"):
         raise TypeError("Tensor: data must not be a masked array: pass .filled(value)")
-    array = np.asarray(data)
+    try:
+        array = np.asarray(data)
+    except ValueError:
+        raise ValueError(
+            "Tensor: data must be nested lists of one length on each level"
+        ) from None
     dtype = array.dtype
     if dtype.kind not in "fiub":
         raise TypeError(f"Tensor: data must be real numbers, got dtype {dtype}")
-    if dtype.kind == "f" and (dtype.char not in "fd" or not hasattr(data, "dtype")):
+    if dtype.kind == "f" and not hasattr(data, "dtype"):
         return array.astype(np.float32)
+    if dtype.kind == "f" and dtype.char not in "fd":
+        raise TypeError(
+            f"Tensor: data must be float32 or float64, got {dtype}: "
+            "cast with data.astype(np.float32)"
+        )
     return array if dtype.isnative else array.astype(dtype.newbyteorder("="))
 
 

@@ -15,6 +15,9 @@ class _Recording:
     """A block, or a decorated function, in which the tape is on or off."""
 
     def __new__(cls, function=None):
+        if function is not None and not callable(function):
+            kind = type(function).__name__
+            raise TypeError(f"{cls.__name__}: function must be callable, got {kind}")
         block = object.__new__(cls)
         block._before = []
         return block if function is None else block(function)

@@ -6,6 +6,8 @@ process starts with seed 0; a forked child goes on with its parent's state, so g
 worker its own seed.
 """
 
+import operator
+
 import numpy as np
 
 from . import _C
@@ -34,8 +36,8 @@ def manual_seed(seed):
 
     Raises
     ------
-    ValueError
-        If `seed` does not fit into 64 bits.
+    ValueError, TypeError
+        If `seed` does not fit into 64 bits, or is no whole number.
 
     Examples
     --------
@@ -46,6 +48,13 @@ def manual_seed(seed):
     >>> (a == dl.rand(3)).all()
     np.True_
     """
+    try:
+        seed = operator.index(seed)
+    except TypeError:
+        kind = type(seed).__name__
+        raise TypeError(
+            f"manual_seed: seed must be a whole number, got {kind}"
+        ) from None
     if not -(2**63) <= seed < 2**64:
         raise ValueError(f"manual_seed: seed must fit into 64 bits, got {seed}")
     _C.set_random_state(seed % 2**64, 0)

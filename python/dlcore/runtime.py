@@ -14,6 +14,7 @@ def set_isa(name):
     ----------
     name : str
         One of those that `show_config` lists: ``"baseline"``, ``"avx2"``, ``"avx512"``.
+        Capitals do not matter.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def set_isa(name):
     'baseline'
     >>> dl.set_isa(before)
     """
-    _C.set_isa(name)
+    _C.set_isa(name.lower() if isinstance(name, str) else name)
 
 
 def get_isa():

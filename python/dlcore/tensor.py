@@ -47,7 +47,9 @@ class Tensor:
     Raises
     ------
     TypeError
-        If `data` is not real numbers, or is a masked array.
+        If `data` is not real numbers, is a masked array, or of another floating dtype.
+    ValueError
+        If `data` is a list of lists of unequal lengths.
     RuntimeError
         If `requires_grad` is asked of integers.
 
@@ -138,6 +140,7 @@ class Tensor:
             return backward(dy)
 
         retaining.retains = True
+        retaining.__qualname__ = backward.__qualname__
         self._node = (parents, retaining, age)
 
     def detach(self):
@@ -237,7 +240,9 @@ class Tensor:
     def __repr__(self):
         note = "requires_grad=True" if self.requires_grad else None
         if self._node is not None:
-            note = f"grad_fn=<{self._node[1].__qualname__.split('.')[0]}>"
+            parents, backward, _ = self._node
+            name = parents[0] if backward is _used else backward.__qualname__
+            note = f"grad_fn=<{name.split('.')[0]}>"
         return text_of(self.data, note)
 
 
@@ -279,7 +284,7 @@ def _run(root, dy, retain_graph):
         if tensor._changed < made:
             _refuse_changed(tensor)
         if not retain_graph:
-            tensor._node = _USED
+            tensor._node = ((backward.__qualname__,), _used, _YOUNGEST)
         for parent, dx in zip(parents, backward(dy), strict=True):
             if not isinstance(parent, Tensor):
                 continue
@@ -351,7 +356,7 @@ def _used(dy):
     )
 
 
-_USED = ((), _used, -math.inf)  # the youngest: found before anything is added up
+_YOUNGEST = -math.inf  # a used node is found before anything is added up
 
 
 def sum_to(dy, shape):

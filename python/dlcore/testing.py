@@ -36,9 +36,10 @@ def assert_close(got, want, ulp=8, scale=None):
     if bad.any():
         excess = np.where(bad, np.where(np.isfinite(error), error / bound, np.inf), -1)
         worst = np.unravel_index(np.argmax(excess), got.shape)
+        place = tuple(map(int, worst))
         raise AssertionError(
-            f"{int(bad.sum())} of {got.size} elements differ; worst at {worst}: "
-            f"got {got[worst]!r}, expected {want[worst]!r}: "
+            f"{int(bad.sum())} of {got.size} elements differ; worst at {place}: "
+            f"got {got[worst]}, expected {want[worst]}: "
             f"{excess[worst]:.3g} times the bound"
         )
 
@@ -66,6 +67,8 @@ def gradcheck(f, *inputs, eps=1e-6, tol=1e-6, seed=0):
 
     Raises
     ------
+    TypeError
+        If `inputs` is one tuple of them, or `f` returns no Tensor.
     AssertionError
         Naming the input, the element, the gradient received and the one expected.
 
@@ -76,9 +79,19 @@ def gradcheck(f, *inputs, eps=1e-6, tol=1e-6, seed=0):
     >>> dl.testing.gradcheck(dl.relu, np.array([-1.0, 2.0]))
     True
     """
-    inputs = [np.array(x, dtype=np.float64) for x in inputs]
+    if any(isinstance(x, tuple) for x in inputs):
+        raise TypeError(
+            "gradcheck: inputs must be arrays, got a tuple: "
+            "pass them one by one, gradcheck(f, a, b)"
+        )
+    inputs = [np.array(raw(x), dtype=np.float64) for x in inputs]
     tensors = [Tensor(x.copy(), requires_grad=True) for x in inputs]
     y = f(*tensors)
+    if not isinstance(y, Tensor):
+        raise TypeError(
+            f"gradcheck: f must return a Tensor, got {type(y).__name__}: "
+            "return one result of dlcore's ops"
+        )
     weights = np.random.default_rng(seed).standard_normal(y.data.shape)
     y.backward(weights)
 
@@ -101,8 +114,9 @@ def gradcheck(f, *inputs, eps=1e-6, tol=1e-6, seed=0):
             worst = np.unravel_index(
                 np.argmax(np.nan_to_num(error, nan=np.inf)), x.shape
             )
+            place = tuple(map(int, worst))
             raise AssertionError(
-                f"gradcheck: gradient of input {i} at {worst}: got {got[worst]:.9g}, "
+                f"gradcheck: gradient of input {i} at {place}: got {got[worst]:.9g}, "
                 f"expected {want[worst]:.9g} (bound {bound:.1e})"
             )
     return True

@@ -526,7 +526,7 @@ def _losses(op, boxes1, boxes2, reduction, eps):
     a, b = raw(boxes1), raw(boxes2)
     y = _C.box_loss_forward(op, a, b, reduction, eps)
     if not isinstance(boxes1, Tensor) and not isinstance(boxes2, Tensor):
-        return y if y.ndim else y[()]
+        return y
 
     def backward(dy):
         return (

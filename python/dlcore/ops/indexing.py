@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..tensor import Tensor, record
-from .shape import as_array, check_dim, whole
+from .shape import as_array, check_dim, one_axis, whole
 
 _SIMPLE = (int, np.integer, slice, type(None), type(...))  # names no element twice
 
@@ -32,7 +32,7 @@ def cat(tensors, dim=0, axis=None):
            [0., 1., 1.]])
     """
     arrays = _arrays("cat", tensors)
-    dim = check_dim("cat", dim if axis is None else axis, arrays[0])
+    dim = check_dim("cat", one_axis("cat", dim, 0, axis), arrays[0])
     try:
         y = np.concatenate(arrays, dim)
     except ValueError:
@@ -67,7 +67,7 @@ def stack(tensors, dim=0, axis=None):
     (2, 2)
     """
     arrays = _arrays("stack", tensors)
-    dim = check_dim("stack", dim if axis is None else axis, arrays[0][None])
+    dim = check_dim("stack", one_axis("stack", dim, 0, axis), arrays[0][None])
     if any(a.shape != arrays[0].shape for a in arrays):
         raise ValueError(
             "stack: tensors must have one shape, "

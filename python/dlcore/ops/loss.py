@@ -91,7 +91,7 @@ def cross_entropy(
         _wants(input) and is_grad_enabled(),
     )
     if not isinstance(input, Tensor):
-        return loss if loss.ndim else loss[()]
+        return loss
     ready = [] if gradient is None else [gradient]
 
     def backward(dy):
@@ -198,7 +198,7 @@ def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
         array, classes, weight, ignore_index, reduction
     )
     if not isinstance(input, Tensor):
-        return loss if loss.ndim else loss[()]
+        return loss
 
     def backward(dy):
         return (
@@ -247,7 +247,7 @@ def mse_loss(input, target, reduction="mean"):
     x, t = raw(input), raw(target)
     loss = _C.mse_loss_forward(x, t, reduction)
     if not isinstance(input, Tensor) and not isinstance(target, Tensor):
-        return loss if loss.ndim else loss[()]
+        return loss
 
     def backward(dy):
         return (

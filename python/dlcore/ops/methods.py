@@ -86,6 +86,7 @@ _SPECIAL = {
     "__neg__": ops.neg,
     "__abs__": ops.abs,
     "view": ops.reshape,
+    "astype": ops.to,
     "float": lambda self: ops.to(self, "float32"),
     "double": lambda self: ops.to(self, "float64"),
     "T": property(lambda self: ops.permute(self, *reversed(range(self.ndim)))),

@@ -52,7 +52,7 @@ def sum(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     >>> dl.sum(np.ones((2, 3)), dim=1)
     array([3., 3.])
     """
-    dim, keepdim = _words(dim, keepdim, axis, keepdims)
+    dim, keepdim = _words("sum", dim, keepdim, axis, keepdims)
     a = raw(x, out)
     if _is_counted(a):
         return _plain(np.sum(a, dim, keepdims=keepdim), x)
@@ -72,7 +72,7 @@ def mean(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     >>> dl.mean(np.array([[1.0, 2.0], [3.0, 6.0]]), dim=0)
     array([2., 4.])
     """
-    dim, keepdim = _words(dim, keepdim, axis, keepdims)
+    dim, keepdim = _words("mean", dim, keepdim, axis, keepdims)
     a = raw(x, out)
     y = _C.mean(a, dim, keepdim, out)
     if not isinstance(x, Tensor):
@@ -95,7 +95,7 @@ def prod(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     >>> dl.prod(np.array([2.0, 3.0, 4.0]))
     array(24.)
     """
-    dim, keepdim = _words(dim, keepdim, axis, keepdims)
+    dim, keepdim = _words("prod", dim, keepdim, axis, keepdims)
     a = raw(x, out)
     if _is_counted(a):
         return _plain(np.prod(a, dim, keepdims=keepdim), x)
@@ -131,7 +131,7 @@ def amax(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     >>> dl.amax(np.array([[1.0, 5.0], [4.0, 2.0]]), dim=1)
     array([5., 4.])
     """
-    dim, keepdim = _words(dim, keepdim, axis, keepdims)
+    dim, keepdim = _words("amax", dim, keepdim, axis, keepdims)
     return _extreme(_C.amax, np.max, x, dim, keepdim, out, _shared)
 
 
@@ -145,7 +145,7 @@ def amin(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     >>> dl.amin(np.array([[1.0, 5.0], [4.0, 2.0]]), dim=1)
     array([1., 2.])
     """
-    dim, keepdim = _words(dim, keepdim, axis, keepdims)
+    dim, keepdim = _words("amin", dim, keepdim, axis, keepdims)
     return _extreme(_C.amin, np.min, x, dim, keepdim, out, _shared)
 
 
@@ -161,7 +161,7 @@ def max(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     >>> dl.max(np.array([[1.0, 5.0], [4.0, 2.0]]))
     array(5.)
     """
-    dim, keepdim = _words(dim, keepdim, axis, keepdims)
+    dim, keepdim = _words("max", dim, keepdim, axis, keepdims)
     return _extreme(_C.amax, np.max, x, dim, keepdim, out, _first(_C.argmax))
 
 
@@ -175,7 +175,7 @@ def min(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     >>> dl.min(np.array([[1.0, 5.0], [4.0, 2.0]]))
     array(1.)
     """
-    dim, keepdim = _words(dim, keepdim, axis, keepdims)
+    dim, keepdim = _words("min", dim, keepdim, axis, keepdims)
     return _extreme(_C.amin, np.min, x, dim, keepdim, out, _first(_C.argmin))
 
 
@@ -202,7 +202,7 @@ def argmax(x, dim=None, keepdim=False, *, axis=None, keepdims=None):
     >>> dl.argmax(np.array([[1.0, 5.0], [4.0, 2.0]]), dim=1)
     array([1, 0])
     """
-    dim, keepdim = _words(dim, keepdim, axis, keepdims)
+    dim, keepdim = _words("argmax", dim, keepdim, axis, keepdims)
     a = raw(x)
     if _is_counted(a):
         return _plain(np.argmax(a, dim, keepdims=keepdim), x)
@@ -219,7 +219,7 @@ def argmin(x, dim=None, keepdim=False, *, axis=None, keepdims=None):
     >>> dl.argmin(np.array([[1.0, 5.0], [4.0, 2.0]]), dim=1)
     array([0, 1])
     """
-    dim, keepdim = _words(dim, keepdim, axis, keepdims)
+    dim, keepdim = _words("argmin", dim, keepdim, axis, keepdims)
     a = raw(x)
     if _is_counted(a):
         return _plain(np.argmin(a, dim, keepdims=keepdim), x)
@@ -257,7 +257,7 @@ def var(
     >>> dl.var(np.array([1.0, 2.0, 3.0]))
     array(1.)
     """
-    dim, keepdim = _words(dim, keepdim, axis, keepdims)
+    dim, keepdim = _words("var", dim, keepdim, axis, keepdims)
     correction = correction if ddof is None else ddof
     a = raw(x)
     y = _C.var(a, dim, correction, keepdim)
@@ -284,7 +284,7 @@ def std(
     >>> dl.std(np.array([1.0, 3.0, 5.0]))
     array(2.)
     """
-    dim, keepdim = _words(dim, keepdim, axis, keepdims)
+    dim, keepdim = _words("std", dim, keepdim, axis, keepdims)
     correction = correction if ddof is None else ddof
     a = raw(x)
     y = _C.var(a, dim, correction, keepdim)
@@ -326,7 +326,7 @@ def norm(x, p=2, dim=None, keepdim=False, *, axis=None, keepdims=None):
     >>> dl.norm(np.array([3.0, 4.0]))
     array(5.)
     """
-    dim, keepdim = _words(dim, keepdim, axis, keepdims)
+    dim, keepdim = _words("norm", dim, keepdim, axis, keepdims)
     if p == inf:
         return amax(elementwise.abs(x), dim, keepdim)
     if p == -inf:
@@ -394,13 +394,13 @@ def logsumexp(x, dim, keepdim=False, *, keepdims=None):
 
 def any(x, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """Whether any element is true, as bool. Arguments as for `sum`."""
-    dim, keepdim = _words(dim, keepdim, axis, keepdims)
+    dim, keepdim = _words("any", dim, keepdim, axis, keepdims)
     return _truth("any", np.any, x, dim, keepdim)
 
 
 def all(x, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """Whether all elements are true, as bool. Arguments as for `sum`."""
-    dim, keepdim = _words(dim, keepdim, axis, keepdims)
+    dim, keepdim = _words("all", dim, keepdim, axis, keepdims)
     return _truth("all", np.all, x, dim, keepdim)
 
 
@@ -414,8 +414,10 @@ def _truth(op, test, x, dim, keepdim):
     return _plain(test(a, axis=dim, keepdims=bool(keepdim)), x)
 
 
-def _words(dim, keepdim, axis, keepdims):
+def _words(op, dim, keepdim, axis, keepdims):
     """PyTorch's words for dim and keepdim, or NumPy's."""
+    if axis is not None and dim is not None:
+        raise ValueError(f"{op}: dim and axis must not both be given")
     return dim if axis is None else axis, keepdim if keepdims is None else keepdims
 
 

@@ -223,10 +223,21 @@ def to(x, dtype):
     return record(y, (x,), lambda dy: (dy.astype(a.dtype),))
 
 
+def one_axis(op, dim, default, axis):
+    """`dim`, or `axis` in its place; ValueError when both are given."""
+    if axis is None:
+        return dim
+    if not (isinstance(dim, int) and dim == default):
+        raise ValueError(f"{op}: dim and axis must not both be given")
+    return axis
+
+
 def as_array(op, x):
     """The array of an argument, in native byte order; TypeError when it has none."""
     if isinstance(x, Tensor):
         x = x.data
+    if isinstance(x, np.generic):
+        x = np.asarray(x)
     if not isinstance(x, np.ndarray):
         raise TypeError(
             f"{op}: x must be a NumPy array or a Tensor, got {type(x).__name__}: "

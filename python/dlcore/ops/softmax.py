@@ -4,6 +4,7 @@ from numpy import ndarray
 
 from .. import _C
 from ..tensor import raw, record
+from .shape import one_axis
 
 
 def softmax(x, dim=-1, axis=None, out=None):
@@ -50,7 +51,7 @@ def softmax(x, dim=-1, axis=None, out=None):
     array([[0.5, 0.5]])
     """
     if axis is not None:
-        dim = axis
+        dim = one_axis("softmax", dim, -1, axis)
     if type(x) is ndarray:
         return _C.softmax_forward(x, dim, out)
     y = _C.softmax_forward(raw(x, out), dim, out)
@@ -101,7 +102,7 @@ def log_softmax(x, dim=-1, axis=None, out=None):
     array([[    0., -1000.]])
     """
     if axis is not None:
-        dim = axis
+        dim = one_axis("log_softmax", dim, -1, axis)
     if type(x) is ndarray:
         return _C.log_softmax_forward(x, dim, out)
     y = _C.log_softmax_forward(raw(x, out), dim, out)
