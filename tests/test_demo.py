@@ -38,7 +38,7 @@ def test_same_bits_in_every_run_and_for_any_threads(tmp_path):
         [line for line in run.stdout.splitlines() if ": " in line and "png" not in line]
         for run in runs
     ]
-    assert any(line.startswith("weights: ") for line in facts[0])
+    assert any(line.startswith("weights' digest: ") for line in facts[0])
     assert facts[0] == facts[1] == facts[2]
     other = demo(tmp_path, "--epochs", "2", "--seed", "6")
     assert facts[0][-2] not in other.stdout

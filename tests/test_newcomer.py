@@ -89,3 +89,11 @@ def test_repr_after_backward_names_the_op():
     before = repr(loss)
     loss.backward()
     assert repr(loss) == before == "tensor(3., grad_fn=<sum>)"
+
+
+def test_names_of_the_package():
+    names = dir(dl)
+    assert names == sorted(dl.__all__) and all(hasattr(dl, name) for name in names)
+    assert {"relu", "Tensor", "no_grad", "nn", "data", "optim", "testing"} < set(names)
+    assert not {"ops", "convert", "grad_mode", "runtime"} & set(names)
+    assert dir(dl.testing) == ["assert_close", "gradcheck"]

@@ -1,6 +1,26 @@
-"""dlcore: the kernels of deep learning in one small wheel."""
+"""dlcore: the kernels of deep learning in one small wheel.
+
+Ops (``dl.relu``, ``dl.conv2d``, ``dl.softmax``, ...) take NumPy arrays and give NumPy
+arrays; given a `Tensor` they give a Tensor and record its gradient.
+
+- ``nn``, ``optim``, ``init``: layers, optimizers, first weights, under PyTorch's names
+- ``data``, ``models``, ``detection``: digits to train on, LeNet-5, boxes and anchors
+- ``random``: `manual_seed`, `rand`, `randn`, ...; ``testing``: `testing.gradcheck`
+- `set_num_threads`, `set_isa`, `show_config`: what serves the calls
+
+Examples
+--------
+>>> import numpy as np
+>>> import dlcore as dl
+>>> x = dl.Tensor(np.ones((2, 3)), requires_grad=True)
+>>> dl.tanh(x).sum().backward()
+>>> x.grad.shape
+(2, 3)
+"""
 
 # ruff: noqa: F401, F403
+from types import ModuleType
+
 from . import _C, init, optim, random, testing
 from ._C import __version__
 from .grad_mode import enable_grad, is_grad_enabled, no_grad
@@ -19,14 +39,23 @@ from .runtime import (
 )
 from .tensor import Tensor, tensor
 
+_LAZY = ("data", "detection", "models", "nn")  # not needed by all: at the first use
+_MODULES = ("init", "optim", "random", "testing")
+__all__ = sorted(
+    name
+    for name, value in (*globals().items(), *((name, None) for name in _LAZY))
+    if not name.startswith("_")
+    and name != "ModuleType"
+    and (not isinstance(value, ModuleType) or name in _MODULES)
+)
+
+
+def __dir__():
+    return __all__
+
 
 def __getattr__(name):
-    if name in (
-        "data",
-        "detection",
-        "models",
-        "nn",
-    ):  # not needed by all: loaded at the first use
+    if name in _LAZY:
         import importlib
 
         return importlib.import_module(f".{name}", __name__)

@@ -11,7 +11,7 @@ from . import __version__
 # name -> (module that has add_arguments(parser) and run(args), one line of help)
 COMMANDS = {
     "info": ("info", "version, CPU, instruction sets, threads, caches, build"),
-    "bench": ("bench", "time the ops against NumPy and PyTorch"),
+    "bench": ("bench", "time the ops against NumPy, PyTorch and onnxruntime"),
     "selftest": ("selftest", "check every op on every instruction set of this CPU"),
     "demo": ("demo", "train LeNet-5 on real handwritten digits, with a picture"),
 }

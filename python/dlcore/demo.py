@@ -74,7 +74,7 @@ def run(args):
     probabilities = predict(model, split.test_images)
     print(f"{epochs} epochs in {seconds:.1f} s")
     print(f"{epochs * len(split.train_images) / seconds:.0f} samples per second")
-    print(f"weights: {digest(model)}")
+    print(f"weights' digest: {digest(model)}")
     draw(args.output, model, losses, epochs, split, probabilities)
     accuracy = (probabilities.argmax(1) == split.test_labels).mean()
     print(f"test accuracy: {accuracy:.4f}")

@@ -94,7 +94,7 @@ def _doubtful(figure, bottom, split, probabilities):
         for i in hardest
     ]
     mistakes = (guesses != labels).sum()
-    title = f"Mistakes: {mistakes}"
+    title = f"Mistakes: {mistakes}" if mistakes else "No mistakes"
     title += f", {SHOWN} of them" if mistakes > SHOWN else ""
     title += "; the least sure, in brackets how sure" if mistakes < SHOWN else ""
     _row(figure, bottom, title, split.test_images[hardest], texts)

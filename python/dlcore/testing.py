@@ -4,6 +4,12 @@ import numpy as np
 
 from .tensor import Tensor, raw
 
+__all__ = ["assert_close", "gradcheck"]
+
+
+def __dir__():
+    return __all__
+
 
 def assert_close(got, want, ulp=8, scale=None):
     """Raise unless `got` is within `ulp` units of rounding of the reference.
