@@ -67,6 +67,15 @@ def get_rng_state():
     -------
     ndarray, shape (2,), uint64
         The seed and the count of blocks used.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> state = dl.get_rng_state()
+    >>> a = dl.rand(2)
+    >>> dl.set_rng_state(state)
+    >>> bool((a == dl.rand(2)).all())
+    True
     """
     return np.array(_C.random_state(), dtype=np.uint64)
 
@@ -82,6 +91,11 @@ def set_rng_state(state):
     ------
     ValueError
         If `state` is not two whole numbers of 64 bits.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.set_rng_state(dl.get_rng_state())
     """
     state = np.asarray(state)
     if state.shape != (2,) or state.dtype != np.uint64:
@@ -120,6 +134,12 @@ def rand(*size, dtype=np.float32):
     Returns
     -------
     ndarray, shape `size`
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.rand(2, 3).shape
+    (2, 3)
     """
     return _C.uniform(0.0, 1.0, _size(size), _is_double("rand", dtype))
 
@@ -137,6 +157,12 @@ def randn(*size, dtype=np.float32):
     Returns
     -------
     ndarray, shape `size`
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.randn(2, 3).shape
+    (2, 3)
     """
     return _C.normal(0.0, 1.0, _size(size), _is_double("randn", dtype))
 
@@ -161,6 +187,12 @@ def uniform(low=0.0, high=1.0, size=(), dtype=np.float32):
     ------
     ValueError
         If ``low > high`` or either is not finite.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.uniform(-1.0, 1.0, size=(3,)).shape
+    (3,)
     """
     return _C.uniform(low, high, _size((size,)), _is_double("uniform", dtype))
 
@@ -185,6 +217,12 @@ def normal(mean=0.0, std=1.0, size=(), dtype=np.float32):
     ------
     ValueError
         If `std` is negative.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.normal(0.0, 2.0, size=(3,)).shape
+    (3,)
     """
     return _C.normal(mean, std, _size((size,)), _is_double("normal", dtype))
 
@@ -242,6 +280,12 @@ def randint(low, high=None, size=()):
     ------
     ValueError
         If the interval is empty.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.randint(0, 10, (3,)).shape
+    (3,)
     """
     if high is None:
         low, high = 0, low

@@ -6,7 +6,14 @@ from .module import Module
 
 
 class ReLU(Module):
-    """``max(x, 0)``. `inplace` is PyTorch's; the result is always new."""
+    """``max(x, 0)``. `inplace` is PyTorch's; the result is always new.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.nn.ReLU()(dl.Tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
 
     def __init__(self, inplace=False):
         self.inplace = inplace
@@ -19,7 +26,14 @@ class ReLU(Module):
 
 
 class LeakyReLU(Module):
-    """``x`` where it is positive, ``negative_slope * x`` elsewhere."""
+    """``x`` where it is positive, ``negative_slope * x`` elsewhere.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.nn.LeakyReLU(0.25)(dl.Tensor([-1.0, 2.0]))
+    tensor([-0.25,  2.  ])
+    """
 
     def __init__(self, negative_slope=0.01, inplace=False):
         self.negative_slope = negative_slope
@@ -34,21 +48,42 @@ class LeakyReLU(Module):
 
 
 class Sigmoid(Module):
-    """``1 / (1 + exp(-x))``."""
+    """``1 / (1 + exp(-x))``.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.nn.Sigmoid()(dl.Tensor([-1.0, 2.0]))
+    tensor([0.2689, 0.8808])
+    """
 
     def forward(self, x):
         return sigmoid(x)
 
 
 class Tanh(Module):
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.nn.Tanh()(dl.Tensor([-1.0, 2.0]))
+    tensor([-0.7616,  0.964 ])
+    """
 
     def forward(self, x):
         return tanh(x)
 
 
 class GELU(Module):
-    """``x`` times the normal distribution function of `x`; ``approximate='tanh'``."""
+    """``x`` times the normal distribution function of `x`; ``approximate='tanh'``.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.nn.GELU()(dl.Tensor([-1.0, 2.0]))
+    tensor([-0.1587,  1.9545])
+    """
 
     def __init__(self, approximate="none"):
         one_of("GELU", "approximate", approximate, ("none", "tanh"))
@@ -62,7 +97,14 @@ class GELU(Module):
 
 
 class SiLU(Module):
-    """``x * sigmoid(x)``, also known as Swish."""
+    """``x * sigmoid(x)``, also known as Swish.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.nn.SiLU()(dl.Tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
+    """
 
     def __init__(self, inplace=False):
         self.inplace = inplace
@@ -75,7 +117,14 @@ class SiLU(Module):
 
 
 class Softmax(Module):
-    """Positive and summing to 1 along `dim`."""
+    """Positive and summing to 1 along `dim`.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.nn.Softmax(dim=-1)(dl.Tensor([[0.0, 0.0]]))
+    tensor([[0.5, 0.5]])
+    """
 
     def __init__(self, dim=-1):
         self.dim = dim
@@ -88,7 +137,14 @@ class Softmax(Module):
 
 
 class LogSoftmax(Module):
-    """The logarithm of softmax along `dim`."""
+    """The logarithm of softmax along `dim`.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.nn.LogSoftmax(dim=-1)(dl.Tensor([[0.0, 0.0]]))
+    tensor([[-0.6931, -0.6931]])
+    """
 
     def __init__(self, dim=-1):
         self.dim = dim

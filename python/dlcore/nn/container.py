@@ -64,6 +64,13 @@ class ModuleList(Module):
     ----------
     modules : iterable of Module, optional
         Named "0", "1", ...
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> layers = dl.nn.ModuleList([dl.nn.Linear(4, 4), dl.nn.ReLU()])
+    >>> len(layers)
+    2
     """
 
     def __init__(self, modules=()):
@@ -96,7 +103,14 @@ class ModuleList(Module):
 
 
 class Identity(Module):
-    """Return the input; takes and ignores any settings."""
+    """Return the input; takes and ignores any settings.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.nn.Identity()(dl.Tensor([1.0]))
+    tensor([1.])
+    """
 
     def __init__(self, *args, **kwargs):
         pass

@@ -13,6 +13,13 @@ class Dropout(Module):
         From 0 to 1.
     inplace : bool, optional
         PyTorch's; the result is always new.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> layer = dl.nn.Dropout(0.5).eval()
+    >>> layer(dl.Tensor([1.0, 2.0]))
+    tensor([1., 2.])
     """
 
     def __init__(self, p=0.5, inplace=False):

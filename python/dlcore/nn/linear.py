@@ -64,7 +64,16 @@ class Linear(Module):
 
 
 class Flatten(Module):
-    """Merge the dimensions from `start_dim` to `end_dim`; see `dlcore.flatten`."""
+    """Merge the dimensions from `start_dim` to `end_dim`; see `dlcore.flatten`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> layer = dl.nn.Flatten()
+    >>> layer(dl.Tensor(np.ones((2, 3, 4), "float32"))).shape
+    (2, 12)
+    """
 
     def __init__(self, start_dim=1, end_dim=-1):
         self.start_dim = start_dim

@@ -20,6 +20,14 @@ class CrossEntropyLoss(Module):
         What becomes of the losses of the batch.
     label_smoothing : float, optional
         How much of the target is spread evenly over the classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> loss = dl.nn.CrossEntropyLoss()
+    >>> loss(dl.Tensor([[0.0, 0.0]]), np.array([1]))
+    tensor(0.6931)
     """
 
     def __init__(
@@ -48,7 +56,15 @@ class CrossEntropyLoss(Module):
 
 
 class NLLLoss(Module):
-    """Negative log-likelihood of the right class, given log-probabilities."""
+    """Negative log-likelihood of the right class, given log-probabilities.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.nn.NLLLoss()(dl.Tensor([[-1.0, -2.0]]), np.array([1]))
+    tensor(2.)
+    """
 
     def __init__(self, weight=None, ignore_index=-100, reduction="mean"):
         one_of("NLLLoss", "reduction", reduction, _REDUCTIONS)
@@ -67,7 +83,14 @@ class NLLLoss(Module):
 
 
 class MSELoss(Module):
-    """Mean of the squared differences."""
+    """Mean of the squared differences.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.nn.MSELoss()(dl.Tensor([1.0, 2.0]), dl.Tensor([1.0, 4.0]))
+    tensor(2.)
+    """
 
     def __init__(self, reduction="mean"):
         one_of("MSELoss", "reduction", reduction, _REDUCTIONS)

@@ -20,6 +20,13 @@ class Parameter(Tensor):
         As for `Tensor`.
     requires_grad : bool, optional
         False for one that stays as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.nn.Parameter(np.zeros(2, "float32")).requires_grad
+    True
     """
 
     __slots__ = ()

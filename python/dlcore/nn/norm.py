@@ -30,6 +30,14 @@ class LayerNorm(Module):
         Whether there is a bias.
     dtype : dtype, optional
         Of the parameters: float32 or float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> layer = dl.nn.LayerNorm(8)
+    >>> layer(dl.Tensor(np.ones((2, 8), "float32"))).shape
+    (2, 8)
     """
 
     def __init__(
@@ -78,6 +86,14 @@ class RMSNorm(Module):
         Whether to learn a weight, 1 at first.
     dtype : dtype, optional
         Of the parameter: float32 or float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> layer = dl.nn.RMSNorm(8)
+    >>> layer(dl.Tensor(np.ones((2, 8), "float32"))).shape
+    (2, 8)
     """
 
     def __init__(self, normalized_shape, eps=None, elementwise_affine=True, dtype=None):
@@ -116,6 +132,14 @@ class GroupNorm(Module):
         Whether to learn a weight, 1 at first, and a bias, 0 at first.
     dtype : dtype, optional
         Of the parameters: float32 or float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> layer = dl.nn.GroupNorm(2, 4)
+    >>> layer(dl.Tensor(np.ones((1, 4, 3, 3), "float32"))).shape
+    (1, 4, 3, 3)
     """
 
     def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, dtype=None):
@@ -252,17 +276,41 @@ class _BatchNorm(_ChannelNorm):
 
 
 class BatchNorm1d(_BatchNorm):
-    __doc__ = f"(N, C) or (N, C, L): {_BatchNorm.__doc__}"
+    __doc__ = f"""(N, C) or (N, C, L): {_BatchNorm.__doc__}
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> layer = dl.nn.BatchNorm1d(4)
+    >>> layer(dl.Tensor(np.ones((2, 4, 5), "float32"))).shape
+    (2, 4, 5)
+    """
     _axes = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    __doc__ = f"(N, C, H, W): {_BatchNorm.__doc__}"
+    __doc__ = f"""(N, C, H, W): {_BatchNorm.__doc__}
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> layer = dl.nn.BatchNorm2d(4)
+    >>> layer(dl.Tensor(np.ones((2, 4, 3, 3), "float32"))).shape
+    (2, 4, 3, 3)
+    """
     _axes = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
-    __doc__ = f"(N, C, D, H, W): {_BatchNorm.__doc__}"
+    __doc__ = f"""(N, C, D, H, W): {_BatchNorm.__doc__}
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> layer = dl.nn.BatchNorm3d(4)
+    >>> layer(dl.Tensor(np.ones((2, 4, 3, 3, 3), "float32"))).shape
+    (2, 4, 3, 3, 3)
+    """
     _axes = (5,)
 
 
@@ -315,17 +363,41 @@ class _InstanceNorm(_ChannelNorm):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    __doc__ = f"(N, C, L) or (C, L): {_InstanceNorm.__doc__}"
+    __doc__ = f"""(N, C, L) or (C, L): {_InstanceNorm.__doc__}
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> layer = dl.nn.InstanceNorm1d(4)
+    >>> layer(dl.Tensor(np.ones((2, 4, 5), "float32"))).shape
+    (2, 4, 5)
+    """
     _axes = 3
 
 
 class InstanceNorm2d(_InstanceNorm):
-    __doc__ = f"(N, C, H, W) or (C, H, W): {_InstanceNorm.__doc__}"
+    __doc__ = f"""(N, C, H, W) or (C, H, W): {_InstanceNorm.__doc__}
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> layer = dl.nn.InstanceNorm2d(4)
+    >>> layer(dl.Tensor(np.ones((2, 4, 3, 3), "float32"))).shape
+    (2, 4, 3, 3)
+    """
     _axes = 4
 
 
 class InstanceNorm3d(_InstanceNorm):
-    __doc__ = f"(N, C, D, H, W) or (C, D, H, W): {_InstanceNorm.__doc__}"
+    __doc__ = f"""(N, C, D, H, W) or (C, D, H, W): {_InstanceNorm.__doc__}
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> layer = dl.nn.InstanceNorm3d(4)
+    >>> layer(dl.Tensor(np.ones((2, 4, 3, 3, 3), "float32"))).shape
+    (2, 4, 3, 3, 3)
+    """
     _axes = 5
 
 
@@ -338,6 +410,14 @@ class LocalResponseNorm(Module):
         Number of channels around each.
     alpha, beta, k : float, optional
         Of the formula ``x / (k + alpha * mean square) ** beta``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> layer = dl.nn.LocalResponseNorm(3)
+    >>> layer(dl.Tensor(np.ones((1, 4, 3, 3), "float32"))).shape
+    (1, 4, 3, 3)
     """
 
     def __init__(self, size, alpha=1e-4, beta=0.75, k=1.0):

@@ -6,7 +6,16 @@ from .module import Module
 
 
 class AdaptiveAvgPool2d(Module):
-    """The mean of each of ``output_size`` equal windows; 1 is the whole image."""
+    """The mean of each of ``output_size`` equal windows; 1 is the whole image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> layer = dl.nn.AdaptiveAvgPool2d(1)
+    >>> layer(dl.Tensor(np.ones((1, 4, 4, 4), "float32"))).shape
+    (1, 4, 1, 1)
+    """
 
     def __init__(self, output_size):
         pair("AdaptiveAvgPool2d", "output_size", output_size, 1)
@@ -30,6 +39,14 @@ class MaxPool2d(Module):
         Whether to return where each was found as well.
     ceil_mode : bool, optional
         Whether a window that hangs over the edge counts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> layer = dl.nn.MaxPool2d(2)
+    >>> layer(dl.Tensor(np.ones((1, 4, 4, 4), "float32"))).shape
+    (1, 4, 2, 2)
     """
 
     def __init__(
@@ -82,6 +99,14 @@ class AvgPool2d(Module):
         Whether a window that hangs over the edge counts.
     count_include_pad : bool, optional
         Whether the padding's zeros count in the mean.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> layer = dl.nn.AvgPool2d(2)
+    >>> layer(dl.Tensor(np.ones((1, 4, 4, 4), "float32"))).shape
+    (1, 4, 2, 2)
     """
 
     def __init__(

@@ -18,6 +18,15 @@ class RoIAlign(Module):
         Samples in a bin along each axis; 0 or less for one to a pixel.
     aligned : bool, optional
         Whether pixels have their centres at half numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> image = dl.Tensor(np.ones((1, 3, 8, 8), "float32"))
+    >>> boxes = np.array([[0, 1, 1, 5, 5]], "float32")
+    >>> dl.nn.RoIAlign(2, 1.0, 2)(image, boxes).shape
+    (1, 3, 2, 2)
     """
 
     def __init__(self, output_size, spatial_scale, sampling_ratio, aligned=False):
@@ -53,6 +62,15 @@ class RoIPool(Module):
         (height, width) of the result.
     spatial_scale : float
         From the boxes' coordinates to those of the feature map.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> image = dl.Tensor(np.ones((1, 3, 8, 8), "float32"))
+    >>> boxes = np.array([[0, 1, 1, 5, 5]], "float32")
+    >>> dl.nn.RoIPool(2, 1.0)(image, boxes).shape
+    (1, 3, 2, 2)
     """
 
     def __init__(self, output_size, spatial_scale):

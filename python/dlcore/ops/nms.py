@@ -74,8 +74,8 @@ def batched_nms(boxes, scores, idxs, iou_threshold):
     scores : ndarray or Tensor, shape (N,)
         Of the same dtype.
     idxs : ndarray or Tensor, shape (N,)
-        The class of each box, whole numbers of 32 bits. Boxes of different classes do
-        not suppress each other.
+        The class of each box, int64 or int32, that fits into 32 bits. Boxes of
+        different classes do not suppress each other.
     iou_threshold : float
         From 0 to 1, as for `nms`.
 

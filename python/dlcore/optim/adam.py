@@ -137,6 +137,17 @@ class AdamW(Adam):
     ------
     ValueError
         If an option is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> w = dl.nn.Parameter(np.ones(1, "float32"))
+    >>> optimizer = dl.optim.AdamW([w], lr=0.1)
+    >>> (w * 2.0).sum().backward()
+    >>> optimizer.step()
+    >>> bool(w.item() < 1)
+    True
     """
 
     _decoupled = True
