@@ -115,7 +115,7 @@ template <class T>
 DLCORE_INLINE void tile_row(int64_t m, int64_t columns, int64_t k, const T* a, const T* b,
                             int64_t b_size, TileTarget<T> to) {
   for (int64_t j = 0; j < columns; j += kTileCols<T>, b += b_size) {
-    panel_tile<T>(m, smaller(columns - j, kTileCols<T>), k, a, b, to);
+    run_tile(Operands::panels, m, smaller(columns - j, kTileCols<T>), k, a, 0, b, 0, to);
     to.c += kTileCols<T>;
     to.col += kTileCols<T>;
   }
@@ -243,8 +243,8 @@ void conv2d_forward(const T* x, const T* weight, const T* bias, T* y, const Conv
     return buffer_release(picked);
   }
   const Direct direct = direct_forward(c);
-  if (channels_pay<T>(direct)) return channel_conv<T>(direct, x, weight, bias, y, activation);
-  if (direct_pays(c, direct)) return direct_conv<T>(direct, x, weight, bias, y, activation);
+  if (channels_pay<T>(direct)) return channel_conv(direct, x, weight, bias, y, activation);
+  if (direct_pays(c, direct)) return direct_conv(direct, x, weight, bias, y, activation);
   const Windows<T> w(c);
   const Cut<T> cut(c, w);
   const int64_t split_size = w.split ? c.batch * w.image : 0;

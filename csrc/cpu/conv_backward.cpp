@@ -105,10 +105,10 @@ DLCORE_INLINE void data_block(const T* dy, const T* weight, T* dx, const Windows
       }
       for (int64_t i = 0; i < panels.count; ++i)
         for (int64_t j = 0; j < n; j += kTileCols<T>)
-          panel_tile<T>(
-              panels.begin(i + 1) - panels.begin(i), smaller(kTileCols<T>, n - j), k1 - k0,
-              a + i * a_size + k0 * kTileRows, b + j / kTileCols<T> * b_size,
-              {columns + panels.begin(i) * width + j, width, T(1), T(k0 > 0), nullptr, 0, 0});
+          run_tile(Operands::panels, panels.begin(i + 1) - panels.begin(i),
+                   smaller(kTileCols<T>, n - j), k1 - k0, a + i * a_size + k0 * kTileRows, 0,
+                   b + j / kTileCols<T> * b_size, 0,
+                   {columns + panels.begin(i) * width + j, width, T(1), T(k0 > 0), nullptr, 0, 0});
     }
     for (int64_t j = 0; j < n; j += kTileCols<T>) {
       to.aim(j0 + j, smaller(kTileCols<T>, n - j));
@@ -139,11 +139,10 @@ void conv2d_backward_data(const T* dy, const T* weight, T* dx, const Conv2d& c) 
                       false);
   const Direct direct = direct_backward(c);
   if (c.stride_h == 1 && c.stride_w == 1 && channels_pay<T>(direct))
-    return channel_conv<T>(direct, dy, weight, nullptr, dx, Activation::none);
+    return channel_conv(direct, dy, weight, nullptr, dx, Activation::none);
   if (is_point(c) && products_pay(c)) return point_data_gradient<T>(c, dy, weight, dx);
   if (phases_pay<T>(c)) return phase_data_gradient<T>(c, dy, weight, dx);
-  if (direct_pays(c, direct))
-    return direct_conv<T>(direct, dy, weight, nullptr, dx, Activation::none);
+  if (direct_pays(c, direct)) return direct_conv(direct, dy, weight, nullptr, dx, Activation::none);
   const Windows<T> w(c), wy(flat(c));
   const DataCut<T> cut(c, w);
   const int64_t planes = c.batch * c.channels;
@@ -243,12 +242,12 @@ DLCORE_INLINE void weight_block(const T* x, const T* dy, T* dw, const Windows<T>
                       columns + j * kTileCols<T> * Cut::kStride, 1, Cut::kStride, b + j * b_size);
     for (int64_t i = 0; i < panels.count; ++i)
       for (int64_t j = 0; j < b_panels; ++j)
-        run_tile<T, Operands::rows>(panels.begin(i + 1) - panels.begin(i),
-                                    smaller(kTileCols<T>, rows - j * kTileCols<T>), n,
-                                    gradients + panels.begin(i) * Cut::kStride, Cut::kStride,
-                                    b + j * b_size, kTileCols<T>,
-                                    {target + panels.begin(i) * window + j * kTileCols<T>, window,
-                                     T(1), T(p > begin), nullptr, 0, 0});
+        run_tile(Operands::rows, panels.begin(i + 1) - panels.begin(i),
+                 smaller(kTileCols<T>, rows - j * kTileCols<T>), n,
+                 gradients + panels.begin(i) * Cut::kStride, Cut::kStride, b + j * b_size,
+                 kTileCols<T>,
+                 {target + panels.begin(i) * window + j * kTileCols<T>, window, T(1), T(p > begin),
+                  nullptr, 0, 0});
   }
   buffer_release(b);
 }

@@ -15,6 +15,7 @@
 #include "cpu/conv_channels_tile.h"
 #include "cpu/conv_direct.h"
 #include "cpu/rows.h"
+#include "cpu/simd_activation.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -312,20 +313,13 @@ DLCORE_INLINE void channels_few(const Direct& d, const DirectCall<T>& call,
   buffer_release(padded);
 }
 
-// y = activation(conv(x, weight) + bias); bias may be null.
-template <class T>
-DLCORE_INLINE void channel_conv(const Direct& d, const T* x, const T* weight, const T* bias, T* y,
-                                Activation activation) {
-  int64_t* const offset = direct_offsets(d);
-  const DirectCall<T> call{x, weight, bias, y, activation, offset};
-  const ChannelCut<T> cut(d);
-  if (cut.few)
-    channels_few<T>(d, call, cut);
-  else
-    channels_many<T>(d, call, cut);
-  buffer_release(offset);
-}
-
 }  // namespace
+
+// y = activation(conv(x, weight) + bias); bias may be null. In conv_planes.cpp.
+void channel_conv(const Direct& d, const float* x, const float* weight, const float* bias, float* y,
+                  Activation activation);
+void channel_conv(const Direct& d, const double* x, const double* weight, const double* bias,
+                  double* y, Activation activation);
+
 }  // namespace DLCORE_ISA
 }  // namespace dlcore

@@ -31,6 +31,8 @@ constexpr int direct_vectors(int64_t m) {
   return n;
 }
 
+}  // namespace
+
 // A convolution with stride 1: of x with the weight, or of dy for the gradient of x.
 struct Direct {
   int64_t batch, groups;
@@ -39,23 +41,27 @@ struct Direct {
   int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
   bool backward;
 
-  int64_t taps() const { return kernel_h * kernel_w; }
-  int64_t window() const { return channels * taps(); }
+  DLCORE_INLINE_MEMBER int64_t taps() const { return kernel_h * kernel_w; }
+  DLCORE_INLINE_MEMBER int64_t window() const { return channels * taps(); }
   // A row is cut into phases: element i of the padded row is element i / stride_w of phase
   // i % stride_w.
-  int64_t phase_size() const { return out_w + (kernel_w - 1) * dilation_w / stride_w; }
-  int64_t row() const { return phase_size() * stride_w; }
-  int64_t slab_rows(int64_t n) const {  // what n output rows read
+  DLCORE_INLINE_MEMBER int64_t phase_size() const {
+    return out_w + (kernel_w - 1) * dilation_w / stride_w;
+  }
+  DLCORE_INLINE_MEMBER int64_t row() const { return phase_size() * stride_w; }
+  DLCORE_INLINE_MEMBER int64_t slab_rows(int64_t n) const {  // what n output rows read
     return (n - 1) * stride_h + (kernel_h - 1) * dilation_h + 1;
   }
-  int64_t plane_rows() const { return slab_rows(out_h); }
-  int64_t plane() const { return plane_rows() * row(); }
-  int64_t positions() const { return (out_h - 1) * row() + out_w; }
-  bool in_place() const {  // x needs no padding and no phases
+  DLCORE_INLINE_MEMBER int64_t plane_rows() const { return slab_rows(out_h); }
+  DLCORE_INLINE_MEMBER int64_t plane() const { return plane_rows() * row(); }
+  DLCORE_INLINE_MEMBER int64_t positions() const { return (out_h - 1) * row() + out_w; }
+  DLCORE_INLINE_MEMBER bool in_place() const {  // x needs no padding and no phases
     return taps() == 1 && stride_h == 1 && stride_w == 1 && pad_top == 0 && pad_left == 0 &&
            height == out_h && width == out_w;
   }
 };
+
+namespace {
 
 // A 1x1 convolution that takes every pixel sees one long row.
 DLCORE_INLINE Direct in_one_row(Direct d) {
@@ -208,7 +214,7 @@ DLCORE_INLINE void direct_block(const Direct& d, const DirectCall<T>& call, cons
     kDirect<T>.of[m - 1][vectors - 1](a, planes + p, d.channels, d.plane(), call.offset, d.taps(),
                                       call.bias ? call.bias + row0 : nullptr, sums);
     if (call.activation != Activation::none)
-      finish_tile<T>(sums, stride, m, stride, {sums, stride, T(1), T(0), &epilogue, 0, 0});
+      finish_tile(sums, stride, m, stride, {sums, stride, T(1), T(0), &epilogue, 0, 0});
     store_positions<T>(d, sums, stride, m, p, n, y);
   }
 }
@@ -301,21 +307,13 @@ DLCORE_INLINE int64_t* direct_offsets(const Direct& d) {
   return offset;
 }
 
-// y = activation(conv(x, weight) + bias); bias may be null.
-template <class T>
-DLCORE_INLINE void direct_conv(const Direct& d, const T* x, const T* weight, const T* bias, T* y,
-                               Activation activation) {
-  int64_t* const offset = direct_offsets(d);
-  const DirectCall<T> call{x, weight, bias, y, activation, offset};
-  const Groups panels = balanced(d.rows, kTileRows);
-  const int64_t image_cost = d.groups * d.rows * d.window() * d.positions() / kLanes<T> / 2;
-  if (d.batch >= 8)
-    direct_images<T>(d, call, panels, image_cost);
-  else
-    direct_panels<T>(d, call, panels, image_cost);
-  buffer_release(offset);
-}
-
 }  // namespace
+
+// y = activation(conv(x, weight) + bias); bias may be null. In conv_planes.cpp.
+void direct_conv(const Direct& d, const float* x, const float* weight, const float* bias, float* y,
+                 Activation activation);
+void direct_conv(const Direct& d, const double* x, const double* weight, const double* bias,
+                 double* y, Activation activation);
+
 }  // namespace DLCORE_ISA
 }  // namespace dlcore

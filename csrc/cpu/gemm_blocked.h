@@ -128,9 +128,8 @@ DLCORE_INLINE void run_tiles(const Block<T>& s, int64_t i0, int64_t i1, int64_t 
                               : g.a + row * g.a_row + s.p0 * g.a_col;
       const int64_t fetched = (i - i0) * (s.depth / 8) * kLineElements<T>;
       const T* ahead = j + 1 < j1 && fetched < b_panel_size<T>(s.depth) ? b_next + fetched : b;
-      run_tile<T, kFrom>(
-          m, n, s.depth, a, a_step, b, b_step,
-          {g.c + row * g.c_row + col, g.c_row, g.alpha, s.beta, s.epilogue, row, col, ahead});
+      run_tile(kFrom, m, n, s.depth, a, a_step, b, b_step,
+               {g.c + row * g.c_row + col, g.c_row, g.alpha, s.beta, s.epilogue, row, col, ahead});
     }
   }
 }

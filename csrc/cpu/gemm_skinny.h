@@ -53,7 +53,7 @@ DLCORE_INLINE void finish_vectors(const Skinny<T>& s, const T* sums, int64_t row
   const Product<T>& g = *s.g;
   const Epilogue<T>* e = g.epilogue.any() ? &g.epilogue : nullptr;
   if (!s.tall) {
-    finish_tile<T>(sums, row, s.vectors, width, {g.c + w0, g.c_row, g.alpha, g.beta, e, 0, w0});
+    finish_tile(sums, row, s.vectors, width, {g.c + w0, g.c_row, g.alpha, g.beta, e, 0, w0});
     return;
   }
   constexpr int64_t kStep = 64, kRow = kLanes<T> > kMostVectors ? kLanes<T> : kMostVectors;
@@ -63,8 +63,8 @@ DLCORE_INLINE void finish_vectors(const Skinny<T>& s, const T* sums, int64_t row
     for (int64_t i = 0; i < count; ++i)
       for (int64_t v = 0; v < s.vectors; ++v) turned[i * kRow + v] = sums[v * row + i0 + i];
     const int64_t at = w0 + i0;
-    finish_tile<T>(turned, kRow, count, s.vectors,
-                   {g.c + at * g.c_row, g.c_row, g.alpha, g.beta, e, at, 0});
+    finish_tile(turned, kRow, count, s.vectors,
+                {g.c + at * g.c_row, g.c_row, g.alpha, g.beta, e, at, 0});
   }
 }
 

@@ -1,0 +1,57 @@
+// Convolution on padded planes, forward and for the gradient of x: one copy for both.
+
+#include "cpu/conv_channels.h"
+#include "cpu/conv_direct.h"
+
+namespace dlcore {
+namespace DLCORE_ISA {
+namespace {
+
+template <class T>
+DLCORE_INLINE void run_direct(const Direct& d, const T* x, const T* weight, const T* bias, T* y,
+                              Activation activation) {
+  int64_t* const offset = direct_offsets(d);
+  const DirectCall<T> call{x, weight, bias, y, activation, offset};
+  const Groups panels = balanced(d.rows, kTileRows);
+  const int64_t image_cost = d.groups * d.rows * d.window() * d.positions() / kLanes<T> / 2;
+  if (d.batch >= 8)
+    direct_images<T>(d, call, panels, image_cost);
+  else
+    direct_panels<T>(d, call, panels, image_cost);
+  buffer_release(offset);
+}
+
+template <class T>
+DLCORE_INLINE void run_channels(const Direct& d, const T* x, const T* weight, const T* bias, T* y,
+                                Activation activation) {
+  int64_t* const offset = direct_offsets(d);
+  const DirectCall<T> call{x, weight, bias, y, activation, offset};
+  const ChannelCut<T> cut(d);
+  if (cut.few)
+    channels_few<T>(d, call, cut);
+  else
+    channels_many<T>(d, call, cut);
+  buffer_release(offset);
+}
+
+}  // namespace
+
+void channel_conv(const Direct& d, const float* x, const float* weight, const float* bias, float* y,
+                  Activation activation) {
+  run_channels<float>(d, x, weight, bias, y, activation);
+}
+void channel_conv(const Direct& d, const double* x, const double* weight, const double* bias,
+                  double* y, Activation activation) {
+  run_channels<double>(d, x, weight, bias, y, activation);
+}
+void direct_conv(const Direct& d, const float* x, const float* weight, const float* bias, float* y,
+                 Activation activation) {
+  run_direct<float>(d, x, weight, bias, y, activation);
+}
+void direct_conv(const Direct& d, const double* x, const double* weight, const double* bias,
+                 double* y, Activation activation) {
+  run_direct<double>(d, x, weight, bias, y, activation);
+}
+
+}  // namespace DLCORE_ISA
+}  // namespace dlcore
