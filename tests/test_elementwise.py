@@ -308,3 +308,10 @@ def test_more_alternations_than_the_walk_holds():
     b = np.zeros((1, 2) * 10, "f")
     with pytest.raises(ValueError, match="add: axes that repeat"):
         dl.add(a, b)
+
+
+def test_slope_of_erf_far_out(isa, dtype):
+    x = dl.Tensor(np.array([9, 13.3, 14, 20, 27, 40, 1e30, np.inf], dtype), True)
+    dl.erf(x).sum().backward()
+    exact = 2 / np.sqrt(np.pi) * np.exp(-np.square(x.data, dtype=np.longdouble))
+    np.testing.assert_allclose(x.grad.data, exact.astype(dtype), rtol=1e-5, atol=1e-44)

@@ -113,9 +113,11 @@ class Classes {
     const Shape shape(PyArray_NDIM(array), PyArray_DIMS(array));
     CHECK(shape == targets, op_, ": target must have the shape of input without its classes, ",
           targets, ", got target.shape = ", shape, " with input.shape = ", x.shape());
+    // A copy: another thread may write to target after it was checked.
     PyObject* ready = PyArray_FromAny(
         object.ptr(), PyArray_DescrFromType(NPY_INT64), 0, 0,
-        NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY, nullptr);
+        NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY | NPY_ARRAY_ENSURECOPY,
+        nullptr);
     if (!ready) throw py::error_already_set();
     target_ = py::reinterpret_steal<py::object>(ready);
     const int64_t* values = static_cast<const int64_t*>(PyArray_DATA(target()));

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstring>
 
 #include "bindings/array.h"
 #include "bindings/window.h"
@@ -22,6 +23,7 @@ struct Regions {
           ": boxes must have shape (K, 5), batch index and corners, got boxes.shape = ",
           rois.shape());
     check_same_dtype(op, "input", x, "boxes", rois);
+    rois = copied(op, rois);
     out = parse_pair(op, "output_size", output_size, 1);
     scale = real_argument(op, "spatial_scale", spatial_scale);
     CHECK(scale > 0 && std::isfinite(scale), op, ": spatial_scale must be above 0, got ", scale);
@@ -42,6 +44,13 @@ struct Regions {
   int64_t work() const { return 8 * rois.size(0) * x.size(1) * out.h * out.w; }
 
  private:
+  // Another thread may write to boxes after they were checked.
+  static Array copied(const char* op, const Array& boxes) {
+    Array copy = Array::empty_like(op, boxes);
+    if (boxes.nbytes()) std::memcpy(copy.data<char>(), boxes.data<char>(), boxes.nbytes());
+    return copy;
+  }
+
   template <class T>
   void check_images(const char* op) const {
     const T* values = rois.data<T>();

@@ -82,7 +82,11 @@ DLCORE_INLINE Vec<T> sigmoid(Vec<T> x, Vec<T>& derivative) {
   return x < T(0) ? other : s;
 }
 
-// exp(-h^2 / 2) for 0 <= h <= 40. The square is never rounded: that would cost h^2 / 2 ULP.
+template <class T>
+constexpr T kHalfSquareEnd = kIsFloat<T> ? T(14.6) : T(40);  // exp(-h^2 / 2) is 0 from here on
+
+// exp(-h^2 / 2) for 0 <= h <= kHalfSquareEnd. The square is never rounded: that would cost
+// h^2 / 2 ULP.
 template <class T>
 DLCORE_INLINE Vec<T> exp_minus_half_square(Vec<T> h) {
   const Vec<T> minus_half = h * T(-0.5);
