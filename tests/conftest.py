@@ -1,11 +1,17 @@
 """Fixtures of every family: each instruction set, both dtypes, reproducible numbers."""
 
 import os
+import signal
 
 import numpy as np
 import pytest
 
 from dlcore import _C
+
+# A shell that starts the tests in the background has them ignore SIGINT, and with them the
+# processes in which tests look at what Ctrl-C does.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item):
