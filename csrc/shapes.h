@@ -46,8 +46,8 @@ struct Gemm {
   const T* bias;      // may be null
   const T* residual;  // may be null
   Activation activation;
-  T slope;            // of leaky_relu
-  T* derivative;      // where to keep the activation's derivative, for backward; may be null
+  T slope;        // of leaky_relu
+  T* derivative;  // where to keep the activation's derivative, for backward; may be null
   int64_t batch;
   const int64_t* a_batch;  // offset of each matrix from a and b; C's follow one another
   const int64_t* b_batch;  // null: the same matrix for all

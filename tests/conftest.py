@@ -8,8 +8,8 @@ import pytest
 
 from dlcore import _C
 
-# A shell that starts the tests in the background has them ignore SIGINT, and with them the
-# processes in which tests look at what Ctrl-C does.
+# A shell that starts the tests in the background has them ignore SIGINT, and with them
+# the processes in which tests look at what Ctrl-C does.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
