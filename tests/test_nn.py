@@ -420,3 +420,27 @@ BAD = [
 def test_bad_calls(call, error, match):
     with pytest.raises(error, match=match):
         call()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda v: v.astype(np.float64), "dtype float32, got float64"),
+        (lambda v: v.astype(np.complex64), "dtype float32, got complex64"),
+        (lambda v: v[None], "must have shape"),
+    ],
+)
+def test_a_state_that_does_not_fit_changes_nothing(change, message):
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    before = {name: p.data.copy() for name, p in model.named_parameters()}
+    state = {name: np.full_like(value, 7) for name, value in before.items()}
+    state["1.bias"] = change(state["1.bias"])
+    with pytest.raises(RuntimeError, match=message):
+        model.load_state_dict(state)
+    for name, p in model.named_parameters():
+        np.testing.assert_array_equal(p.data, before[name])
+
+
+def test_a_state_that_is_no_mapping():
+    with pytest.raises(TypeError, match="state_dict must be a mapping"):
+        nn.Linear(2, 2).load_state_dict(None)

@@ -345,3 +345,17 @@ def test_native_arguments_are_checked():
         _C.adam_step(x, [np.ones(3)], *state, [np.zeros(1)], *rest)
     with pytest.raises(ValueError, match=r"step\[0\] must be at least 0, got -2"):
         _C.adam_step(x, [np.ones(3)], *state, [np.array(-2)], *rest)
+
+
+@pytest.mark.parametrize("state", [None, {}, {"param_groups": []}])
+def test_no_state_of_an_optimizer(state):
+    sgd = SGD([dl.Tensor(np.ones(3), True)], lr=0.1)
+    with pytest.raises(ValueError, match="must have state and param_groups"):
+        sgd.load_state_dict(state)
+
+
+def test_a_gradient_that_is_no_tensor():
+    p = dl.Tensor(np.ones(3), True)
+    p.grad = 5
+    with pytest.raises(TypeError, match="grad must be a Tensor"):
+        SGD([p], lr=0.1).step()

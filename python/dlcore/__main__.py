@@ -41,7 +41,8 @@ def main(argv=None):
     module = importlib.import_module("." + COMMANDS[args.command][0], __package__)
     try:
         code = module.run(args)
-        sys.stdout.flush()
+        if sys.stdout:  # None when it was closed: `python -m dlcore info >&-`
+            sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         print(f"{args.command}: stopped", file=sys.stderr)

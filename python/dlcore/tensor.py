@@ -313,6 +313,11 @@ def _run(root, dy, retain_graph):
 def _accumulate(leaf, dx, unshared):
     with _accumulating:
         if leaf.grad is not None:
+            if leaf.grad.shape != dx.shape:
+                raise RuntimeError(
+                    f"backward: grad must have the shape of its tensor, {dx.shape}, "
+                    f"got grad.shape = {leaf.grad.shape} (set grad to None)"
+                )
             _C.add(leaf.grad.data, dx, leaf.grad.data)
         else:
             unshared = (

@@ -4,6 +4,7 @@ A Module keeps no registry. What it holds is found in its ``__dict__``, in the o
 assignment, when somebody asks; reading an attribute and calling cost what Python costs.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -218,9 +219,16 @@ class Module:
         Raises
         ------
         RuntimeError
-            If a name or a shape does not fit; then nothing was copied.
+            If a name, a shape or a dtype does not fit; then nothing was copied.
+        TypeError
+            If `state_dict` is no mapping.
         """
         own = self._state()
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(
+                "load_state_dict: state_dict must be a mapping of names to arrays, got "
+                f"{type(state_dict).__name__}"
+            )
         keys = LoadedKeys(
             [name for name in own if name not in state_dict],
             [name for name in state_dict if name not in own],
@@ -236,12 +244,18 @@ class Module:
             for name, value in values.items()
             if value.shape != own[name].data.shape
         ]
+        faults += [
+            f"{name} must have dtype {own[name].data.dtype}, got {value.dtype} "
+            "(cast with .astype)"
+            for name, value in values.items()
+            if not np.can_cast(value.dtype, own[name].data.dtype, "safe")
+        ]
         if faults:
             raise RuntimeError(
                 f"load_state_dict: {type(self).__name__}: {'; '.join(faults)}"
             )
         for name, value in values.items():
-            np.copyto(own[name].data, value, casting="same_kind")
+            np.copyto(own[name].data, value)
         changed(own.values())
         return keys
 

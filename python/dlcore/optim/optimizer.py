@@ -152,6 +152,7 @@ class Optimizer:
                 grads = [p.grad.data for p in params]
             except AttributeError:  # some have no gradient
                 params = [p for p in params if p.grad is not None]
+                self._check_gradients(params)
                 if not params:
                     continue
                 grads = [p.grad.data for p in params]
@@ -211,7 +212,14 @@ class Optimizer:
         ValueError
             If the groups or the shapes do not fit; nothing is changed then.
         """
-        groups = state_dict["param_groups"]
+        try:
+            groups = state_dict["param_groups"]
+            state_dict["state"]
+        except (KeyError, TypeError):
+            raise ValueError(
+                f"{self._name}: load_state_dict: state_dict must have state and "
+                "param_groups, as state_dict() returns them"
+            ) from None
         sizes = [len(group["params"]) for group in self.param_groups]
         theirs = [len(group["params"]) for group in groups]
         if sizes != theirs:
@@ -235,6 +243,14 @@ class Optimizer:
         self._rows = {}
         for mine, group in zip(self.param_groups, merged):
             mine.update(group)
+
+    def _check_gradients(self, params):
+        for p in params:
+            if not isinstance(p.grad, Tensor):
+                raise TypeError(
+                    f"{self._name}: grad must be a Tensor or None, got "
+                    f"{type(p.grad).__name__}"
+                )
 
     def _load(self, number, p, kept):
         loaded = {}
