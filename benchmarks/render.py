@@ -49,7 +49,8 @@ def machine(result):
     peers = ", ".join(f"{name} {v[name]}" for name in libraries if name in v)
     return (
         f"{m['cpu']}, {m['usable_cpus']} CPUs, {m['isa']}; dlcore {v['dlcore']} "
-        f"against {peers}; Python {m['python']}; {result['date'][:10]}."
+        f"against {peers}; Python {m['python']}; {result['date'][:10]}"
+        f"{', fewer and shorter turns (--quick)' if result['quick'] else ''}."
     )
 
 

@@ -1,6 +1,7 @@
 """The whole benchmark in one command, kept under results/ and quoted in the docs.
 
     python benchmarks/run.py               # everything, then render.py
+    python benchmarks/run.py --quick       # the same with fewer and shorter turns
     python benchmarks/run.py gemm --quick  # as `python -m dlcore bench`; no rendering
 
 Weighs the newest wheel in dist/ (`python -m build --wheel`).
@@ -46,13 +47,12 @@ def weigh():
 
 def main(arguments):
     """Returns the exit code of the benchmark."""
-    if arguments:
+    if arguments not in ([], ["--quick"]):
         return __main__.main(["bench", *arguments])
     path = result_path()
     path.parent.mkdir(exist_ok=True)
-    code = __main__.main(
-        ["bench", "--json", str(path), "--plot", str(path.with_suffix(".png"))]
-    )
+    kept = ["--json", str(path), "--plot", str(path.with_suffix(".png"))]
+    code = __main__.main(["bench", *arguments, *kept])
     if code > 1:
         return code
     result = json.loads(path.read_text())
