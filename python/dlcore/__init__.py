@@ -4,8 +4,9 @@ Ops (``dl.relu``, ``dl.conv2d``, ``dl.softmax``, ...) take NumPy arrays and give
 arrays; given a `Tensor` they give a Tensor and record its gradient.
 
 - ``nn``, ``optim``, ``init``: layers, optimizers, first weights, under PyTorch's names
-- ``data``, ``models``, ``detection``: digits to train on, LeNet-5, boxes and anchors
+- ``data``, ``models``, ``detection``: digits to train on, LeNet-5 to ResNet-152, boxes
 - ``random``: `manual_seed`, `rand`, `randn`, ...; ``testing``: `testing.gradcheck`
+- `count_flops`: what a model computes and moves
 - `set_num_threads`, `set_isa`, `show_config`: what serves the calls
 
 Examples
@@ -40,10 +41,14 @@ from .runtime import (
 from .tensor import Tensor, tensor
 
 _LAZY = ("data", "detection", "models", "nn")  # not needed by all: at the first use
+_LAZY_FUNCTIONS = {"count_flops": "flops"}
 _MODULES = ("init", "optim", "random", "testing")
 __all__ = sorted(
     name
-    for name, value in (*globals().items(), *((name, None) for name in _LAZY))
+    for name, value in (
+        *globals().items(),
+        *((name, None) for name in (*_LAZY, *_LAZY_FUNCTIONS)),
+    )
     if not name.startswith("_")
     and name != "ModuleType"
     and (not isinstance(value, ModuleType) or name in _MODULES)
@@ -55,8 +60,11 @@ def __dir__():
 
 
 def __getattr__(name):
-    if name in _LAZY:
-        import importlib
+    import importlib
 
+    if name in _LAZY:
         return importlib.import_module(f".{name}", __name__)
+    if name in _LAZY_FUNCTIONS:
+        module = importlib.import_module(f".{_LAZY_FUNCTIONS[name]}", __name__)
+        return getattr(module, name)
     raise AttributeError(f"module 'dlcore' has no attribute {name!r}")

@@ -1,0 +1,286 @@
+"""How many operations a model takes: counted kernel by kernel while it runs."""
+
+import sys
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+
+from .nn import Module
+from .watch import watching
+
+
+@dataclass
+class Count:
+    """What some calls took together.
+
+    Attributes
+    ----------
+    calls : int
+        Of kernels.
+    multiplications : int
+        Multiply-adds of convolutions and matrix products (also known as MACs).
+    flops : int
+        Two for a multiplication, and those of all other ops.
+    bytes : int
+        Of the arrays read and written, each once for each call.
+    """
+
+    calls: int = 0
+    multiplications: int = 0
+    flops: int = 0
+    bytes: int = 0
+
+    def __add__(self, other):
+        return Count(
+            self.calls + other.calls,
+            self.multiplications + other.multiplications,
+            self.flops + other.flops,
+            self.bytes + other.bytes,
+        )
+
+
+@dataclass(repr=False)
+class Flops:
+    """The result of `count_flops`; prints as a table.
+
+    Attributes
+    ----------
+    rows : dict of (str, str) to Count
+        What each op (``"conv2d"``, ``"relu backward"``) took in each module, by its
+        dotted name. Work that no module called is in ``""``.
+    """
+
+    rows: dict = field(default_factory=dict)
+
+    @property
+    def total(self):
+        """All together, a `Count`."""
+        return sum(self.rows.values(), Count())
+
+    @property
+    def multiplications(self):
+        return self.total.multiplications
+
+    @property
+    def flops(self):
+        return self.total.flops
+
+    @property
+    def bytes(self):
+        return self.total.bytes
+
+    def by_op(self):
+        """A `Count` for each op."""
+        return self._by(1)
+
+    def by_module(self, depth=None):
+        """A `Count` for each module, or for those `depth` names down together."""
+        return self._by(0, depth)
+
+    def table(self, counts=None):
+        """The text that `repr` shows, of ops; or of another dict of Counts."""
+        counts = self.by_op() if counts is None else counts
+        lines = [("", "calls", "multiplications", "flops", "bytes")]
+        for name, c in (*counts.items(), ("total", sum(counts.values(), Count()))):
+            numbers = _short(c.multiplications), _short(c.flops), _short(c.bytes, "B")
+            lines.append((name, str(c.calls), *numbers))
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])])
+            for line in lines
+        )
+
+    def _by(self, part, depth=None):
+        counts = {}
+        for key, count in self.rows.items():
+            name = ".".join(key[part].split(".")[:depth])
+            counts[name] = counts.get(name, Count()) + count
+        return counts
+
+    def __repr__(self):
+        return self.table()
+
+
+def count_flops(function, *inputs):
+    """Run a model once and count what its kernels compute and move.
+
+    Parameters
+    ----------
+    function : Module or callable
+        What to run; backward is counted too where `function` calls it.
+    *inputs : ndarray, Tensor or anything else
+        What to call it with.
+
+    Returns
+    -------
+    Flops
+        `multiplications`, `flops` and `bytes` of all, `by_op()`, `by_module()`.
+
+    Notes
+    -----
+    A convolution, transposed or not, of any number of dimensions and groups, multiplies
+    each element of its smaller side (the output; transposed: the input) with one
+    filter. Padding counts as work. A multiplication is two flops; bias, residual and
+    activation one for each element, as is an element of any other op, with these
+    exceptions: pooling one for each element of a window, normalization 2 with given and
+    7 with its own statistics, softmax and losses 5. Indexing, copies and what forward
+    does in NumPy are not counted.
+
+    Examples
+    --------
+    The 5x5 convolution of an Inception block, and the same through 16 channels:
+
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> x = np.zeros((1, 192, 28, 28), "float32")
+    >>> wide = dl.nn.Conv2d(192, 32, 5, padding=2, bias=False)
+    >>> dl.count_flops(wide, x).multiplications
+    120422400
+    >>> narrow = dl.nn.Sequential(
+    ...     dl.nn.Conv2d(192, 16, 1, bias=False),
+    ...     dl.nn.Conv2d(16, 32, 5, padding=2, bias=False),
+    ... )
+    >>> dl.count_flops(narrow, x)
+            calls  multiplications    flops     bytes
+    conv2d      2          12.44 M  24.89 M  866.3 kB
+    total       2          12.44 M  24.89 M  866.3 kB
+    """
+    rows = {}
+    modules = function.named_modules() if isinstance(function, Module) else ()
+    names = {module: name for name, module in modules}
+
+    def see(name, arguments, result):
+        arrays = {id(a): a for a in _arrays((arguments, result))}
+        if not arrays:
+            return
+        op, _, way = name.removesuffix("_forward").partition("_backward")
+        op += " backward" if "_backward" in name else way
+        multiplications, others = _work(name, arguments, result)
+        key = _caller(names), op
+        rows[key] = rows.get(key, Count()) + Count(
+            1,
+            multiplications,
+            2 * multiplications + others,
+            sum(a.nbytes for a in arrays.values()),
+        )
+
+    with watching(see):
+        function(*inputs)
+    return Flops(rows)
+
+
+def _arrays(values):
+    for value in values if isinstance(values, (tuple, list)) else (values,):
+        if isinstance(value, np.ndarray):
+            yield value
+        elif isinstance(value, (tuple, list)):
+            yield from _arrays(value)
+
+
+def _caller(names):
+    """Name of the innermost module that is being called."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code is Module.__call__.__code__:
+            module = frame.f_locals["self"]
+            return names.get(module, type(module).__name__)
+        frame = frame.f_back
+    return ""
+
+
+# -- the work of a kernel: multiplications, and all other flops --
+
+
+def _work(name, arguments, result):
+    for kernels, work in _WORK.items():
+        if name.startswith(kernels):
+            return work(name, arguments, result)
+    return 0, max((a.size for a in _arrays((arguments, result))), default=0)
+
+
+def _conv(name, arguments, y):
+    x, weight, bias = arguments[:3]
+    side = x if "transpose" in name else y
+    fused = sum(value is True for value in arguments[3:]) + (bias is not None)
+    return side.size * prod(weight.shape[1:]), fused * y.size
+
+
+def _conv_backward(name, arguments, result):
+    dy, x, weight, *_ = arguments
+    side = x if "transpose" in name else dy
+    dx, dw, db = result
+    products = (dx is not None) + (dw is not None)
+    return products * side.size * prod(weight.shape[1:]), (db is not None) * dy.size
+
+
+def _matmul(name, arguments, y):
+    return y.size * arguments[0].shape[-1], 0
+
+
+def _addmm(name, arguments, y):
+    added, a = arguments[2:4]
+    return y.size * a.shape[-1], (added is not None) * y.size
+
+
+def _linear(name, arguments, result):
+    x, weight, bias, residual, activation, *_ = arguments
+    y = result[0]
+    extras = (bias, residual, None if activation == "none" else activation)
+    fused = sum(extra is not None for extra in extras)
+    return x.size * weight.shape[0], fused * y.size
+
+
+def _linear_backward(name, arguments, result):
+    x, weight, kept, dy, *_ = arguments
+    dx, dw, db, _ = result
+    products = (dx is not None) + (dw is not None)
+    others = (db is not None) + (kept is not None)
+    return products * x.size * weight.shape[0], others * dy.size
+
+
+def _pool(name, arguments, result):
+    x, kernel = arguments[:2]
+    dims = x.ndim - 2 if name[8:9] not in "123" else int(name[8])
+    taps = kernel**dims if isinstance(kernel, int) else prod(kernel)
+    return 0, (result[0] if isinstance(result, tuple) else result).size * taps
+
+
+def _normalize(name, arguments, result):
+    given = name.startswith(("batch_norm", "instance_norm")) and not arguments[5]
+    return 0, arguments[0].size * (2 if given and "forward" in name else 7)
+
+
+def _exponential(name, arguments, result):
+    return 0, 5 * arguments[0].size
+
+
+def _nothing(name, arguments, result):
+    return 0, 0
+
+
+_WORK = {
+    ("conv2d_backward", "conv_backward", "conv_transpose_backward"): _conv_backward,
+    ("conv2d_forward", "conv_forward", "conv_transpose_forward"): _conv,
+    ("matmul",): _matmul,
+    ("addmm",): _addmm,
+    ("linear_forward",): _linear,
+    ("linear_backward",): _linear_backward,
+    ("max_pool2d_forward", "avg_pool2d_forward"): _pool,
+    tuple(
+        f"{kind}_norm_{way}"
+        for kind in ("batch", "instance", "layer", "group", "rms")
+        for way in ("forward", "backward")
+    ): _normalize,
+    ("softmax_", "log_softmax_", "cross_entropy_", "nll_loss_"): _exponential,
+    ("im2col", "expand", "where", "uniform", "normal", "random_bits"): _nothing,
+}
+
+_UNITS = (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")
+
+
+def _short(n, of=""):
+    for size, unit in _UNITS:
+        if n >= size:
+            return f"{n / size:.4g} {unit}{of}"
+    return f"{n} {of}".rstrip()
