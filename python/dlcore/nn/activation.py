@@ -1,6 +1,16 @@
 """Activations as modules."""
 
-from ..ops import gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, tanh
+from ..ops import (
+    gelu,
+    leaky_relu,
+    log_softmax,
+    relu,
+    relu6,
+    sigmoid,
+    silu,
+    softmax,
+    tanh,
+)
 from .checks import one_of
 from .module import Module
 
@@ -20,6 +30,26 @@ class ReLU(Module):
 
     def forward(self, x):
         return relu(x)
+
+    def extra_repr(self):
+        return "inplace=True" if self.inplace else ""
+
+
+class ReLU6(Module):
+    """``min(max(x, 0), 6)``.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.nn.ReLU6()(dl.Tensor([-1.0, 2.0, 9.0]))
+    tensor([0., 2., 6.])
+    """
+
+    def __init__(self, inplace=False):
+        self.inplace = inplace
+
+    def forward(self, x):
+        return relu6(x)
 
     def extra_repr(self):
         return "inplace=True" if self.inplace else ""
