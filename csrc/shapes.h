@@ -99,6 +99,17 @@ struct LocalNorm {
   int64_t batch, channels, size, before, after;
 };
 
+enum class PadMode : int { constant, reflect, replicate, circular };
+
+// y is x with elements added (or, where negative, taken away) at the ends of its axes.
+constexpr int kMaxPadDims = 64;
+struct Pad {
+  PadMode mode;
+  int ndim;  // at least 1
+  int64_t size[kMaxPadDims], out[kMaxPadDims];
+  int64_t before[kMaxPadDims];  // what is added behind follows from size and out
+};
+
 // How much two boxes overlap: intersection over union, and that less a penalty for the enclosing
 // box (generalized), for the distance of the centres, for that and the difference in shape.
 enum class Overlap : int { iou, giou, diou, ciou };

@@ -25,6 +25,7 @@ void bind_random(py::module_& m);
 void bind_softmax(py::module_& m);
 void bind_conv(py::module_& m);
 void bind_pool(py::module_& m);
+void bind_pad(py::module_& m);
 
 static int import_numpy() {
   import_array1(-1);
@@ -66,6 +67,7 @@ PYBIND11_MODULE(_C, m) {
   bind_softmax(m);
   bind_conv(m);
   bind_pool(m);
+  bind_pad(m);
   refuse_in_one_line(m);
   choose_isa();  // a bad DLCORE_ISA or DLCORE_NUM_THREADS stops the import with its one line
   num_threads();

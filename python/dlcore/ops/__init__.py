@@ -43,7 +43,7 @@ from .elementwise import (
     sub,
 )
 from .gemm import addmm, baddbmm, bmm, linear, matmul, mm
-from .indexing import cat, chunk, concatenate, pad, split, stack
+from .indexing import cat, chunk, concatenate, split, stack
 from .loss import cross_entropy, mse_loss, nll_loss
 from .nms import batched_nms, nms, soft_nms
 from .norm import (
@@ -54,6 +54,7 @@ from .norm import (
     local_response_norm,
     rms_norm,
 )
+from .pad import pad
 from .pool import (
     adaptive_avg_pool2d,
     avg_pool2d,

@@ -1,4 +1,4 @@
-"""Ops that pick and join numbers: indexing, cat, split, pad."""
+"""Ops that pick and join numbers: indexing, cat, split."""
 
 import numpy as np
 
@@ -149,72 +149,6 @@ def getitem(x, index):
             np.add.at(dx, index, dy)
         else:
             dx[index] = dy
-        return (dx,)
-
-    return record(y, (x,), backward)
-
-
-def pad(x, pad, mode="constant", value=0.0):
-    """Add elements of one value at the ends; a negative number crops.
-
-    Parameters
-    ----------
-    x : ndarray or Tensor
-        Any shape.
-    pad : sequence of int
-        (before, after) for the last dimension, then for the one before it, and so on.
-    mode : {'constant'}
-        What to fill with.
-    value : float, optional
-        The fill.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import dlcore as dl
-    >>> dl.pad(np.array([1.0, 2.0]), (1, 2))
-    array([0., 1., 2., 0., 0.])
-    """
-    a = as_array("pad", x)
-    if not isinstance(pad, (tuple, list)):
-        raise TypeError(f"pad: pad must be a tuple of ints, got {type(pad).__name__}")
-    pad = [whole("pad", "each number of pad", n) for n in pad]
-    if mode != "constant":
-        raise NotImplementedError(f"pad: mode must be 'constant', got {mode!r}")
-    if len(pad) % 2 or len(pad) > 2 * a.ndim:
-        raise ValueError(
-            "pad: pad must hold a pair for each of the last dimensions "
-            f"of x.shape = {a.shape}, got {tuple(pad)}"
-        )
-    ends = [(0, 0)] * (a.ndim - len(pad) // 2)
-    ends += list(zip(pad[-2::-2], pad[::-2], strict=True))
-    shape = tuple(n + p + q for n, (p, q) in zip(a.shape, ends, strict=True))
-    if any(n < 0 for n in shape):
-        raise ValueError(
-            f"pad: pad must not crop more than x.shape = {a.shape}, got {tuple(pad)}"
-        )
-    # The part of x that stays, and where it lies in y.
-    kept = tuple(
-        slice(max(0, -p), n - max(0, -q))
-        for n, (p, q) in zip(a.shape, ends, strict=True)
-    )
-    place = tuple(
-        slice(max(0, p), n - max(0, q)) for n, (p, q) in zip(shape, ends, strict=True)
-    )
-    if not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"pad: value must be a number, got {type(value).__name__}")
-    try:
-        y = np.full(shape, value, a.dtype)
-    except (ValueError, OverflowError):
-        raise ValueError(
-            f"pad: pad and value must fit into an array of {a.dtype}, "
-            f"got {tuple(pad)} and {value}"
-        ) from None
-    y[place] = a[kept]
-
-    def backward(dy):
-        dx = np.zeros_like(a)
-        dx[kept] = dy[place]
         return (dx,)
 
     return record(y, (x,), backward)

@@ -643,6 +643,14 @@ _SHAPES = {
 }
 for _op, (_call, _f) in _SHAPES.items():
     _add(_op, _normal(_BOX), _call, _f)
+_PADDED = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+for _mode, _same in _PADDED.items():
+    _add(
+        "pad",
+        _normal((2, 3, 5, 6)),
+        lambda x, _mode=_mode: dl.pad(x, (1, 2, 3, 0), _mode),
+        lambda x, _same=_same: np.pad(x, ((0, 0), (0, 0), (3, 0), (1, 2)), _same),
+    )
 _add("split", _normal(_BOX), lambda x: dl.split(x, 2, 1)[1], lambda x: x[:, 2:4])
 _add("chunk", _normal(_BOX), lambda x: dl.chunk(x, 3, 1)[2], lambda x: x[:, 4:])
 _add("to", _normal(_BOX), lambda x: dl.to(x, "float64"), lambda x: x)
