@@ -6,6 +6,7 @@
 // conv_backward.cpp.
 
 #include "cpu/conv_channels.h"
+#include "cpu/conv_depthwise.h"
 #include "cpu/conv_direct.h"
 #include "cpu/conv_point.h"
 #include "cpu/conv_windows.h"
@@ -235,6 +236,8 @@ template <class T>
 void conv2d_forward(const T* x, const T* weight, const T* bias, T* y, const Conv2d& c,
                     Activation activation) {
   if (c.batch == 0) return;
+  if (is_depthwise(c))
+    return depthwise_forward(c, x, weight, bias, y, activation == Activation::relu);
   if (is_point(c) && skips_pixels(c)) {
     T* const picked =
         static_cast<T*>(buffer_acquire(c.batch * c.channels * c.out_h * c.out_w * sizeof(T)));

@@ -8,6 +8,7 @@
 #include "cpu/conv_channels.h"
 #include "cpu/conv_channels_data.h"
 #include "cpu/conv_channels_weight.h"
+#include "cpu/conv_depthwise.h"
 #include "cpu/conv_direct.h"
 #include "cpu/conv_direct_weight.h"
 #include "cpu/conv_point.h"
@@ -125,6 +126,7 @@ DLCORE_INLINE void data_block(const T* dy, const T* weight, T* dx, const Windows
 template <class T>
 void conv2d_backward_data(const T* dy, const T* weight, T* dx, const Conv2d& c) {
   if (c.batch == 0) return;
+  if (is_depthwise(c)) return depthwise_data_gradient(c, dy, weight, dx);
   if (is_point(c) && skips_pixels(c)) {
     const Conv2d picked = of_picked(c);
     T* const part =
@@ -258,6 +260,7 @@ void conv2d_backward_weight(const T* x, const T* dy, T* dw, const Conv2d& c) {
   const int64_t window = c.channels / c.groups * c.kernel_h * c.kernel_w;
   const int64_t size = c.out_channels * window;
   if (c.batch == 0) return fill_row<T>(T(0), size, dw);
+  if (is_depthwise(c)) return depthwise_weight_gradient(c, x, dy, dw);
   if (is_whole(c))
     return product<T>(c.out_channels, window, c.batch, dy, 1, c.out_channels, x, window, 1, dw,
                       false);

@@ -1,0 +1,397 @@
+// Depthwise convolution and its gradient of x. With stride 1 the gradient is the convolution of dy
+// with the taps backwards; with a stride, the results of one phase are a convolution of dy by the
+// taps that reach them.
+
+#include "cpu/conv_depthwise.h"
+
+#include "cpu/simd_activation.h"
+
+namespace dlcore {
+namespace DLCORE_ISA {
+namespace {
+
+constexpr int64_t kRows = 4;  // of results at once: 9 weights, 4 sums, 1 of x in 16 registers
+
+// Planes of x, `height` by `width`, become planes of y, `out_h` by `out_w`.
+template <class T>
+struct PlaneCall {
+  Conv2d c;  // c.out_channels planes of y to an image
+  const T *x, *weight, *bias;
+  T* y;
+  int64_t sources;  // planes of x summed up in one of y
+  int64_t shared;   // planes of y that read the same of x
+  bool backward;    // the taps are read backwards
+  bool relu;
+
+  int64_t taps() const { return c.kernel_h * c.kernel_w; }
+  const T* source(int64_t plane) const { return x + plane * sources / shared * c.height * c.width; }
+  const T* weights(int64_t plane) const {
+    return weight + plane % c.out_channels * sources * taps();
+  }
+  T start(int64_t plane) const { return bias ? bias[plane % c.out_channels] : T(0); }
+};
+
+// A work item is a block of rows of one plane of y. work(item's plane, first row, rows, scratch).
+template <class T, class Work>
+DLCORE_INLINE void each_block(const PlaneCall<T>& call, int64_t row, int64_t scratch,
+                              const Work& work) {
+  const Conv2d& c = call.c;
+  const int64_t bytes = call.sources * row * static_cast<int64_t>(sizeof(T));
+  const int64_t span = (c.kernel_h - 1) * c.dilation_h + 1;
+  const int64_t fit = (kBlockBytes / bytes - span) / c.stride_h + 1;
+  const Groups rows = balanced(c.out_h, larger(2 * kRows, fit));
+  const int64_t slab_rows = (rows.size + (rows.larger > 0) - 1) * c.stride_h + span;
+  const int64_t slab = slab_rows * row, size = call.sources * slab + 4 * kLanes<T>;
+  const int64_t cost = (rows.size + 1) * c.out_w * (call.sources * call.taps() + 4) / 8;
+  parallel_for(c.batch * c.out_channels * rows.count, grain_for(cost),
+               [=](int64_t begin, int64_t end) {
+                 T* const planes = static_cast<T*>(buffer_acquire((size + scratch) * sizeof(T)));
+                 fill_row<T>(T(0), size + scratch, planes);
+                 for (int64_t item = begin; item < end; ++item) {
+                   const int64_t first = rows.begin(item % rows.count);
+                   work(item / rows.count, first, rows.begin(item % rows.count + 1) - first, planes,
+                        slab, planes + size);
+                 }
+                 buffer_release(planes);
+               });
+}
+
+// n results, fewer than there are lanes perhaps. What lies behind, before `limit`, is written
+// later.
+template <class T>
+DLCORE_INLINE void store_results(T* y, int64_t n, Vec<T> v, const T* limit) {
+  if (y + kLanes<T> <= limit)
+    store<T>(y, v);
+  else if (n > 0)
+    store_few<T>(y, smaller(n, kLanes<T>), v);
+}
+
+// kRows rows of results, kVectors vectors of each at a time. The last begin where they end with the
+// row. `phase` is the size of one of a row of x.
+template <class T, int K, int kStride, int kVectors>
+__attribute__((noinline)) void fast_rows(const T* x, int64_t row, int64_t phase, const T* weight,
+                                         int64_t step, T start, bool relu_after, int64_t out_w,
+                                         T* y, const T* limit) {
+  Vec<T> w[K * K];
+#pragma GCC unroll 32
+  for (int t = 0; t < K * K; ++t) w[t] = splat<T>(weight[t * step]);
+  constexpr int64_t kWidth = kVectors * kLanes<T>;
+  const int64_t last = larger(0, out_w - kWidth);
+  for (int64_t j = 0;; j = smaller(j + kWidth, last)) {
+    Vec<T> sum[kRows][kVectors];
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = splat<T>(start);
+    const T* from = x + j;
+#pragma GCC unroll 16
+    for (int i = 0; i < (kRows - 1) * kStride + K; ++i, from += row)
+#pragma GCC unroll 8
+      for (int s = 0; s < K; ++s) {
+        const T* const tap = from + s % kStride * phase + s / kStride;
+        Vec<T> value[kVectors];
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) value[v] = load<T>(tap + v * kLanes<T>);
+#pragma GCC unroll 4
+        for (int r = 0; r < kRows; ++r)
+          if (i - r * kStride >= 0 && i - r * kStride < K)
+#pragma GCC unroll 2
+            for (int v = 0; v < kVectors; ++v) sum[r][v] += w[(i - r * kStride) * K + s] * value[v];
+      }
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        const Vec<T> result = relu_after ? relu<T>(sum[r][v]) : sum[r][v];
+        const int64_t at = j + v * kLanes<T>;
+        store_results<T>(y + r * out_w + at, out_w - at, result, limit);
+      }
+    if (j == last) return;
+  }
+}
+
+// 3 x 3 weights fit into the registers; of 5 x 5 each one loaded serves two vectors.
+template <class T, int K, int kStride, int kVectors = (K > 3 ? 2 : 1)>
+void fast_planes(const PlaneCall<T>& call) {
+  const Conv2d& c = call.c;
+  if constexpr (kVectors > 1)
+    if (c.out_w <= kLanes<T>) return fast_planes<T, K, kStride, 1>(call);
+  const int64_t columns = larger(c.out_w, kVectors * kLanes<T>);
+  const PaddedRows<T> padded(c.height, c.width, c.pad_left, kStride, columns + (K - 1) / kStride);
+  const int64_t row = padded.row();
+  each_block<T>(
+      call, row, 0, [=](int64_t plane, int64_t first, int64_t rows, T* planes, int64_t, T*) {
+        pad_block<T>(padded, call.source(plane), first * kStride - c.pad_top,
+                     (rows - 1) * kStride + K, planes);
+        const T* weight = call.weights(plane) + (call.backward ? K * K - 1 : 0);
+        T* const y = call.y + (plane * c.out_h + first) * c.out_w;
+        for (int64_t i = 0; i < rows; i += kRows) {
+          const int64_t at = smaller(i, rows - kRows);
+          fast_rows<T, K, kStride, kVectors>(
+              planes + at * kStride * row, row, padded.phase_size, weight, call.backward ? -1 : 1,
+              call.start(plane), call.relu, c.out_w, y + at * c.out_w, y + rows * c.out_w);
+        }
+      });
+}
+
+// kVectors vectors of results, any taps.
+template <class T, int kVectors>
+DLCORE_INLINE void taps_at(const T* x, const Taps<T>& taps, T start, bool relu_after, int64_t n,
+                           T* y, const T* limit) {
+  Vec<T> sum[kVectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; ++v) sum[v] = splat<T>(start);
+  for (int64_t t = 0; t < taps.count; ++t) {
+    const Vec<T> w = splat<T>(taps.weight[t]);
+    const T* from = x + taps.offset[t];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) sum[v] += w * load<T>(from + v * kLanes<T>);
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; ++v) {
+    if (relu_after) sum[v] = relu<T>(sum[v]);
+    store_results<T>(y + v * kLanes<T>, n - v * kLanes<T>, sum[v], limit);
+  }
+}
+
+// One row of n results. Elements from n on to the next whole vector are written while they lie
+// before `limit`.
+template <class T>
+__attribute__((noinline)) void taps_row(const T* x, const Taps<T>& taps, T start, bool relu_after,
+                                        int64_t n, T* y, const T* limit) {
+  constexpr int kVectors = 6;
+  int64_t j = 0;
+  for (; j + kVectors * kLanes<T> <= n; j += kVectors * kLanes<T>)
+    taps_at<T, kVectors>(x + j, taps, start, relu_after, n - j, y + j, limit);
+  for (; j + kLanes<T> < n; j += 2 * kLanes<T>)
+    taps_at<T, 2>(x + j, taps, start, relu_after, n - j, y + j, limit);
+  if (j < n) taps_at<T, 1>(x + j, taps, start, relu_after, n - j, y + j, limit);
+}
+
+// Any kernel, stride and dilation.
+template <class T>
+void any_planes(const PlaneCall<T>& call) {
+  const Conv2d& c = call.c;
+  const PaddedRows<T> padded(
+      c.height, c.width, c.pad_left, c.stride_w,
+      round_up(c.out_w, kLanes<T>) + (c.kernel_w - 1) * c.dilation_w / c.stride_w);
+  const int64_t row = padded.row(), count = call.sources * call.taps();
+  const int64_t weights_size = round_up(count, kLineElements<T>);
+  each_block<T>(
+      call, row, weights_size + ceil_div(count * 8, static_cast<int64_t>(sizeof(T))),
+      [=](int64_t plane, int64_t first, int64_t rows, T* planes, int64_t slab, T* scratch) {
+        int64_t* const offset = reinterpret_cast<int64_t*>(scratch + weights_size);
+        for (int64_t i = 0; i < call.sources; ++i) {
+          pad_block<T>(
+              padded, call.source(plane) + i * c.height * c.width, first * c.stride_h - c.pad_top,
+              (rows - 1) * c.stride_h + (c.kernel_h - 1) * c.dilation_h + 1, planes + i * slab);
+          for (int64_t t = 0; t < call.taps(); ++t) {
+            const int64_t right = t % c.kernel_w * c.dilation_w;
+            const int64_t at = call.backward ? call.taps() - 1 - t : t;
+            scratch[i * call.taps() + t] = call.weights(plane)[i * call.taps() + at];
+            offset[i * call.taps() + t] =
+                i * slab + t / c.kernel_w * c.dilation_h * row + padded.tap(right);
+          }
+        }
+        const Taps<T> taps{count, offset, scratch};
+        T* const y = call.y + (plane * c.out_h + first) * c.out_w;
+        for (int64_t i = 0; i < rows; ++i)
+          taps_row<T>(planes + i * c.stride_h * row, taps, call.start(plane), call.relu, c.out_w,
+                      y + i * c.out_w, y + rows * c.out_w);
+      });
+}
+
+template <class T>
+void convolve_planes(const PlaneCall<T>& call) {
+  const Conv2d& c = call.c;
+  const bool fast = has_fast_taps(c) && call.sources == 1 && c.out_h >= kRows;
+  if (fast && c.stride_h == 1 && c.stride_w == 1)
+    return c.kernel_h == 3 ? fast_planes<T, 3, 1>(call) : fast_planes<T, 5, 1>(call);
+  if (fast && c.stride_h == 2 && c.stride_w == 2)
+    return c.kernel_h == 3 ? fast_planes<T, 3, 2>(call) : fast_planes<T, 5, 2>(call);
+  any_planes<T>(call);
+}
+
+template <class T>
+DLCORE_INLINE void forward(const Conv2d& c, const T* x, const T* weight, const T* bias, T* y,
+                           bool relu_after) {
+  convolve_planes<T>({c, x, weight, bias, y, 1, c.out_channels / c.channels, false, relu_after});
+}
+
+// What dx with a stride has of its planes. Rows and columns are counted from the corner of the
+// padding, in steps of the stride: dx lies from row i0 and column j0 on, `rows` by `columns`. dy
+// has `top` rows and `left` columns of padding before element (i0, j0).
+template <class T>
+struct Strided {
+  int64_t many, top, left, i0, j0, rows, columns;
+  PaddedRows<T> padded;
+  int64_t slab, line;  // elements of dy with its padding, of a row of dx with its padding
+
+  explicit Strided(const Conv2d& c) {
+    many = c.out_channels / c.channels;
+    top = (c.kernel_h - 1) * c.dilation_h / c.stride_h;
+    left = (c.kernel_w - 1) * c.dilation_w / c.stride_w;
+    i0 = c.pad_top / c.stride_h, j0 = c.pad_left / c.stride_w;
+    rows = ceil_div(c.pad_top + c.height, c.stride_h) - i0;
+    columns = ceil_div(c.pad_left + c.width, c.stride_w) - j0;
+    const int64_t width = round_up(columns, kLanes<T>);
+    padded = PaddedRows<T>(c.out_h, c.out_w, left - j0, 1, left + width);
+    slab = (top + rows) * padded.row();
+    line = width * c.stride_w;
+  }
+};
+
+// The row h of dx (from the padding's corner) out of a row with its padding.
+template <class T>
+DLCORE_INLINE T* row_of(const Conv2d& c, T* dx, int64_t plane, int64_t h) {
+  h -= c.pad_top;
+  return h < 0 || h >= c.height ? nullptr : dx + (plane * c.height + h) * c.width;
+}
+
+// The taps of the results (stride_h i + a, stride_w j + b), and where they read dy from (i, j) on.
+template <class T>
+DLCORE_INLINE int64_t phase_taps(const Conv2d& c, const Strided<T>& s, int64_t a, int64_t b,
+                                 const T* weight, int64_t* offset, T* of_phase) {
+  int64_t n = 0;
+  for (int64_t r = 0; r < c.kernel_h; ++r) {
+    const int64_t down = a - r * c.dilation_h;
+    if (down % c.stride_h != 0) continue;
+    for (int64_t q = 0; q < c.kernel_w; ++q) {
+      const int64_t right = b - q * c.dilation_w;
+      if (right % c.stride_w != 0) continue;
+      for (int64_t k = 0; k < s.many; ++k) {
+        of_phase[n] = weight[(k * c.kernel_h + r) * c.kernel_w + q];
+        offset[n++] =
+            k * s.slab + (s.top + down / c.stride_h) * s.padded.row() + s.left + right / c.stride_w;
+      }
+    }
+  }
+  return n;
+}
+
+// dx of one plane, row by row; the phases of a row are joined when all are there.
+template <class T>
+DLCORE_INLINE void any_strided(const Conv2d& c, const Strided<T>& s, const T* planes,
+                               const T* weight, int64_t plane, T* split, char* memory, T* dx) {
+  const int64_t list = s.many * c.kernel_h * c.kernel_w, width = s.line / c.stride_w;
+  int64_t* const count = reinterpret_cast<int64_t*>(memory);
+  int64_t* const offset = count + c.stride_w;
+  T* const of_phase = reinterpret_cast<T*>(offset + list);
+  for (int64_t a = 0; a < c.stride_h; ++a) {
+    for (int64_t b = 0, n = 0; b < c.stride_w; n += count[b++])
+      count[b] = phase_taps<T>(c, s, a, b, weight, offset + n, of_phase + n);
+    for (int64_t i = 0; i < s.rows; ++i) {
+      T* const to = row_of(c, dx, plane, (s.i0 + i) * c.stride_h + a);
+      if (!to) continue;
+      for (int64_t b = 0, n = 0; b < c.stride_w; n += count[b++])
+        taps_row<T>(planes + i * s.padded.row(), {count[b], offset + n, of_phase + n}, T(0), false,
+                    s.columns, split + b * width, split + (b + 1) * width);
+      join_row<T>(split, width, c.pad_left - s.j0 * c.stride_w, c.stride_w, c.width, to);
+    }
+  }
+}
+
+// Two rows of dx of stride 2, with their padding: the four phases share what they read of dy.
+template <class T, int K>
+__attribute__((noinline)) void strided_rows(const T* dy, int64_t row, const T* weight,
+                                            int64_t columns, T* even, T* odd) {
+  Vec<T> w[K * K];
+#pragma GCC unroll 32
+  for (int t = 0; t < K * K; ++t) w[t] = splat<T>(weight[t]);
+  for (int64_t j = 0; j < columns; j += kLanes<T>) {
+    Vec<T> sum[2][2] = {};
+#pragma GCC unroll 4
+    for (int i = 0; 2 * i < K; ++i)
+#pragma GCC unroll 4
+      for (int k = 0; 2 * k < K; ++k) {
+        const Vec<T> v = load<T>(dy + j - i * row - k);
+#pragma GCC unroll 4
+        for (int phase = 0; phase < 4; ++phase)
+          if (2 * i + phase / 2 < K && 2 * k + phase % 2 < K)
+            sum[phase / 2][phase % 2] += w[(2 * i + phase / 2) * K + 2 * k + phase % 2] * v;
+      }
+    const AllLanes<T> all;
+    store<T>(even + 2 * j, zip_low_of(sum[0][0], sum[0][1], all));
+    store<T>(even + 2 * j + kLanes<T>, zip_high_of(sum[0][0], sum[0][1], all));
+    store<T>(odd + 2 * j, zip_low_of(sum[1][0], sum[1][1], all));
+    store<T>(odd + 2 * j + kLanes<T>, zip_high_of(sum[1][0], sum[1][1], all));
+  }
+}
+
+template <class T, int K>
+DLCORE_INLINE void fast_strided(const Conv2d& c, const Strided<T>& s, const T* planes,
+                                const T* weight, int64_t plane, T* lines, T* dx) {
+  const int64_t row = s.padded.row();
+  for (int64_t i = 0; i < s.rows; ++i) {
+    strided_rows<T, K>(planes + (s.top + i) * row + s.left, row, weight, s.columns, lines,
+                       lines + s.line);
+    for (int64_t a = 0; a < 2; ++a) {
+      T* const to = row_of(c, dx, plane, 2 * (s.i0 + i) + a);
+      const T* const from = lines + a * s.line + c.pad_left - 2 * s.j0;
+      if (to && c.width >= kLanes<T>)
+        copy_whole<T>(from, c.width, to);
+      else if (to)
+        store_few<T>(to, c.width, load<T>(from));
+    }
+  }
+}
+
+template <class T>
+void strided_data_gradient(const Conv2d& c, const T* dy, const T* weight, T* dx) {
+  const Strided<T> s(c);
+  const int64_t list = s.many * c.kernel_h * c.kernel_w;
+  const int64_t size = s.many * s.slab + 2 * s.line + kLineElements<T>;
+  const int64_t bytes = round_up(size * static_cast<int64_t>(sizeof(T)), 64);
+  const int64_t lists = list * static_cast<int64_t>(sizeof(T) + sizeof(int64_t)) + 8 * c.stride_w;
+  const int64_t cost = c.height * c.width * (2 + list / (c.stride_h * c.stride_w)) / 8;
+  const bool fast = has_fast_taps(c) && s.many == 1 && c.stride_h == 2 && c.stride_w == 2;
+  parallel_for(c.batch * c.channels, grain_for(cost), [=](int64_t begin, int64_t end) {
+    T* const planes = static_cast<T*>(buffer_acquire(bytes + lists));
+    fill_row<T>(T(0), size, planes);
+    T* const lines = planes + s.many * s.slab;
+    for (int64_t plane = begin; plane < end; ++plane) {
+      const T* const w = weight + plane % c.channels * list;
+      for (int64_t k = 0; k < s.many; ++k)
+        pad_block<T>(s.padded, dy + (plane * s.many + k) * c.out_h * c.out_w, s.i0 - s.top,
+                     s.top + s.rows, planes + k * s.slab);
+      if (!fast)
+        any_strided<T>(c, s, planes, w, plane, lines, reinterpret_cast<char*>(planes) + bytes, dx);
+      else if (c.kernel_h == 3)
+        fast_strided<T, 3>(c, s, planes, w, plane, lines, dx);
+      else
+        fast_strided<T, 5>(c, s, planes, w, plane, lines, dx);
+    }
+    buffer_release(planes);
+  });
+}
+
+template <class T>
+DLCORE_INLINE void data_gradient(const Conv2d& c, const T* dy, const T* weight, T* dx) {
+  if (c.stride_h != 1 || c.stride_w != 1) return strided_data_gradient<T>(c, dy, weight, dx);
+  Conv2d back = c;
+  back.out_channels = c.channels;
+  back.height = c.out_h, back.width = c.out_w, back.out_h = c.height, back.out_w = c.width;
+  back.pad_top = (c.kernel_h - 1) * c.dilation_h - c.pad_top;
+  back.pad_left = (c.kernel_w - 1) * c.dilation_w - c.pad_left;
+  convolve_planes<T>({back, dy, weight, nullptr, dx, c.out_channels / c.channels, 1, true, false});
+}
+
+}  // namespace
+
+void depthwise_forward(const Conv2d& c, const float* x, const float* weight, const float* bias,
+                       float* y, bool relu) {
+  forward<float>(c, x, weight, bias, y, relu);
+}
+void depthwise_forward(const Conv2d& c, const double* x, const double* weight, const double* bias,
+                       double* y, bool relu) {
+  forward<double>(c, x, weight, bias, y, relu);
+}
+void depthwise_data_gradient(const Conv2d& c, const float* dy, const float* weight, float* dx) {
+  data_gradient<float>(c, dy, weight, dx);
+}
+void depthwise_data_gradient(const Conv2d& c, const double* dy, const double* weight, double* dx) {
+  data_gradient<double>(c, dy, weight, dx);
+}
+
+}  // namespace DLCORE_ISA
+}  // namespace dlcore
