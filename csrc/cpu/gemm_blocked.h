@@ -26,8 +26,12 @@ struct Product {
   Epilogue<T> epilogue;
 };
 
-constexpr int64_t kDepth = 384;          // of a slice of k
-constexpr int64_t kBlockBytes = 700000;  // of packed A that stay in L2: a third of it
+constexpr int64_t kDepth = 384;  // of a slice of k
+#if defined(__AVX512F__)
+constexpr int64_t kBlockBytes = 700000;  // of packed A that stay in L2: a third of 2 MiB
+#else
+constexpr int64_t kBlockBytes = 150000;  // a third of 512 KiB, and more than half of 256
+#endif
 constexpr int64_t kBlockRows = 3072;     // rows of A packed at a time
 constexpr int64_t kBlockCols = 4096;     // columns of B packed at a time
 constexpr int64_t kChunkWork = 1 << 18;  // multiply-adds worth handing to another thread
@@ -77,16 +81,27 @@ struct Block {
   const Epilogue<T>* epilogue;
 };
 
+// An operand whose panels lie side by side in memory is packed some panels at a time, so that it is
+// read in runs of several lines.
 template <class T>
 DLCORE_INLINE void pack_a(const Block<T>& s) {
   const Product<T>& g = *s.g;
   const int64_t size = a_panel_size<T>(s.depth);
+  const T* from = g.a + s.p0 * g.a_col;
   parallel_for(s.row_panels, grain_for(2 * size), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t row = s.rows.begin(s.first_row_panel + i);
-      pack_a_panel<T>(s.rows.begin(s.first_row_panel + i + 1) - row, s.depth,
-                      g.a + row * g.a_row + s.p0 * g.a_col, g.a_row, g.a_col,
-                      s.packed_a + i * size);
+    for (int64_t i = begin; i < end;) {
+      const auto row = [&](int64_t panel) { return s.rows.begin(s.first_row_panel + panel); };
+      const int64_t last = i + kPanelsAtOnce - 1;
+      if (g.a_row == 1 && last < end && row(last) + kTileRows <= g.m) {
+        const T* corner[kPanelsAtOnce];
+        for (int64_t j = 0; j < kPanelsAtOnce; ++j) corner[j] = from + row(i + j);
+        pack_panels<T, kTileRows>(s.depth, corner, g.a_col, s.packed_a + i * size, size);
+        i += kPanelsAtOnce;
+        continue;
+      }
+      pack_a_panel<T>(row(i + 1) - row(i), s.depth, from + row(i) * g.a_row, g.a_row, g.a_col,
+                      s.packed_a + i * size, i + 1 < end ? from + row(i + 1) * g.a_row : nullptr);
+      ++i;
     }
   });
 }
@@ -95,12 +110,21 @@ template <class T>
 DLCORE_INLINE void pack_b(const Block<T>& s) {
   const Product<T>& g = *s.g;
   const int64_t size = b_panel_size<T>(s.depth);
+  const T* from = g.b + s.p0 * g.b_row + s.first_col * g.b_col;
   parallel_for(s.col_panels, grain_for(2 * size), [&](int64_t begin, int64_t end) {
-    for (int64_t j = begin; j < end; ++j) {
-      const int64_t col = j * kTileCols<T>;
-      pack_b_panel<T>(s.depth, smaller(kTileCols<T>, s.cols - col),
-                      g.b + s.p0 * g.b_row + (s.first_col + col) * g.b_col, g.b_row, g.b_col,
-                      s.packed_b + j * size);
+    for (int64_t j = begin; j < end;) {
+      const int64_t col = j * kTileCols<T>, rest = s.cols - col;
+      if (g.b_col == 1 && j + kPanelsAtOnce <= end && rest >= kPanelsAtOnce * kTileCols<T>) {
+        const T* corner[kPanelsAtOnce];
+        for (int64_t i = 0; i < kPanelsAtOnce; ++i) corner[i] = from + col + i * kTileCols<T>;
+        pack_panels<T, kTileCols<T>>(s.depth, corner, g.b_row, s.packed_b + j * size, size);
+        j += kPanelsAtOnce;
+        continue;
+      }
+      const bool more = j + 1 < end && rest >= 2 * kTileCols<T>;
+      pack_b_panel<T>(s.depth, smaller(kTileCols<T>, rest), from + col * g.b_col, g.b_row, g.b_col,
+                      s.packed_b + j * size, more ? from + (col + kTileCols<T>)*g.b_col : nullptr);
+      ++j;
     }
   });
 }

@@ -112,9 +112,10 @@ using LargeSquare = Square<T>;
 // every row is used up before the next: rows a multiple of 4 KiB apart share one set of L1.
 template <class T, class Turn>
 DLCORE_INLINE void transpose_by(const T* from, int64_t from_row, int64_t rows, int64_t cols, T* to,
-                                int64_t to_row) {
+                                int64_t to_row, const T* ahead) {
   constexpr int64_t kSide = Turn::kSide, kLine = kLineElements<T>;
-  for (int64_t p0 = 0; p0 < cols; p0 += kLine)
+  for (int64_t p0 = 0; p0 < cols; p0 += kLine) {
+    for (int64_t r = 0; ahead && r < rows; ++r) __builtin_prefetch(ahead + r * from_row + p0, 0, 2);
     for (int64_t r0 = 0; r0 < rows; r0 += kSide) {
       const int64_t r = smaller(r0, rows - kSide);
       for (int64_t p = p0; p < smaller(p0 + kLine, cols); p += kSide) {
@@ -122,27 +123,42 @@ DLCORE_INLINE void transpose_by(const T* from, int64_t from_row, int64_t rows, i
         Turn::transpose(from + r * from_row + q, from_row, to + q * to_row + r, to_row);
       }
     }
+  }
 }
 
-// to[p * to_row + r] = from[r * from_row + p] for r < rows, p < cols.
+// to[p * to_row + r] = from[r * from_row + p] for r < rows, p < cols. Meanwhile the same of `ahead`
+// is fetched into L2, unless it is null: rows far apart come without the hardware's foresight.
 template <class T>
 DLCORE_INLINE void transpose(const T* from, int64_t from_row, int64_t rows, int64_t cols, T* to,
-                             int64_t to_row) {
+                             int64_t to_row, const T* ahead = nullptr) {
   const int64_t side = smaller(rows, cols);
   if (side >= LargeSquare<T>::kSide)
-    return transpose_by<T, LargeSquare<T>>(from, from_row, rows, cols, to, to_row);
+    return transpose_by<T, LargeSquare<T>>(from, from_row, rows, cols, to, to_row, ahead);
   if (side >= Square<T>::kSide)
-    return transpose_by<T, Square<T>>(from, from_row, rows, cols, to, to_row);
+    return transpose_by<T, Square<T>>(from, from_row, rows, cols, to, to_row, ahead);
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t p = 0; p < cols; ++p) to[p * to_row + r] = from[r * from_row + p];
 }
 
-// One A panel: m <= kTileRows rows by k. Element (i, p) is a[i * a_row + p * a_col].
+constexpr int64_t kPanelsAtOnce = 4;  // packed together where they lie side by side in memory
+
+// kPanelsAtOnce panels of kWide elements a step of k, from corner[i] on, `step` apart.
+template <class T, int64_t kWide>
+DLCORE_INLINE void pack_panels(int64_t k, const T* const (&corner)[kPanelsAtOnce], int64_t step,
+                               T* panels, int64_t size) {
+  for (int64_t p = 0; p < k; ++p)
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < kPanelsAtOnce; ++i)
+      __builtin_memcpy(panels + i * size + p * kWide, corner[i] + p * step, kWide * sizeof(T));
+}
+
+// One A panel: m <= kTileRows rows by k. Element (i, p) is a[i * a_row + p * a_col]. `ahead` is
+// what will be packed next, or null.
 template <class T>
 DLCORE_INLINE void pack_a_panel(int64_t m, int64_t k, const T* a, int64_t a_row, int64_t a_col,
-                                T* panel) {
+                                T* panel, const T* ahead = nullptr) {
   if (a_col == 1) {
-    transpose<T>(a, a_row, m, k, panel, kTileRows);
+    transpose<T>(a, a_row, m, k, panel, kTileRows, ahead);
   } else if (a_row == 1 && m == kTileRows) {
     for (int64_t p = 0; p < k; ++p)
       __builtin_memcpy(panel + p * kTileRows, a + p * a_col, kTileRows * sizeof(T));
@@ -152,10 +168,11 @@ DLCORE_INLINE void pack_a_panel(int64_t m, int64_t k, const T* a, int64_t a_row,
   }
 }
 
-// One B panel: k by n <= kTileCols columns. Element (p, j) is b[p * b_row + j * b_col].
+// One B panel: k by n <= kTileCols columns. Element (p, j) is b[p * b_row + j * b_col]. `ahead` is
+// what will be packed next, whole, or null.
 template <class T>
 DLCORE_INLINE void pack_b_panel(int64_t k, int64_t n, const T* b, int64_t b_row, int64_t b_col,
-                                T* panel) {
+                                T* panel, const T* ahead = nullptr) {
   constexpr int64_t kCols = kTileCols<T>;
   if (b_col == 1 && n == kCols) {
     for (int64_t p = 0; p < k; ++p)
@@ -171,7 +188,7 @@ DLCORE_INLINE void pack_b_panel(int64_t k, int64_t n, const T* b, int64_t b_row,
     return;
   }
   if (b_row == 1) {
-    transpose<T>(b, b_col, n, k, panel, kCols);
+    transpose<T>(b, b_col, n, k, panel, kCols, ahead);
   } else {
     for (int64_t p = 0; p < k; ++p)
       for (int64_t j = 0; j < n; ++j) panel[p * kCols + j] = b[p * b_row + j * b_col];
