@@ -67,6 +67,13 @@ DLCORE_INLINE bool reads_b_in_place(const Product<T>& g) {
   return g.b_col == 1 && (g.m <= 2 * kTileRows || g.n * g.k <= 112 * 112);
 }
 
+// Whether B's panels are packed by those who use them, into L2, and never stored: with few rows the
+// way to memory and back costs more than packing.
+template <class T>
+DLCORE_INLINE bool packs_b_as_used(const Product<T>& g) {
+  return g.m <= 256 && !reads_b_in_place(g);
+}
+
 // The work between two fork-joins: rows x cols of C and one slice of k.
 template <class T>
 struct Block {
@@ -77,6 +84,7 @@ struct Block {
   int64_t p0, depth;
   T *packed_a, *packed_b;  // null when read in place; then packed_tail has the last part of B
   T* packed_tail;
+  bool b_as_used;
   T beta;
   const Epilogue<T>* epilogue;
 };
@@ -106,27 +114,55 @@ DLCORE_INLINE void pack_a(const Block<T>& s) {
   });
 }
 
+// B's panels [begin, end) of the block.
 template <class T>
-DLCORE_INLINE void pack_b(const Block<T>& s) {
+DLCORE_INLINE void pack_b(const Block<T>& s, int64_t begin, int64_t end, T* panels) {
   const Product<T>& g = *s.g;
   const int64_t size = b_panel_size<T>(s.depth);
   const T* from = g.b + s.p0 * g.b_row + s.first_col * g.b_col;
-  parallel_for(s.col_panels, grain_for(2 * size), [&](int64_t begin, int64_t end) {
-    for (int64_t j = begin; j < end;) {
-      const int64_t col = j * kTileCols<T>, rest = s.cols - col;
-      if (g.b_col == 1 && j + kPanelsAtOnce <= end && rest >= kPanelsAtOnce * kTileCols<T>) {
-        const T* corner[kPanelsAtOnce];
-        for (int64_t i = 0; i < kPanelsAtOnce; ++i) corner[i] = from + col + i * kTileCols<T>;
-        pack_panels<T, kTileCols<T>>(s.depth, corner, g.b_row, s.packed_b + j * size, size);
-        j += kPanelsAtOnce;
-        continue;
-      }
-      const bool more = j + 1 < end && rest >= 2 * kTileCols<T>;
-      pack_b_panel<T>(s.depth, smaller(kTileCols<T>, rest), from + col * g.b_col, g.b_row, g.b_col,
-                      s.packed_b + j * size, more ? from + (col + kTileCols<T>)*g.b_col : nullptr);
-      ++j;
+  for (int64_t j = begin; j < end;) {
+    const int64_t col = j * kTileCols<T>, rest = s.cols - col;
+    T* to = panels + (j - begin) * size;
+    if (g.b_col == 1 && j + kPanelsAtOnce <= end && rest >= kPanelsAtOnce * kTileCols<T>) {
+      const T* corner[kPanelsAtOnce];
+      for (int64_t i = 0; i < kPanelsAtOnce; ++i) corner[i] = from + col + i * kTileCols<T>;
+      pack_panels<T, kTileCols<T>>(s.depth, corner, g.b_row, to, size);
+      j += kPanelsAtOnce;
+      continue;
     }
+    const int64_t next = col + kTileCols<T>;
+    pack_b_panel<T>(s.depth, smaller(kTileCols<T>, rest), from + col * g.b_col, g.b_row, g.b_col,
+                    to, next + kTileCols<T> <= s.cols ? from + next * g.b_col : nullptr);
+    ++j;
+  }
+}
+
+template <class T>
+DLCORE_INLINE void pack_b(const Block<T>& s) {
+  const int64_t size = b_panel_size<T>(s.depth);
+  parallel_for(s.col_panels, grain_for(2 * size), [&](int64_t begin, int64_t end) {
+    pack_b(s, begin, end, s.packed_b + begin * size);
   });
+}
+
+// The lines of memory that the tiles of a column panel fetch for those to come.
+template <class T>
+struct Ahead {
+  const T* line;
+  int64_t step, lines;
+};
+
+// After panel j at b: the next panel, if there is one, or where it will be packed from.
+template <class T>
+DLCORE_INLINE Ahead<T> after(const Block<T>& s, int64_t j, bool more, const T* b) {
+  const Product<T>& g = *s.g;
+  const int64_t col = (j + kPanelsAtOnce) * kTileCols<T>;
+  if (s.b_as_used && g.b_col == 1 && col < s.cols)
+    return {g.b + s.p0 * g.b_row + s.first_col + col, g.b_row, s.depth};
+  if (s.packed_b && more)
+    return {b + b_panel_size<T>(s.depth), kLineElements<T>,
+            b_panel_size<T>(s.depth) / kLineElements<T>};
+  return {b, 0, 1};
 }
 
 // The tiles of row panels [i0, i1) and column panels [j0, j1) of the block.
@@ -144,16 +180,16 @@ DLCORE_INLINE void run_tiles(const Block<T>& s, int64_t i0, int64_t i1, int64_t 
       b = s.packed_tail;
       b_step = kTileCols<T>;
     }
-    const T* b_next = s.packed_b ? b + b_panel_size<T>(s.depth) : b;
+    const Ahead<T> next = after(s, j, j + 1 < j1, b);
     for (int64_t i = i0; i < i1; ++i) {
       const int64_t row = s.rows.begin(s.first_row_panel + i);
       const int64_t m = s.rows.begin(s.first_row_panel + i + 1) - row;
       const T* a = s.packed_a ? s.packed_a + i * a_panel_size<T>(s.depth)
                               : g.a + row * g.a_row + s.p0 * g.a_col;
-      const int64_t fetched = (i - i0) * (s.depth / 8) * kLineElements<T>;
-      const T* ahead = j + 1 < j1 && fetched < b_panel_size<T>(s.depth) ? b_next + fetched : b;
+      const int64_t fetched = smaller((i - i0) * (s.depth / 8), next.lines - 1);
       run_tile(kFrom, m, n, s.depth, a, a_step, b, b_step,
-               {g.c + row * g.c_row + col, g.c_row, g.alpha, s.beta, s.epilogue, row, col, ahead});
+               {g.c + row * g.c_row + col, g.c_row, g.alpha, s.beta, s.epilogue, row, col,
+                next.line + fetched * next.step, next.step});
     }
   }
 }
@@ -168,10 +204,33 @@ DLCORE_INLINE Grid cut(const Block<T>& s) {
   const int64_t wanted = smaller(larger(work / kChunkWork, 1), kMostChunks);
   const int64_t a_bytes = s.row_panels * a_panel_size<T>(s.depth) * static_cast<int64_t>(sizeof(T));
   Grid grid;
-  grid.rows = larger(1, ceil_div(a_bytes, kBlockBytes));
+  grid.rows = s.b_as_used ? 1 : larger(1, ceil_div(a_bytes, kBlockBytes));
   grid.cols = smaller(ceil_div(wanted, grid.rows), s.col_panels);
-  grid.rows = smaller(larger(grid.rows, ceil_div(wanted, grid.cols)), s.row_panels);
+  if (!s.b_as_used)
+    grid.rows = smaller(larger(grid.rows, ceil_div(wanted, grid.cols)), s.row_panels);
   return grid;
+}
+
+template <class T>
+DLCORE_INLINE void run_tiles(const Block<T>& s, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
+  if (s.packed_a && s.packed_b)
+    run_tiles<T, Operands::panels>(s, i0, i1, j0, j1);
+  else if (s.packed_a || s.g->a_row == 1)
+    run_tiles<T, Operands::columns>(s, i0, i1, j0, j1);
+  else
+    run_tiles<T, Operands::rows>(s, i0, i1, j0, j1);
+}
+
+template <class T>
+DLCORE_INLINE void pack_and_run_tiles(Block<T> s, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
+  const int64_t size = b_panel_size<T>(s.depth);
+  Scratch<T> panels(kPanelsAtOnce * size);
+  for (int64_t j = j0; j < j1; j += kPanelsAtOnce) {
+    const int64_t end = smaller(j + kPanelsAtOnce, j1);
+    pack_b(s, j, end, panels.get());
+    s.packed_b = panels.get() - j * size;
+    run_tiles(s, i0, i1, j, end);
+  }
 }
 
 template <class T>
@@ -184,12 +243,10 @@ DLCORE_INLINE void multiply(const Block<T>& s) {
       const int64_t i = c / col_blocks.count, j = c % col_blocks.count;
       const int64_t i0 = row_blocks.begin(i), i1 = row_blocks.begin(i + 1);
       const int64_t j0 = col_blocks.begin(j), j1 = col_blocks.begin(j + 1);
-      if (s.packed_a && s.packed_b)
-        run_tiles<T, Operands::panels>(s, i0, i1, j0, j1);
-      else if (s.packed_a || s.g->a_row == 1)
-        run_tiles<T, Operands::columns>(s, i0, i1, j0, j1);
+      if (s.b_as_used)
+        pack_and_run_tiles(s, i0, i1, j0, j1);
       else
-        run_tiles<T, Operands::rows>(s, i0, i1, j0, j1);
+        run_tiles(s, i0, i1, j0, j1);
     }
   });
 }
@@ -206,17 +263,21 @@ void blocked(const Product<T>& g) {
   const int64_t most_cols = col_blocks.size + (col_blocks.larger > 0);
   const int64_t depth = slices.size + (slices.larger > 0);
   const bool a_in_place = reads_a_in_place(g), b_in_place = reads_b_in_place(g);
+  const bool b_as_used = packs_b_as_used(g);
   const bool tail = b_in_place && g.n % kLanes<T> != 0;
   const int64_t a_size = a_in_place ? 0 : most_rows * a_panel_size<T>(depth);
-  const int64_t b_size =
-      b_in_place ? tail * b_panel_size<T>(depth) : most_cols * b_panel_size<T>(depth);
+  const int64_t b_size = (b_in_place ? tail : b_as_used ? 0 : most_cols) * b_panel_size<T>(depth);
   Scratch<T> scratch(a_size + b_size);
 
   Block<T> s{};
   s.g = &g;
   s.rows = rows;
   s.packed_a = a_in_place ? nullptr : scratch.get();
-  (b_in_place ? s.packed_tail : s.packed_b) = scratch.get() + a_size;
+  if (b_in_place)
+    s.packed_tail = scratch.get() + a_size;
+  else if (!b_as_used)
+    s.packed_b = scratch.get() + a_size;
+  s.b_as_used = b_as_used;
   for (int64_t jc = 0; jc < col_blocks.count; ++jc) {
     s.first_col = col_blocks.begin(jc) * kTileCols<T>;
     s.cols = smaller(col_blocks.begin(jc + 1) * kTileCols<T>, g.n) - s.first_col;
@@ -228,7 +289,7 @@ void blocked(const Product<T>& g) {
       s.epilogue = pc == slices.count - 1 && g.epilogue.any() ? &g.epilogue : nullptr;
       if (s.packed_b) {
         pack_b(s);
-      } else if (s.cols % kLanes<T> != 0) {
+      } else if (b_in_place && s.cols % kLanes<T> != 0) {
         const int64_t whole = s.cols / kTileCols<T> * kTileCols<T>;
         pack_b_panel<T>(s.depth, s.cols - whole, g.b + s.p0 * g.b_row + s.first_col + whole,
                         g.b_row, 1, s.packed_tail);

@@ -147,7 +147,7 @@ __attribute__((noinline)) void tile(int64_t n, int64_t k, const T* a, int64_t a_
   const T *next = to.c, *ahead = to.ahead ? to.ahead : b;
   const auto stride = [&]() __attribute__((always_inline)) {
     __builtin_prefetch(ahead, 0, 2);
-    ahead += kLineElements<T>;
+    ahead += to.ahead_step;
 #pragma GCC unroll 1
     for (int64_t p = 0; p < kStride; p += kStepsAtOnce<M * NV>) {
       step();

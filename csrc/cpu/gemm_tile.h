@@ -95,7 +95,8 @@ struct TileTarget {
   T alpha, beta;
   const Epilogue<T>* epilogue;
   int64_t row, col;
-  const T* ahead = nullptr;  // what later tiles read: k / 8 lines of it are fetched
+  const T* ahead = nullptr;  // what later tiles read: k / 8 lines of it are fetched into L2
+  int64_t ahead_step = kLineElements<T>;
 };
 
 // Where a tile finds A and B.
