@@ -7,6 +7,7 @@ import pytest
 
 import dlcore as dl
 from dlcore import _C
+from dlcore.bench import networks
 
 
 def zeros(*shape):
@@ -73,6 +74,15 @@ def test_networks(name, published):
 def test_ops(call, multiplications, flops):
     result = dl.count_flops(call)
     assert (result.multiplications, result.flops) == (multiplications, flops)
+
+
+@pytest.mark.parametrize("name", networks.OPTIONS)
+def test_networks_of_the_benchmark(name):
+    model, size = networks.network(name).eval(), 32 if "small" in name else 224
+    result = dl.count_flops(model, zeros(1, 3, size, size))
+    assert result.multiplications == networks.MULTIPLICATIONS[name]
+    parameters = sum(p.numel() for p in model.parameters())
+    assert parameters == networks.PARAMETERS[name]
 
 
 def test_bytes_of_each_array_once():

@@ -6,7 +6,7 @@ arrays; given a `Tensor` they give a Tensor and record its gradient.
 - ``nn``, ``optim``, ``init``: layers, optimizers, first weights, under PyTorch's names
 - ``data``, ``models``, ``detection``: digits to train on, LeNet-5 to ResNet-152, boxes
 - ``random``: `manual_seed`, `rand`, `randn`, ...; ``testing``: `testing.gradcheck`
-- `count_flops`: what a model computes and moves
+- `count_flops`, `optimize`: what a model computes; a fused copy of it for inference
 - `set_num_threads`, `set_isa`, `show_config`: what serves the calls
 
 Examples
@@ -41,7 +41,7 @@ from .runtime import (
 from .tensor import Tensor, tensor
 
 _LAZY = ("data", "detection", "models", "nn")  # not needed by all: at the first use
-_LAZY_FUNCTIONS = {"count_flops": "flops"}
+_LAZY_FUNCTIONS = {"count_flops": "flops", "optimize": "inference"}
 _MODULES = ("init", "optim", "random", "testing")
 __all__ = sorted(
     name

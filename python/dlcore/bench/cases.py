@@ -8,6 +8,8 @@ needs: every input read once, every output written once, padding counted as work
 from dataclasses import dataclass, field
 from math import prod
 
+from .networks import MULTIPLICATIONS, PARAMETERS
+
 F32 = 4
 
 
@@ -404,6 +406,40 @@ def _detections():
                 )
 
 
+# -- whole networks --------------------------------------------------------------------
+
+
+def _networks():
+    for name in ("resnet50", "resnet18", "mobilenet_v2"):
+        for batch in (1, 32) if name == "resnet50" else (1,):
+            yield Case(
+                "infer",
+                f"infer {name} b{batch}",
+                "infer",
+                f"{name} b{batch} 224x224",
+                "one picture" if batch == 1 else "many pictures",
+                sizes={"net": name, "batch": batch, "size": 224},
+                peers=("torch", "torch-cl", "onnxruntime"),
+                flops=2.0 * batch * MULTIPLICATIONS[name],
+                reads=F32 * (PARAMETERS[name] + batch * 3 * 224**2),
+                writes=F32 * batch * 1000,
+                tolerance=1e-4,
+            )
+    for name, batch, size in (("resnet18 small", 64, 32), ("resnet18", 4, 224)):
+        yield Case(
+            "train",
+            f"train {name}",
+            "train_net",
+            f"{name} b{batch} {size}x{size} SGD",
+            "a training step of a convolutional network",
+            "step",
+            {"net": name, "batch": batch, "size": size},
+            peers=("torch", "torch-cl"),
+            flops=6.0 * batch * MULTIPLICATIONS[name],
+            tolerance=1e-3,
+        )
+
+
 # -- optimizers, training, overhead ----------------------------------------------------
 
 
@@ -495,6 +531,7 @@ CASES = (
     *_detections(),
     *_optimizers(),
     *_training(),
+    *_networks(),
     *_calls(),
 )
 FAMILIES = tuple(dict.fromkeys(case.family for case in CASES))

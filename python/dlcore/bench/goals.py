@@ -45,5 +45,9 @@ GOALS = (
     Goal("optim", "ratio", "mean", 1.0),
     Goal("train lenet5", "ratio", "mean", 3.0),
     Goal("train mlp", "ratio", "mean", 4.0),
+    Goal("infer resnet50 b1", "ratio", "mean", 1.2),
+    Goal("infer mobilenet_v2 b1", "ratio", "mean", 1.2),
+    Goal("train resnet18 small", "ratio", "mean", 1.25),
+    Goal("train resnet18", "ratio", "mean", 1.25),
     Goal("call", "microseconds", "worst", 0.30),
 )

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .cases import resnet50_parameters
+from .networks import network
 
 
 def make(case):
@@ -144,6 +145,26 @@ def _sgd(normal, rng, s):
 
 
 _adam = _sgd
+
+
+def _infer(normal, rng, s):
+    state = {}
+    for name, value in network(s["net"]).state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            state[name] = value
+        elif value.ndim > 1:
+            state[name] = normal(*value.shape, scale=(2 / value[0].size) ** 0.5)
+        elif name.endswith(("running_var", "weight")):
+            state[name] = rng.uniform(0.5, 1, value.shape).astype(np.float32)
+        else:
+            state[name] = normal(*value.shape, scale=0.1)
+    return {"x": normal(s["batch"], 3, s["size"], s["size"]), "state": state}
+
+
+def _train_net(normal, rng, s):
+    given = _infer(normal, rng, s)
+    classes = list(given["state"].values())[-1].size
+    return {**given, "labels": rng.integers(0, classes, s["batch"])}
 
 
 def _train_lenet5(normal, rng, s):

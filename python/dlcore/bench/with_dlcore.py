@@ -6,6 +6,8 @@ import numpy as np
 
 import dlcore as dl
 
+from .networks import network
+
 
 def _run(case, f, dy, *inputs):
     """``f(*inputs)``; or with backward, the result and the inputs' gradients."""
@@ -144,7 +146,11 @@ def adam(case, variant, parameters, gradients):
 def _train(net, optimizer, x, labels, weights):
     for parameter, weight in zip(net.parameters(), weights, strict=True):
         parameter.data[...] = weight
-    x, optimizer = dl.Tensor(x), optimizer(net.parameters())
+    return _training(net, optimizer(net.parameters()), x, labels)
+
+
+def _training(net, optimizer, x, labels):
+    x = dl.Tensor(x)
 
     def call():
         optimizer.zero_grad()
@@ -179,6 +185,19 @@ def train_mlp(case, variant, x, labels, weights):
     nn = dl.nn
     net = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
     return _train(net, partial(dl.optim.Adam, lr=1e-3), x, labels, weights)
+
+
+def infer(case, variant, x, state):
+    net = network(case.sizes["net"])
+    net.load_state_dict(state)
+    return partial(dl.optimize(net, x), x)
+
+
+def train_net(case, variant, x, state, labels):
+    net = network(case.sizes["net"])
+    net.load_state_dict(state)
+    optimizer = dl.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
+    return _training(net, optimizer, x, labels)
 
 
 def call(case, variant, x, y):

@@ -7,6 +7,8 @@ from functools import partial
 import numpy as np
 import onnxruntime
 
+from .networks import build
+
 _TYPES = {"float32": 1, "int64": 7, "float64": 11}
 
 
@@ -49,18 +51,33 @@ def _described(number, name, dtype, ndim):
 def session(op, inputs, output, opset, **attributes):
     """A call of one ONNX operator on arrays like `inputs`; `output`: (dtype, ndim)."""
     names = [f"x{i}" for i in range(len(inputs))]
-    node = b"".join(_field(1, n) for n in names) + _field(2, "y") + _field(4, op)
-    node += b"".join(_attribute(*item) for item in attributes.items())
-    graph = _field(1, node) + _field(2, "graph")
-    for name, x in zip(names, inputs, strict=True):
-        graph += _described(11, name, str(x.dtype), x.ndim)
-    graph += _described(12, "y", *output)
+    graph = _node(op, names, "y", **attributes)
+    described = [(n, str(x.dtype), x.ndim) for n, x in zip(names, inputs, strict=True)]
+    made = _session(graph, described, ("y", *output), opset)
+    return lambda *arrays: made.run(None, dict(zip(names, arrays, strict=True)))[0]
+
+
+def _node(op, inputs, output, **attributes):
+    node = b"".join(_field(1, n) for n in inputs) + _field(2, output) + _field(4, op)
+    return _field(1, node + b"".join(_attribute(*a) for a in attributes.items()))
+
+
+def _constant(name, array):
+    shape = b"".join(_field(1, n) for n in array.shape)
+    kind = _field(2, _TYPES[str(array.dtype)])
+    return _field(5, shape + kind + _field(8, name) + _field(9, array.tobytes()))
+
+
+def _session(graph, inputs, output, opset):
+    graph += _field(2, "graph")
+    for described in inputs:
+        graph += _described(11, *described)
+    graph += _described(12, *output)
     model = _field(1, 8) + _field(8, _field(2, opset)) + _field(7, graph)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
     options.log_severity_level = 4
-    made = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
-    return lambda *arrays: made.run(None, dict(zip(names, arrays, strict=True)))[0]
+    return onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
 
 
 def nms(case, variant, boxes, scores):
@@ -102,3 +119,61 @@ def roi_pool(case, variant, x, rois, dy):
         spatial_scale=float(s["scale"]),
     )
     return partial(call, x, rois)
+
+
+class _Graph:
+    """A network of `networks.build` as nodes; arrays are the names of values."""
+
+    def __init__(self, state):
+        arrays = {k: np.asarray(v) for k, v in state.items() if "tracked" not in k}
+        arrays.update({"low": np.float32(0), "high": np.float32(6)})
+        self.body = b"".join(_constant(name, a) for name, a in arrays.items())
+        self.state, self.values, self.channels = state, 0, 3
+
+    def node(self, op, *inputs, **attributes):
+        self.values += 1
+        self.body += _node(op, inputs, f"y{self.values}", **attributes)
+        return f"y{self.values}"
+
+    def conv(self, x, name, stride, groups):
+        outside, _, *kernel = self.state[name + ".weight"].shape
+        attributes = {
+            "kernel_shape": kernel,
+            "pads": (kernel[0] // 2,) * 4,
+            "strides": (stride, stride),
+            "group": self.channels if groups == "channels" else groups,
+        }
+        self.channels = outside
+        return self.node("Conv", x, name + ".weight", **attributes)
+
+    def norm(self, x, name):
+        parts = ("weight", "bias", "running_mean", "running_var")
+        names = [f"{name}.{part}" for part in parts]
+        return self.node("BatchNormalization", x, *names, epsilon=1e-5)
+
+    def linear(self, x, name):
+        return self.node("Gemm", x, name + ".weight", name + ".bias", transB=1)
+
+    def relu(self, x):
+        return self.node("Relu", x)
+
+    def relu6(self, x):
+        return self.node("Clip", x, "low", "high")
+
+    def max_pool(self, x):
+        window = {"kernel_shape": (3, 3), "strides": (2, 2), "pads": (1,) * 4}
+        return self.node("MaxPool", x, **window)
+
+    def mean(self, x):
+        return self.node("Flatten", self.node("GlobalAveragePool", x), axis=1)
+
+    def add(self, x, y):
+        return self.node("Add", x, y)
+
+
+def infer(case, variant, x, state):
+    """The network as exported: the session folds and fuses what it can."""
+    graph = _Graph(state)
+    y = build(case.sizes["net"], graph, "x")
+    made = _session(graph.body, [("x", "float32", 4)], (y, "float32", 2), 13)
+    return lambda: made.run(None, {"x": x})[0]

@@ -9,6 +9,8 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
+from .networks import build
+
 _from = torch.from_numpy
 
 
@@ -200,8 +202,10 @@ def _train(net, optimizer, x, labels, weights):
     with torch.no_grad():
         for parameter, weight in zip(net.parameters(), weights, strict=True):
             parameter.copy_(_from(weight))
-    x, labels, optimizer = _from(x), _from(labels), optimizer(net.parameters())
+    return _training(net, optimizer(net.parameters()), _from(x), _from(labels))
 
+
+def _training(net, optimizer, x, labels):
     def call():
         optimizer.zero_grad()
         loss = F.cross_entropy(net(x), labels)
@@ -239,6 +243,57 @@ def train_mlp(case, variant, x, labels, weights):
     fused = True if variant == "torch-fused" else None
     optimizer = partial(torch.optim.Adam, lr=1e-3, fused=fused)
     return _train(net, optimizer, x, labels, weights)
+
+
+class _Network:
+    """A network of `networks.build` in PyTorch's functions."""
+
+    def __init__(self, name, variant, state, training):
+        self.name, self.training = name, training
+        self.state = {
+            name: _layout(variant, a)[0] if a.ndim == 4 else _from(a.copy())
+            for name, a in state.items()
+        }
+
+    def parameters(self):
+        learned = ("weight", "bias")
+        return [v for k, v in self.state.items() if k.endswith(learned)]
+
+    def __call__(self, x):
+        return build(self.name, self, x)
+
+    def conv(self, x, name, stride, groups):
+        w = self.state[name + ".weight"]
+        groups = x.shape[1] if groups == "channels" else groups
+        return F.conv2d(x, w, None, stride, w.shape[-1] // 2, groups=groups)
+
+    def norm(self, x, name):
+        names = ("running_mean", "running_var", "weight", "bias")
+        values = [self.state[f"{name}.{n}"] for n in names]
+        return F.batch_norm(x, *values, training=self.training)
+
+    def linear(self, x, name):
+        return F.linear(x, self.state[name + ".weight"], self.state[name + ".bias"])
+
+    relu = staticmethod(partial(F.relu, inplace=True))
+    relu6 = staticmethod(partial(F.relu6, inplace=True))
+    max_pool = staticmethod(partial(F.max_pool2d, kernel_size=3, stride=2, padding=1))
+    mean = staticmethod(partial(torch.mean, dim=(2, 3)))
+    add = staticmethod(torch.add)
+
+
+def infer(case, variant, x, state):
+    net = _Network(case.sizes["net"], variant, state, training=False)
+    (x,) = _layout(variant, x)
+    return torch.inference_mode()(partial(net, x))
+
+
+def train_net(case, variant, x, state, labels):
+    net = _Network(case.sizes["net"], variant, state, training=True)
+    for parameter in net.parameters():
+        parameter.requires_grad_()
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
+    return _training(net, optimizer, _layout(variant, x)[0], _from(labels))
 
 
 def call(case, variant, x, y):

@@ -1,0 +1,204 @@
+"""A model for inference: its kernels in the fewest passes over memory."""
+
+import copy
+
+import numpy as np
+
+from ..grad_mode import is_grad_enabled, no_grad
+from ..nn import Module
+from ..tensor import Tensor, raw
+from .fuse import fuse
+from .program import difference, trace
+
+_KEPT = 16  # programs, one to the shapes of a call
+
+
+def optimize(model, *examples):
+    """An inference copy of a model: fewer kernels, the same results.
+
+    Parameters
+    ----------
+    model : Module
+        Stays as it is; the copy is of its present weights, in evaluation mode.
+    *examples : ndarray or Tensor, optional
+        Inputs of the shapes that are to be called later; otherwise the first call with
+        a shape takes the time of several.
+
+    Returns
+    -------
+    Optimized
+        Called like the model, under `no_grad` or not; `repr` shows what was fused.
+
+    Raises
+    ------
+    TypeError
+        If `model` is no Module, or an input no array.
+    RuntimeError
+        If `forward` computes with NumPy or Python what depends on the input.
+
+    Notes
+    -----
+    The first call with inputs of some shapes and dtypes runs a copy of the model and
+    writes down which kernels it calls. In this program batch normalization is folded
+    into the weights of the convolution or linear layer before it, and ReLU (of a linear
+    layer any activation, and adding a residual) is done in passing. Later calls run
+    the program alone: no module, no Tensor. A second input serves as a check: it must
+    call the same kernels with the same constants and give the model's results.
+
+    Python's ``if`` and ``for`` in `forward` are followed once for each shape, so they
+    may depend on shapes and settings, not on values. Views (`reshape`, `permute`,
+    slices) are kept; what copies or computes by NumPy (`cat`, `stack`, `logsumexp`, a
+    reshape of a permuted tensor) cannot be written down yet and is refused, as are
+    random numbers. Dropout is off.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> model = dl.models.resnet18(num_classes=10, small_images=True)
+    >>> fast = dl.optimize(model)
+    >>> fast(np.zeros((1, 3, 8, 8), "float32")).shape
+    (1, 10)
+    """
+    if not isinstance(model, Module):
+        kind = type(model).__name__
+        raise TypeError(f"optimize: model must be a Module, got {kind}")
+    made = Optimized(model)
+    if examples:
+        made(*examples)
+    return made
+
+
+class Optimized(Module):
+    """What `optimize` returns: only to be called.
+
+    Raises
+    ------
+    RuntimeError
+        If a gradient would be recorded, or if it is trained, loaded or changed: do that
+        with the model and optimize it again.
+    """
+
+    training = False
+
+    def __init__(self, model):
+        frozen = copy.deepcopy(model).eval().requires_grad_(False)
+        self.__dict__.update(_of=[frozen], _programs={}, _folded={})
+
+    def forward(self, *inputs):
+        for x in inputs:
+            if isinstance(x, Tensor) and x.requires_grad and is_grad_enabled():
+                raise RuntimeError(
+                    "optimize: an optimized model records no gradient: pass "
+                    "x.detach(), call under dl.no_grad(), or use the model itself"
+                )
+        arrays = [_contiguous(x) for x in inputs]
+        key = tuple((a.shape, a.dtype.char) for a in arrays)
+        program = self._programs.get(key)
+        if program is None:
+            program = self._programs[key] = self._traced(arrays)
+            if len(self._programs) > _KEPT:
+                del self._programs[next(iter(self._programs))]
+        return program.run(arrays)
+
+    @no_grad()
+    def _traced(self, arrays):
+        (model,) = self._of
+        program, _ = trace(model, [a.copy() for a in arrays])
+        others = [_other(a) for a in arrays]
+        again, want = trace(model, others)
+        op = difference(program, again)
+        if op is not None:
+            raise RuntimeError(
+                f"optimize: {type(model).__name__}: {op} is given numbers that depend "
+                "on the input and come from no kernel, but from NumPy or Python"
+            )
+        program = fuse(program, self._folded)
+        if not _agree(program.run(others), want):
+            raise RuntimeError(
+                f"optimize: {type(model).__name__} gives other results when its "
+                "kernels are called again: forward is random or changes arrays by NumPy"
+            )
+        return program
+
+    def __getstate__(self):
+        return {**self.__dict__, "_folded": {}}  # whose keys are addresses
+
+    def __setattr__(self, name, value):
+        self._refuse(f"setting {name}")
+
+    def train(self, mode=True):
+        """Refused but for ``train(False)``."""
+        if mode:
+            self._refuse("train")
+        return self
+
+    def state_dict(self):
+        """Refused: the model itself has the weights under their names."""
+        self._refuse("state_dict")
+
+    def load_state_dict(self, state_dict, strict=True):
+        """Refused."""
+        self._refuse("load_state_dict")
+
+    def to(self, dtype):
+        """Refused."""
+        self._refuse("to")
+
+    def requires_grad_(self, requires_grad=True):
+        """Refused but for ``requires_grad_(False)``."""
+        if requires_grad:
+            self._refuse("requires_grad_")
+        return self
+
+    def _refuse(self, what):
+        raise RuntimeError(
+            f"optimize: {what}: an optimized model is fixed: change the model it was "
+            "made from and optimize it again"
+        )
+
+    def __repr__(self):
+        lines = [f"Optimized({type(self._of[0]).__name__})"]
+        for key, program in self._programs.items():
+            shapes = ", ".join(str(shape) for shape, _ in key)
+            calls = sum(len(step.parts) for step in program.steps)
+            lines.append(f"  {shapes}: {calls} ops in {len(program.steps)} kernels")
+            for parts, count in _kinds(program).items():
+                lines.append(f"    {count:3} x {' + '.join(parts)}")
+        if len(lines) == 1:
+            lines.append("  nothing yet: the first call of each shape is written down")
+        return "\n".join(lines)
+
+
+def _kinds(program):
+    kinds: dict = {}
+    for step in program.steps:
+        kinds[step.parts] = kinds.get(step.parts, 0) + 1
+    return kinds
+
+
+def _contiguous(x):
+    array = raw(x)
+    if not isinstance(array, np.ndarray):
+        kind = type(array).__name__
+        raise TypeError(f"optimize: inputs must be arrays or Tensors, got {kind}")
+    return np.ascontiguousarray(array)
+
+
+def _other(array):
+    """Another input of the same kind of numbers."""
+    turned = np.ascontiguousarray(np.flip(array))
+    if array.dtype.kind != "f":
+        return turned
+    ramp = np.linspace(-1, 1, array.size, dtype=array.dtype).reshape(array.shape)
+    return ramp - turned
+
+
+def _agree(got, want):
+    if isinstance(want, dict):
+        return all(_agree(got[key], want[key]) for key in want)
+    if isinstance(want, (tuple, list)):
+        return all(map(_agree, got, want))
+    got, want = (np.asarray(raw(v), np.float64) for v in (got, want))
+    rough = np.abs(want[np.isfinite(want)]).max(initial=1e-6)
+    return np.allclose(got, want, rtol=0, atol=1e-3 * rough, equal_nan=True)

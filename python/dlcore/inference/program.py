@@ -1,0 +1,236 @@
+"""A forward pass as a list of kernel calls: seen once, run many times."""
+
+import weakref
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _C
+from ..tensor import Tensor
+from ..watch import watching
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """An array that every run makes anew."""
+
+    shape: tuple
+    dtype: np.dtype
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The memory of a slot's C-contiguous array in another shape."""
+
+    slot: Slot
+    shape: tuple
+    strides: tuple
+    offset: int
+
+    def of(self, array):
+        return np.ndarray(self.shape, array.dtype, array, self.offset, self.strides)
+
+
+@dataclass(frozen=True, eq=False)
+class _Wrapped:
+    """A result that the model gives as a Tensor."""
+
+    plan: object
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One call of a kernel; `parts` are the calls of the model that it stands for."""
+
+    name: str
+    arguments: tuple  # Slots, Views and constants
+    result: object  # a Slot; or a tuple of them, of None and of constants
+    parts: tuple
+
+    def reads(self):
+        """The slots among the arguments, a repeated one as often."""
+        return _slots(self.arguments)
+
+    def writes(self):
+        return _slots(self.result)
+
+
+def _slots(values):
+    if isinstance(values, Slot):
+        return [values]
+    if isinstance(values, View):
+        return [values.slot]
+    if isinstance(values, _Wrapped):
+        return _slots(values.plan)
+    if isinstance(values, dict):
+        values = list(values.values())
+    if isinstance(values, (tuple, list)):
+        return [slot for value in values for slot in _slots(value)]
+    return []
+
+
+class Program:
+    """Steps in order, the slots of the inputs, and what is made of the results."""
+
+    def __init__(self, inputs, steps, output):
+        self.inputs, self.output = inputs, output
+        self.steps = _needed(steps, output)
+        self._dying = self._last_reads()
+
+    def uses(self):
+        """How many steps or results read each slot."""
+        counts: dict = {}
+        for slot in _slots([*(step.reads() for step in self.steps), self.output]):
+            counts[slot] = counts.get(slot, 0) + 1
+        return counts
+
+    def run(self, arrays):
+        """The results for inputs of the traced shapes and dtypes, C-contiguous."""
+        values = dict(zip(self.inputs, arrays, strict=True))
+        for step, dying in zip(self.steps, self._dying, strict=True):
+            arguments = [_value(argument, values) for argument in step.arguments]
+            result = getattr(_C, step.name)(*arguments)
+            if type(step.result) is Slot:
+                values[step.result] = result
+            else:
+                _keep(step.result, result, values)
+            del arguments, result
+            for slot in dying:
+                del values[slot]
+        return _value(self.output, values)
+
+    def _last_reads(self):
+        """The slots that no later step needs: their memory serves the next."""
+        kept = set(_slots(self.output))
+        dying = []
+        for step in reversed(self.steps):
+            dying.append(set(step.reads() + step.writes()) - kept)
+            kept |= dying[-1]
+        return dying[::-1]
+
+
+def _needed(steps, output):
+    needed, kept = set(_slots(output)), []
+    for step in reversed(steps):
+        if needed.intersection(step.writes()):
+            needed.update(step.reads())
+            kept.append(step)
+    return kept[::-1]
+
+
+def _value(plan, values):
+    kind = type(plan)
+    if kind is Slot:
+        return values[plan]
+    if kind is View:
+        return plan.of(values[plan.slot])
+    if kind is _Wrapped:
+        return Tensor(_value(plan.plan, values))
+    if kind in (tuple, list):
+        return kind(_value(part, values) for part in plan)
+    if kind is dict:
+        return {key: _value(part, values) for key, part in plan.items()}
+    return plan
+
+
+def _keep(plan, result, values):
+    if type(plan) is Slot:
+        values[plan] = result
+    elif isinstance(plan, tuple):
+        for part, value in zip(plan, result, strict=True):
+            _keep(part, value, values)
+
+
+def trace(function, arrays):
+    """The program of ``function(*arrays)``, and its result.
+
+    What is neither an input nor the result of a kernel is taken for a constant.
+    """
+    seen = _Trace()
+    inputs = [seen.slot(array) for array in arrays]
+    with watching(seen.see):
+        result = function(*map(Tensor, arrays))
+    return Program(inputs, seen.steps, seen.plan(result)), result
+
+
+class _Trace:
+    """Watches one forward pass and writes its calls down."""
+
+    def __init__(self):
+        self.steps, self._known = [], {}
+
+    def see(self, name, arguments, result):
+        written = [i for i, a in enumerate(arguments) if a is result]
+        if written and isinstance(result, np.ndarray):  # in place: a new array here
+            i = written[-1]
+            arguments = (*arguments[:i], None, *arguments[i + 1 :])
+        plans = tuple(map(self.plan, arguments))
+        op = name.removesuffix("_forward")
+        self.steps.append(Step(name, plans, self._results(result), (op,)))
+
+    def _results(self, result):
+        if isinstance(result, np.ndarray):
+            return self.slot(result)
+        if isinstance(result, tuple):
+            return tuple(self._results(part) for part in result)
+        return None
+
+    def slot(self, array):
+        slot = Slot(array.shape, array.dtype)
+        self._known[id(array)] = weakref.ref(array), slot
+        return slot
+
+    def plan(self, value):
+        if isinstance(value, Tensor):
+            return _Wrapped(self.plan(value.data))
+        if isinstance(value, (tuple, list)):
+            return type(value)(map(self.plan, value))
+        if isinstance(value, dict):
+            return {key: self.plan(part) for key, part in value.items()}
+        return self._array(value) if isinstance(value, np.ndarray) else value
+
+    def _array(self, array):
+        slot = self._find(array)
+        if slot is not None:
+            return slot
+        slot = self._find(array.base)
+        if slot is None or array.dtype != slot.dtype:
+            return array
+        offset = array.ctypes.data - array.base.ctypes.data
+        return View(slot, array.shape, array.strides, offset)
+
+    def _find(self, array):
+        reference, slot = self._known.get(id(array), (None, None))
+        return slot if reference is not None and reference() is array else None
+
+
+def difference(one, other):
+    """The first op whose constants differ in two traces of a function, or None."""
+    pairs = dict(zip(one.inputs, other.inputs, strict=True))
+    for a, b in zip(one.steps, other.steps):
+        if a.name != b.name or not _same(a.arguments, b.arguments, pairs):
+            return a.parts[0]
+        pairs.update(zip(a.writes(), b.writes(), strict=True))
+    if len(one.steps) != len(other.steps) or not _same(one.output, other.output, pairs):
+        return "the result"
+    return None
+
+
+def _same(a, b, pairs):
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, Slot):
+        return pairs.get(a) is b
+    if isinstance(a, View):
+        place = (a.shape, a.strides, a.offset) == (b.shape, b.strides, b.offset)
+        return place and pairs.get(a.slot) is b.slot
+    if isinstance(a, _Wrapped):
+        return _same(a.plan, b.plan, pairs)
+    if isinstance(a, dict):
+        a, b = list(a.items()), list(b.items())
+    if isinstance(a, (tuple, list)):
+        return len(a) == len(b) and all(_same(*ab, pairs) for ab in zip(a, b))
+    if isinstance(a, np.ndarray):
+        floats = a.dtype.kind == b.dtype.kind == "f"
+        return a is b or np.array_equal(a, b, equal_nan=floats)
+    return a == b or (a != a and b != b)

@@ -1,0 +1,387 @@
+"""optimize: the same results in fewer kernels, whatever the model; the rest refused."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import dlcore as dl
+from dlcore import nn, ops
+
+
+def settle(model, rng):
+    """Statistics and weights of a normalization as after training."""
+    for module in model.modules():
+        if hasattr(module, "running_mean"):
+            n = module.running_mean.data.shape
+            module.running_mean.data[...] = rng.uniform(-0.5, 0.5, n)
+            module.running_var.data[...] = rng.uniform(0.5, 2, n)
+            module.weight.data[...] = rng.uniform(0.5, 1.5, n)
+            module.bias.data[...] = rng.uniform(-0.5, 0.5, n)
+    return model.eval()
+
+
+def kinds(optimized):
+    """What stands in repr: {parts of a kernel: how many there are}."""
+    lines = [line.split(" x ") for line in repr(optimized).split("\n") if " x " in line]
+    return {parts: int(count) for count, parts in lines}
+
+
+def check(model, *inputs, tolerance=2e-6):
+    """The optimized model gives the model's results; returns what was fused."""
+    fast = dl.optimize(model)
+    for x in (inputs, [-0.5 * a for a in inputs]):
+        with dl.no_grad():
+            want = model(*map(dl.Tensor, x)).data
+        got = fast(*x)
+        assert isinstance(got, dl.Tensor) and got.dtype == want.dtype
+        assert abs(got.data - want).max() <= tolerance * abs(want).max()
+    return kinds(fast)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "fused"),
+    [
+        (
+            "resnet18",
+            64,
+            {
+                "conv2d + batch_norm + relu": 9,
+                "max_pool2d": 1,
+                "conv2d + batch_norm": 11,
+                "add": 8,
+                "relu": 8,
+                "global_avg_pool": 1,
+                "linear": 1,
+            },
+        ),
+        (
+            "resnet50",
+            64,
+            {
+                "conv2d + batch_norm + relu": 33,
+                "max_pool2d": 1,
+                "conv2d + batch_norm": 20,
+                "add": 16,
+                "relu": 16,
+                "global_avg_pool": 1,
+                "linear": 1,
+            },
+        ),
+        (
+            "mobilenet_v2",
+            64,
+            {
+                "conv2d + batch_norm": 52,
+                "relu6": 35,
+                "add": 10,
+                "global_avg_pool": 1,
+                "linear": 1,
+            },
+        ),
+        (
+            "mobilenet_v1",
+            64,
+            {
+                "conv2d + batch_norm + relu": 27,
+                "global_avg_pool": 1,
+                "linear": 1,
+            },
+        ),
+    ],
+)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_networks(isa, rng, name, size, fused, batch):
+    model = settle(getattr(dl.models, name)(num_classes=7), rng)
+    x = rng.standard_normal((batch, 3, size, size), dtype=np.float32)
+    assert check(model, x, tolerance=2e-5) == fused
+
+
+def test_float64(rng):
+    model = settle(dl.models.resnet18(num_classes=5, small_images=True).double(), rng)
+    check(model, rng.standard_normal((2, 3, 16, 16)), tolerance=1e-13)
+
+
+ACTIVATIONS = {
+    "relu": nn.ReLU(),
+    "leaky_relu": nn.LeakyReLU(0.3),
+    "gelu": nn.GELU(),
+    "gelu_tanh": nn.GELU("tanh"),
+    "silu": nn.SiLU(),
+    "sigmoid": nn.Sigmoid(),
+    "tanh": nn.Tanh(),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("bias", [True, False])
+def test_activations_of_conv_and_linear(rng, name, bias):
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1, bias=bias),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(8 * 36, 10, bias=bias),
+        nn.BatchNorm1d(10),
+        ACTIVATIONS[name],
+        nn.Linear(10, 4),
+        ACTIVATIONS[name],
+    )
+    x = rng.standard_normal((5, 3, 6, 6), dtype=np.float32)
+    assert check(settle(model, rng), x) == {
+        "conv2d + batch_norm + relu": 1,
+        f"linear + batch_norm + {name}": 1,
+        f"linear + {name}": 1,
+    }
+
+
+class Own(nn.Module):
+    """A model whose forward is the given function of (module, x)."""
+
+    def __init__(self, function):
+        self.function = function
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+        self.other = nn.Conv2d(4, 4, 1)
+        self.norm = nn.BatchNorm2d(4)
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, *x):
+        return self.function(self, *x)
+
+
+PIECE = np.random.default_rng(5).standard_normal((2, 4, 6, 6)).astype("float32")
+
+
+@pytest.mark.parametrize(
+    ("function", "fused"),
+    [
+        # what is read twice is not fused
+        (
+            lambda m, x: m.norm(y := m.conv(x)) + y,
+            {"conv2d": 1, "batch_norm": 1, "add": 1},
+        ),
+        (lambda m, x: (y := m.conv(x)) + y, {"conv2d": 1, "add": 1}),
+        # both sides of a sum are convolutions: the one that comes last adds
+        (
+            lambda m, x: dl.relu(m.conv(x) + m.norm(m.other(x))),
+            {"conv2d": 1, "conv2d + batch_norm": 1, "add": 1, "relu": 1},
+        ),
+        # a sum of another shape is broadcast, not a residual
+        (
+            lambda m, x: m.conv(x) + m.linear(x.mean((2, 3))).reshape(2, 4, 1, 1),
+            {"conv2d": 1, "mean": 1, "linear": 1, "add": 1},
+        ),
+        # after the activation nothing more fits
+        (
+            lambda m, x: m.norm(dl.relu(m.conv(x))) + x,
+            {"conv2d + relu": 1, "batch_norm": 1, "add": 1},
+        ),
+        (
+            lambda m, x: m.norm(m.conv(x) + x),
+            {"conv2d": 1, "add": 1, "batch_norm": 1},
+        ),
+        # views between two kernels
+        (
+            lambda m, x: dl.relu(m.conv(x).reshape(2, -1)).permute(1, 0),
+            {"conv2d": 1, "relu": 1},
+        ),
+        (lambda m, x: dl.exp(m.conv(x)[:, 1:3, ::2]), {"conv2d": 1, "exp": 1}),
+        (lambda m, x: m.conv(x.permute(0, 1, 3, 2)) * 2.0, {"conv2d": 1, "mul": 1}),
+        # numbers that do not depend on the input
+        (lambda m, x: m.conv(x) + PIECE, {"conv2d": 1, "add": 1}),
+        (lambda m, x: dl.maximum(m.conv(x), np.float32(0.1)), None),
+        # activations that the model fused itself
+        (
+            lambda m, x: dl.conv2d(x, m.conv.weight, padding=1, activation="relu"),
+            {"conv2d + relu": 1},
+        ),
+        (
+            lambda m, x: dl.linear(
+                x.permute(0, 2, 3, 1).mean(1), m.linear.weight, activation="tanh"
+            ),
+            {"mean": 1, "linear + tanh": 1},
+        ),
+        # normalization of a linear layer's other axis
+        (
+            lambda m, x: m.norm(m.linear(x[..., :4].mean(2)).unsqueeze(-1)),
+            {"mean": 1, "linear": 1, "batch_norm": 1},
+        ),
+        # weights that are computed
+        (
+            lambda m, x: dl.relu(dl.conv2d(x, m.conv.weight * 2.0, m.conv.bias)),
+            {"mul": 1, "conv2d": 1, "relu": 1},
+        ),
+        (lambda m, x: x, {}),
+        (lambda m, x: m.conv(x.detach()) if x.shape[0] else x, {"conv2d": 1}),
+    ],
+)
+def test_own_forward(rng, function, fused):
+    model = settle(Own(function), rng)
+    x = rng.standard_normal((2, 4, 6, 6), dtype=np.float32)
+    got = check(model, x)
+    assert fused is None or got == fused
+
+
+def test_in_place_and_dead_ops(rng):
+    def forward(m, x):
+        y = m.conv(x)
+        dl.exp(y)  # nobody needs it
+        y += x
+        y *= 2.0
+        return dl.sum(y, 1)
+
+    got = check(settle(Own(forward), rng), PIECE)
+    assert got == {"conv2d": 1, "add": 1, "mul": 1, "sum": 1}
+
+
+def test_results_in_containers(rng):
+    def forward(m, x, y):
+        z = m.conv(x)
+        return {"sum": z + y, "both": (z, [dl.relu(y)]), "same": x}
+
+    fast = dl.optimize(settle(Own(forward), rng))
+    a, b = PIECE, PIECE[::-1]
+    got, want = fast(a, b), forward(fast._of[0], dl.Tensor(a), dl.Tensor(b))
+    assert list(got) == ["sum", "both", "same"]
+    for g, w in (
+        (got["sum"], want["sum"]),
+        (got["both"][0], want["both"][0]),
+        (got["both"][1][0], want["both"][1][0]),
+        (got["same"], want["same"]),
+    ):
+        np.testing.assert_array_equal(g.data, w.data)
+
+
+def test_results_of_two_calls_are_two_arrays(rng):
+    fast = dl.optimize(settle(Own(lambda m, x: m.conv(x)), rng))
+    first = fast(PIECE)
+    kept = first.data.copy()
+    fast(-PIECE)
+    np.testing.assert_array_equal(first.data, kept)
+
+
+def test_every_shape_has_its_program(rng):
+    model = settle(dl.models.resnet18(num_classes=3, small_images=True), rng)
+    fast = dl.optimize(model, np.zeros((1, 3, 8, 8), "float32"))
+    assert repr(fast).count("ops in") == 1
+    x = rng.standard_normal((4, 3, 12, 8), dtype=np.float32)
+    want = model(x).data
+    for given in (x, dl.Tensor(x), np.asfortranarray(x)):
+        np.testing.assert_allclose(fast(given).data, want, rtol=1e-4, atol=1e-5)
+    assert "(4, 3, 12, 8): 67 ops in 38 kernels" in repr(fast)
+    weights = {
+        id(step.arguments[1]) for p in fast._programs.values() for step in p.steps
+    }
+    assert len(fast._folded) == 20 and len(weights) < 60  # folded once for all shapes
+
+
+def test_the_model_stays_as_it_is(rng):
+    model = dl.models.resnet18(num_classes=3, small_images=True)
+    before = copy.deepcopy(model.state_dict())
+    fast = dl.optimize(model)
+    x = rng.standard_normal((2, 3, 8, 8), dtype=np.float32)
+    first = fast(x).data
+    assert model.training and model.layer1[0].bn1.training
+    assert all(p.requires_grad for p in model.parameters())
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+    for p in model.parameters():
+        p.data[...] = 0  # the copy is of the weights at that time
+    np.testing.assert_array_equal(fast(x).data, first)
+
+
+def test_threads_give_the_same_bits(threads, rng):
+    model = settle(dl.models.resnet18(num_classes=3), rng)
+    fast = dl.optimize(model)
+    x = rng.standard_normal((3, 3, 64, 64), dtype=np.float32)
+    results = []
+    for n in (1, 2, 3):
+        threads(n)
+        results.append(fast(x).data.tobytes())
+    assert len(set(results)) == 1
+
+
+def test_flops_of_the_optimized(rng):
+    model = settle(dl.models.resnet18(num_classes=3, small_images=True), rng)
+    x = np.zeros((1, 3, 8, 8), "float32")
+    fast = dl.count_flops(dl.optimize(model, x), x)
+    slow = dl.count_flops(model, x)
+    assert fast.multiplications == slow.multiplications
+    assert fast.flops < slow.flops and fast.bytes < slow.bytes
+    assert fast.total.calls == 38 and slow.total.calls == 67
+
+
+def test_copies_and_pickles(rng):
+    fast = dl.optimize(settle(dl.models.LeNet5(), rng), np.zeros((1, 1, 28, 28), "f4"))
+    x = rng.standard_normal((1, 1, 28, 28), dtype=np.float32)
+    for twin in (copy.deepcopy(fast), pickle.loads(pickle.dumps(fast))):
+        np.testing.assert_array_equal(twin(x).data, fast(x).data)
+
+
+# -- what is refused --
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.train(),
+        lambda m: m.to("float64"),
+        lambda m: m.double(),
+        lambda m: m.state_dict(),
+        lambda m: m.load_state_dict({}),
+        lambda m: m.requires_grad_(),
+        lambda m: setattr(m, "fc", nn.Linear(2, 2)),
+    ],
+)
+def test_changing_it(change):
+    fast = dl.optimize(dl.models.LeNet5())
+    with pytest.raises(RuntimeError, match="change the model it was made from"):
+        change(fast)
+    assert fast.eval() is fast and fast.requires_grad_(False) is fast
+    assert not fast.training and not list(fast.parameters())
+
+
+def test_gradients():
+    fast = dl.optimize(dl.models.LeNet5())
+    x = dl.Tensor(np.zeros((1, 1, 28, 28), "float32"), requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"records no gradient: pass x\.detach"):
+        fast(x)
+    with dl.no_grad():
+        assert fast(x).shape == (1, 10)
+    assert not fast(x.detach()).requires_grad
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda m, x: m.conv(x) * float(x.data.max()), "Own: mul is given numbers"),
+        (lambda m, x: dl.exp(dl.cat([x, x], 1)), "exp is given numbers"),
+        (lambda m, x: dl.logsumexp(x, 1), "numbers that depend on the input"),
+        (lambda m, x: dl.Tensor(x.data * 2), "the result is given numbers"),
+        (lambda m, x: dl.dropout(x, 0.5, training=True), "is random"),
+        (lambda m, x: x if x.sum() > 0 else -x, "is given numbers"),
+        (lambda m, x: np.negative(y := m.conv(x).data, out=y), "changes arrays"),
+    ],
+)
+def test_other_computations(rng, function, reason):
+    with pytest.raises(RuntimeError, match=reason) as error:
+        dl.optimize(Own(function), PIECE)
+    assert "\n" not in str(error.value)
+
+
+def test_arguments():
+    with pytest.raises(TypeError, match="model must be a Module, got function"):
+        dl.optimize(lambda x: x)
+    with pytest.raises(TypeError, match="inputs must be arrays or Tensors, got list"):
+        dl.optimize(dl.models.LeNet5(), [1.0])
+    fast = dl.optimize(dl.models.LeNet5())
+    with pytest.raises(ValueError, match="conv2d: x must have axes"):
+        fast(np.zeros(3, "float32"))
+    assert "nothing yet" in repr(fast)
+
+
+def test_nothing_is_left_behind():
+    before = dict(vars(ops.conv._C))
+    dl.optimize(dl.models.LeNet5(), np.zeros((1, 1, 28, 28), "float32"))
+    assert dict(vars(ops.conv._C)) == before
