@@ -110,6 +110,43 @@ struct Pad {
   int64_t before[kMaxPadDims];  // what is added behind follows from size and out
 };
 
+enum class ResizeMode : int {
+  nearest,
+  nearest_exact,
+  linear,
+  cubic,
+  area,
+  linear_antialias,
+  cubic_antialias
+};
+
+// One axis of a resize. scale is out / size as the caller gave it; 0 for that of the sizes.
+struct ResizeAxis {
+  int64_t size, out;
+  double scale;
+};
+
+// x is (planes, depth, height, width), y the same with the other sizes.
+struct Resize {
+  ResizeMode mode;
+  bool align_corners;
+  int64_t planes;
+  ResizeAxis depth, height, width;
+};
+
+enum class SampleMode : int { nearest, bilinear, bicubic };
+enum class SamplePadding : int { zeros, border, reflection };
+
+// x is (batch, channels, depth, height, width), the grid (batch, out_d, out_h, out_w, axes) of
+// places (x, y) or (x, y, z), y (batch, channels, out_d, out_h, out_w).
+struct GridSample {
+  SampleMode mode;
+  SamplePadding padding;
+  bool align_corners;
+  int axes;                                            // 2: depth and out_d are 1; or 3
+  int64_t batch, channels, depth, height, width, out;  // out: places of one sample
+};
+
 // How much two boxes overlap: intersection over union, and that less a penalty for the enclosing
 // box (generalized), for the distance of the centres, for that and the difference in shape.
 enum class Overlap : int { iou, giou, diou, ciou };

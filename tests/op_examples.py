@@ -110,6 +110,13 @@ EXAMPLES = {
     "adaptive_avg_pool2d": example(IMAGE, output_size=1),
     "global_avg_pool2d": example(IMAGE),
     "global_max_pool2d": example(IMAGE),
+    # resize, grid_sample
+    "interpolate": example(IMAGE, size=(5, 9), mode="bilinear"),
+    "pixel_shuffle": example(IMAGE, upscale_factor=2),
+    "pixel_unshuffle": example((2, 3, 4, 6), downscale_factor=2),
+    "channel_shuffle": example(IMAGE, groups=2),
+    "grid_sample": example(IMAGE, (2, 5, 3, 2), padding_mode="border"),
+    "affine_grid": example((2, 2, 3), size=(2, 4, 5, 3)),
     # boxes
     "box_convert": Example((BOXES,), {"in_fmt": "xyxy", "out_fmt": "cxcywh"}),
     "box_area": Example((BOXES,)),

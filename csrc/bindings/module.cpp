@@ -26,6 +26,9 @@ void bind_softmax(py::module_& m);
 void bind_conv(py::module_& m);
 void bind_pool(py::module_& m);
 void bind_pad(py::module_& m);
+void bind_resize(py::module_& m);
+void bind_shuffle(py::module_& m);
+void bind_grid_sample(py::module_& m);
 
 static int import_numpy() {
   import_array1(-1);
@@ -68,6 +71,9 @@ PYBIND11_MODULE(_C, m) {
   bind_conv(m);
   bind_pool(m);
   bind_pad(m);
+  bind_resize(m);
+  bind_shuffle(m);
+  bind_grid_sample(m);
   refuse_in_one_line(m);
   choose_isa();  // a bad DLCORE_ISA or DLCORE_NUM_THREADS stops the import with its one line
   num_threads();

@@ -262,6 +262,39 @@ def pad_forward(x: ndarray, pad: Sequence[int], mode: str, value: float) -> ndar
 def pad_backward(
     dy: ndarray, shape: Sequence[int], pad: Sequence[int], mode: str
 ) -> ndarray: ...
+def resize_forward(
+    x: ndarray,
+    size: Sequence[int],
+    scales: Sequence[float],
+    mode: str,
+    align_corners: bool,
+    antialias: bool,
+) -> ndarray: ...
+def resize_backward(
+    dy: ndarray,
+    shape: Sequence[int],
+    size: Sequence[int],
+    scales: Sequence[float],
+    mode: str,
+    align_corners: bool,
+    antialias: bool,
+) -> ndarray: ...
+def pixel_shuffle(x: ndarray, upscale_factor: int) -> ndarray: ...
+def pixel_unshuffle(x: ndarray, downscale_factor: int) -> ndarray: ...
+def channel_shuffle(x: ndarray, groups: int) -> ndarray: ...
+def grid_sample_forward(
+    x: ndarray, grid: ndarray, mode: str, padding_mode: str, align_corners: bool
+) -> ndarray: ...
+def grid_sample_backward(
+    dy: ndarray,
+    x: ndarray,
+    grid: ndarray,
+    need_dx: bool,
+    need_dgrid: bool,
+    mode: str,
+    padding_mode: str,
+    align_corners: bool,
+) -> tuple[ndarray | None, ndarray | None]: ...
 def expand(a: ndarray, shape: Sequence[int]) -> ndarray: ...
 def sum(
     x: ndarray, dim: object = None, keepdim: bool = False, out: ndarray | None = None

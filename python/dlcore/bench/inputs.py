@@ -60,6 +60,36 @@ def _global_avg_pool2d(normal, rng, s):
     }
 
 
+def _interpolate(normal, rng, s):
+    batch, channels, *_ = s["shape"]
+    return {
+        "x": normal(*s["shape"]),
+        "dy": normal(batch, channels, s["out"], s["out"]),
+    }
+
+
+def _pad(normal, rng, s):
+    batch, channels, height, width = s["shape"]
+    left, right, top, bottom = s["pad"]
+    return {
+        "x": normal(*s["shape"]),
+        "dy": normal(batch, channels, top + height + bottom, left + width + right),
+    }
+
+
+def _grid_sample(normal, rng, s):
+    batch, _, height, width = s["shape"]
+    y, x = np.meshgrid(
+        np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij"
+    )
+    turned = np.stack([0.9 * x - 0.4 * y, 0.4 * x + 0.9 * y], -1).astype(np.float32)
+    return {
+        "x": normal(*s["shape"]),
+        "grid": np.repeat(turned[None], batch, 0),
+        "dy": normal(*s["shape"]),
+    }
+
+
 def _unary(normal, rng, s):
     return {"x": normal(s["n"])}
 

@@ -54,6 +54,21 @@ def global_avg_pool2d(case, variant, x, dy):
     return _run(case, lambda x: dl.adaptive_avg_pool2d(x, 1), dy, x)
 
 
+def interpolate(case, variant, x, dy):
+    s = case.sizes
+    return _run(case, lambda x: dl.interpolate(x, s["out"], mode=s["how"]), dy, x)
+
+
+def pad(case, variant, x, dy):
+    s = case.sizes
+    return _run(case, lambda x: dl.pad(x, s["pad"], s["how"]), dy, x)
+
+
+def grid_sample(case, variant, x, grid, dy):
+    how = case.sizes["how"]
+    return _run(case, lambda x, grid: dl.grid_sample(x, grid, how), dy, x, grid)
+
+
 def unary(case, variant, x):
     op = getattr(dl, case.sizes["op"])
     return (

@@ -77,6 +77,22 @@ def global_avg_pool2d(case, variant, x, dy):
     return _run(case, partial(F.adaptive_avg_pool2d, x, 1), dy, x)
 
 
+def interpolate(case, variant, x, dy):
+    x, dy, s = _from(x), _from(dy), case.sizes
+    return _run(case, partial(F.interpolate, x, s["out"], mode=s["how"]), dy, x)
+
+
+def pad(case, variant, x, dy):
+    x, dy, s = _from(x), _from(dy), case.sizes
+    return _run(case, partial(F.pad, x, s["pad"], s["how"]), dy, x)
+
+
+def grid_sample(case, variant, x, grid, dy):
+    x, grid, dy, how = _from(x), _from(grid), _from(dy), case.sizes["how"]
+    call = partial(F.grid_sample, x, grid, how, align_corners=False)
+    return _run(case, call, dy, x, grid)
+
+
 def unary(case, variant, x):
     x = _from(x)
     op = case.sizes["op"]

@@ -50,3 +50,13 @@ from .padding import (
 )
 from .pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from .roi import RoIAlign, RoIPool
+from .upsampling import (
+    ChannelShuffle,
+    Fold,
+    PixelShuffle,
+    PixelUnshuffle,
+    Unfold,
+    Upsample,
+    UpsamplingBilinear2d,
+    UpsamplingNearest2d,
+)

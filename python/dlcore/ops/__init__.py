@@ -43,6 +43,7 @@ from .elementwise import (
     sub,
 )
 from .gemm import addmm, baddbmm, bmm, linear, matmul, mm
+from .grid_sample import affine_grid, grid_sample
 from .indexing import cat, chunk, concatenate, split, stack
 from .loss import cross_entropy, mse_loss, nll_loss
 from .nms import batched_nms, nms, soft_nms
@@ -79,6 +80,7 @@ from .reduction import (
     sum,
     var,
 )
+from .resize import interpolate
 from .roi import roi_align, roi_pool
 from .shape import (
     clone,
@@ -91,6 +93,7 @@ from .shape import (
     transpose,
     unsqueeze,
 )
+from .shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from .softmax import log_softmax, softmax
 
 from . import methods  # isort: skip

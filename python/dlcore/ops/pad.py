@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import _C
 from ..tensor import record
-from .shape import as_array, whole
+from .shape import as_array, one_line, whole
 
 
 def pad(x, pad, mode="constant", value=0.0):
@@ -96,5 +96,5 @@ def _pad_other(a, pad, mode, value):
     except (TypeError, ValueError, OverflowError):
         raise ValueError(
             f"pad: pad and value must fit into an array of {a.dtype}, "
-            f"got {tuple(pad)} and {value!r:.40}"
+            f"got {tuple(pad)} and {one_line(value)}"
         ) from None

@@ -258,6 +258,11 @@ def whole(op, name, value):
         ) from None
 
 
+def one_line(value):
+    """A parameter in a message: its text, cut to what fits into the line."""
+    return " ".join(repr(value).split())[:60]
+
+
 def _sizes(op, sizes):
     """Lengths given one by one or as one tuple."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):

@@ -651,6 +651,79 @@ for _mode, _same in _PADDED.items():
         lambda x, _mode=_mode: dl.pad(x, (1, 2, 3, 0), _mode),
         lambda x, _same=_same: np.pad(x, ((0, 0), (0, 0), (3, 0), (1, 2)), _same),
     )
+_add(
+    "interpolate",
+    _normal((2, 3, 4, 5)),
+    lambda x: dl.interpolate(x, scale_factor=2),
+    lambda x: x.repeat(2, 2).repeat(2, 3),
+)
+_add(
+    "interpolate",
+    _normal((2, 3, 4, 6)),
+    lambda x: dl.interpolate(x, scale_factor=0.5, mode="bilinear"),
+    lambda x: x.reshape(2, 3, 2, 2, 3, 2).mean((3, 5)),
+)
+_add(
+    "interpolate",
+    _normal((2, 3, 4, 6)),
+    lambda x: dl.interpolate(x, (2, 3), mode="area"),
+    lambda x: x.reshape(2, 3, 2, 2, 3, 2).mean((3, 5)),
+)
+_add(
+    "pixel_shuffle",
+    _normal((2, 12, 3, 5)),
+    lambda x: dl.pixel_shuffle(x, 2),
+    lambda x: (
+        x.reshape(2, 3, 2, 2, 3, 5).transpose(0, 1, 4, 2, 5, 3).reshape(2, 3, 6, 10)
+    ),
+)
+_add(
+    "pixel_unshuffle",
+    _normal((2, 3, 6, 10)),
+    lambda x: dl.pixel_unshuffle(x, 2),
+    lambda x: (
+        x.reshape(2, 3, 3, 2, 5, 2).transpose(0, 1, 3, 5, 2, 4).reshape(2, 12, 3, 5)
+    ),
+)
+_add(
+    "channel_shuffle",
+    _normal((2, 6, 5)),
+    lambda x: dl.channel_shuffle(x, 2),
+    lambda x: x.reshape(2, 2, 3, 5).swapaxes(1, 2).reshape(2, 6, 5),
+)
+
+
+def _between(shape):
+    """The places half-way between a pixel, its neighbour to the right and below."""
+    _, _, height, width = shape
+    x = (2 * (np.arange(width - 1) + 1)) / width - 1
+    y = (2 * (np.arange(height - 1) + 1)) / height - 1
+    return np.stack(np.broadcast_arrays(x, y[:, None]), -1)[None]
+
+
+_add(
+    "grid_sample",
+    _normal((1, 3, 5, 6)),
+    lambda x: dl.grid_sample(x, _between(x.shape).astype(x.dtype)),
+    lambda x: (
+        (x[..., 1:, 1:] + x[..., 1:, :-1] + x[..., :-1, 1:] + x[..., :-1, :-1]) / 4
+    ),
+)
+_add(
+    "affine_grid",
+    _normal((2, 2, 3)),
+    lambda theta: dl.affine_grid(theta, (2, 1, 2, 4)),
+    lambda theta: np.einsum(
+        "nij,hwj->nhwi",
+        theta,
+        np.stack(
+            np.broadcast_arrays(
+                np.linspace(-0.75, 0.75, 4), np.array([[-0.5], [0.5]]), 1.0
+            ),
+            -1,
+        ),
+    ),
+)
 _add("split", _normal(_BOX), lambda x: dl.split(x, 2, 1)[1], lambda x: x[:, 2:4])
 _add("chunk", _normal(_BOX), lambda x: dl.chunk(x, 3, 1)[2], lambda x: x[:, 4:])
 _add("to", _normal(_BOX), lambda x: dl.to(x, "float64"), lambda x: x)
