@@ -52,9 +52,16 @@ def test_matmul_edges(isa, dtype, rng, layouts):
 
 
 @pytest.mark.parametrize("layouts", ["NN", "NT", "TN", "TT"])
-@pytest.mark.parametrize("vectors", [1, 2, 3, 4, 5, 8, 9])
+@pytest.mark.parametrize("vectors", [1, 2, 3, 4, 5, 6, 7, 8, 9])
 def test_matmul_few_rows_or_columns(isa, dtype, rng, vectors, layouts):
-    for m, n, k in [(vectors, 1030, 140), (300, vectors, 133), (vectors, 7, 1000)]:
+    wide = 40000 // vectors + 9  # too wide for one piece of sums
+    for m, n, k in [
+        (vectors, 1030, 140),
+        (300, vectors, 133),
+        (vectors, 7, 1000),
+        (vectors, wide, 70),
+        (wide, vectors, 67),
+    ]:
         a, b = (
             matrix(rng, m, k, dtype, layouts[0]),
             matrix(rng, k, n, dtype, layouts[1]),
@@ -161,7 +168,14 @@ def test_special_values(isa, dtype):
 
 
 @pytest.mark.parametrize(
-    ("m", "n", "k"), [(300, 310, 500), (4, 3000, 300), (3000, 3, 300), (1, 2000, 900)]
+    ("m", "n", "k"),
+    [
+        (300, 310, 500),
+        (4, 3000, 300),
+        (3000, 3, 300),
+        (1, 2000, 900),
+        (8, 1100, 900),
+    ],
 )
 @pytest.mark.parametrize("layouts", ["NN", "NT", "TN"])
 def test_same_bits_for_any_number_of_threads(threads, rng, m, n, k, layouts):

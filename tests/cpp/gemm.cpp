@@ -153,7 +153,13 @@ void all() {
   struct Size {
     int64_t m, n, k;
   };
-  for (const Size& s : {Size{1, 70, 33}, {70, 1, 33}, {5, 17, 300}, {67, 131, 300}, {3, 4, 0}})
+  for (const Size& s : {Size{1, 70, 33},
+                        {70, 1, 33},
+                        {5, 17, 300},
+                        {67, 131, 300},
+                        {3, 4, 0},
+                        {3, 530, 260},  // few rows or columns, in several chunks
+                        {530, 7, 260}})
     for (int layout = 0; layout < 4; ++layout) {
       Case<T> c{s.m, s.n, s.k};
       c.a_turned = layout & 1, c.b_turned = layout & 2;
