@@ -17,9 +17,10 @@ struct Around {
 };
 
 template <class Call>
-py::object forward(const char* op, py::handle x_, int64_t dim, py::handle out, const Call& call) {
+py::object forward(const char* op, py::handle x_, py::handle dim, py::handle out,
+                   const Call& call) {
   const Array x(op, "x", x_);
-  const Around a(op, x, dim);
+  const Around a(op, x, int_argument(op, "dim", dim));
   Output y(op, out, x.shape(), x.typenum(), {&x});
   if (x.numel() > 0)
     with_kernels(x, 8 * x.numel(), [&](const auto& k) {
@@ -45,13 +46,13 @@ py::object backward(const char* op, py::handle y_, py::handle dy_, int64_t dim, 
   return dx.release();
 }
 
-py::object softmax_forward(py::handle x, int64_t dim, py::handle out) {
+py::object softmax_forward(py::handle x, py::handle dim, py::handle out) {
   return forward("softmax", x, dim, out, [](const auto& k) { return k.softmax_forward; });
 }
 py::object softmax_backward(py::handle y, py::handle dy, int64_t dim) {
   return backward("softmax_backward", y, dy, dim, [](const auto& k) { return k.softmax_backward; });
 }
-py::object log_softmax_forward(py::handle x, int64_t dim, py::handle out) {
+py::object log_softmax_forward(py::handle x, py::handle dim, py::handle out) {
   return forward("log_softmax", x, dim, out, [](const auto& k) { return k.log_softmax_forward; });
 }
 py::object log_softmax_backward(py::handle y, py::handle dy, int64_t dim) {

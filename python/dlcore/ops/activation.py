@@ -1,4 +1,8 @@
-"""Activations, one element at a time."""
+"""Activations, one element at a time.
+
+A backward that a short way passes by takes what it keeps as defaults: a variable that a
+closure captures is made a cell at every call, some 20 ns.
+"""
 
 from numpy import ndarray
 
@@ -36,7 +40,7 @@ def relu(x, out=None):
     if type(x) is ndarray:  # the short way: a call on a small array costs its overhead
         return _C.relu_forward(x, out)
     y = _C.relu_forward(raw(x, out), out)
-    return record(y, (x,), lambda dy: (_C.relu_backward(y, dy),))
+    return record(y, (x,), lambda dy, y=y: (_C.relu_backward(y, dy),))
 
 
 def relu6(x, out=None):
@@ -123,7 +127,7 @@ def sigmoid(x, out=None):
     if type(x) is ndarray:
         return _C.sigmoid_forward(x, out)
     y = _C.sigmoid_forward(raw(x, out), out)
-    return record(y, (x,), lambda dy: (_C.sigmoid_backward(y, dy),))
+    return record(y, (x,), lambda dy, y=y: (_C.sigmoid_backward(y, dy),))
 
 
 def tanh(x, out=None):
@@ -155,7 +159,7 @@ def tanh(x, out=None):
     if type(x) is ndarray:
         return _C.tanh_forward(x, out)
     y = _C.tanh_forward(raw(x, out), out)
-    return record(y, (x,), lambda dy: (_C.tanh_backward(y, dy),))
+    return record(y, (x,), lambda dy, y=y: (_C.tanh_backward(y, dy),))
 
 
 def gelu(x, approximate="none", out=None):
@@ -229,4 +233,4 @@ def silu(x, out=None):
         return _C.silu_forward(x, out)
     a = raw(x, out)
     y = _C.silu_forward(a, out)
-    return record(y, (x,), lambda dy: (_C.silu_backward(a, dy),))
+    return record(y, (x,), lambda dy, a=a: (_C.silu_backward(a, dy),))

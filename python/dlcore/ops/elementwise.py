@@ -61,7 +61,7 @@ def sub(a, b, out=None):
         return _C.sub(a, b, out)
     p, q = raw(a, out), raw(b, out)
     y = _C.sub(p, q, out)
-    return record(y, (a, b), lambda dy: (dy, _C.neg(dy) if _wants(b) else None))
+    return record(y, (a, b), lambda dy, b=b: (dy, _C.neg(dy) if _wants(b) else None))
 
 
 def mul(a, b, out=None):
@@ -81,7 +81,7 @@ def mul(a, b, out=None):
     p, q = raw(a, out), raw(b, out)
     y = _C.mul(p, q, out)
 
-    def backward(dy):
+    def backward(dy, a=a, b=b, p=p, q=q):
         da = _C.mul(dy, q) if _wants(a) else None
         return da, _C.mul(dy, p) if _wants(b) else None
 
@@ -105,7 +105,7 @@ def div(a, b, out=None):
     p, q = raw(a, out), raw(b, out)
     y = _C.div(p, q, out)
 
-    def backward(dy):
+    def backward(dy, b=b, q=q, y=y):
         da = _C.div(dy, q)
         return da, _C.neg(_C.mul(da, y)) if _wants(b) else None
 
@@ -132,7 +132,7 @@ def pow(a, b, out=None):
     p, q = raw(a, out), raw(b, out)
     y = _C.pow(p, q, out)
 
-    def backward(dy):
+    def backward(dy, a=a, b=b, p=p, q=q, y=y):
         da = db = None
         base, exponent = np.asarray(p, dy.dtype), np.asarray(q, dy.dtype)
         if _wants(a) and exponent.ndim == 0 and exponent == 2:
@@ -167,7 +167,7 @@ def maximum(a, b, out=None):
     p, q = raw(a, out), raw(b, out)
     y = _C.maximum(p, q, out)
 
-    def backward(dy):
+    def backward(dy, p=p, q=q):
         da = _C.mul(dy, _C.maximum_slope(p, q))
         return da, _C.sub(dy, da)
 
@@ -193,7 +193,7 @@ def minimum(a, b, out=None):
     p, q = raw(a, out), raw(b, out)
     y = _C.minimum(p, q, out)
 
-    def backward(dy):
+    def backward(dy, p=p, q=q):
         da = _C.mul(dy, _C.maximum_slope(q, p))
         return da, _C.sub(dy, da)
 
@@ -229,7 +229,7 @@ def exp(x, out=None):
     if type(x) is ndarray:
         return _C.exp(x, out)
     y = _C.exp(raw(x, out), out)
-    return record(y, (x,), lambda dy: (_C.mul(dy, y),))
+    return record(y, (x,), lambda dy, y=y: (_C.mul(dy, y),))
 
 
 def expm1(x, out=None):
@@ -247,7 +247,7 @@ def expm1(x, out=None):
     if type(x) is ndarray:
         return _C.expm1(x, out)
     y = _C.expm1(raw(x, out), out)
-    return record(y, (x,), lambda dy: (_C.expm1_backward(y, dy),))
+    return record(y, (x,), lambda dy, y=y: (_C.expm1_backward(y, dy),))
 
 
 def log(x, out=None):
@@ -266,7 +266,7 @@ def log(x, out=None):
         return _C.log(x, out)
     a = raw(x, out)
     y = _C.log(a, out)
-    return record(y, (x,), lambda dy: (_C.div(dy, a),))
+    return record(y, (x,), lambda dy, a=a: (_C.div(dy, a),))
 
 
 def log1p(x, out=None):
@@ -285,7 +285,7 @@ def log1p(x, out=None):
         return _C.log1p(x, out)
     a = raw(x, out)
     y = _C.log1p(a, out)
-    return record(y, (x,), lambda dy: (_C.log1p_backward(a, dy),))
+    return record(y, (x,), lambda dy, a=a: (_C.log1p_backward(a, dy),))
 
 
 def erf(x, out=None):
@@ -304,7 +304,7 @@ def erf(x, out=None):
         return _C.erf(x, out)
     a = raw(x, out)
     y = _C.erf(a, out)
-    return record(y, (x,), lambda dy: (_C.erf_backward(a, dy),))
+    return record(y, (x,), lambda dy, a=a: (_C.erf_backward(a, dy),))
 
 
 def sqrt(x, out=None):
@@ -322,7 +322,7 @@ def sqrt(x, out=None):
     if type(x) is ndarray:
         return _C.sqrt(x, out)
     y = _C.sqrt(raw(x, out), out)
-    return record(y, (x,), lambda dy: (_C.sqrt_backward(y, dy),))
+    return record(y, (x,), lambda dy, y=y: (_C.sqrt_backward(y, dy),))
 
 
 def rsqrt(x, out=None):
@@ -340,7 +340,7 @@ def rsqrt(x, out=None):
     if type(x) is ndarray:
         return _C.rsqrt(x, out)
     y = _C.rsqrt(raw(x, out), out)
-    return record(y, (x,), lambda dy: (_C.rsqrt_backward(y, dy),))
+    return record(y, (x,), lambda dy, y=y: (_C.rsqrt_backward(y, dy),))
 
 
 def reciprocal(x, out=None):
@@ -358,7 +358,7 @@ def reciprocal(x, out=None):
     if type(x) is ndarray:
         return _C.reciprocal(x, out)
     y = _C.reciprocal(raw(x, out), out)
-    return record(y, (x,), lambda dy: (_C.reciprocal_backward(y, dy),))
+    return record(y, (x,), lambda dy, y=y: (_C.reciprocal_backward(y, dy),))
 
 
 def square(x, out=None):
@@ -377,7 +377,7 @@ def square(x, out=None):
         return _C.square(x, out)
     a = raw(x, out)
     y = _C.square(a, out)
-    return record(y, (x,), lambda dy: (_C.square_backward(a, dy),))
+    return record(y, (x,), lambda dy, a=a: (_C.square_backward(a, dy),))
 
 
 def abs(x, out=None):
@@ -396,7 +396,7 @@ def abs(x, out=None):
         return _C.abs(x, out)
     a = raw(x, out)
     y = _C.abs(a, out)
-    return record(y, (x,), lambda dy: (_C.abs_backward(a, dy),))
+    return record(y, (x,), lambda dy, a=a: (_C.abs_backward(a, dy),))
 
 
 def neg(x, out=None):

@@ -55,7 +55,7 @@ def softmax(x, dim=-1, axis=None, out=None):
     if type(x) is ndarray:
         return _C.softmax_forward(x, dim, out)
     y = _C.softmax_forward(raw(x, out), dim, out)
-    return record(y, (x,), lambda dy: (_C.softmax_backward(y, dy, dim),))
+    return record(y, (x,), lambda dy, y=y, dim=dim: (_C.softmax_backward(y, dy, dim),))
 
 
 def log_softmax(x, dim=-1, axis=None, out=None):
@@ -106,4 +106,6 @@ def log_softmax(x, dim=-1, axis=None, out=None):
     if type(x) is ndarray:
         return _C.log_softmax_forward(x, dim, out)
     y = _C.log_softmax_forward(raw(x, out), dim, out)
-    return record(y, (x,), lambda dy: (_C.log_softmax_backward(y, dy, dim),))
+    return record(
+        y, (x,), lambda dy, y=y, dim=dim: (_C.log_softmax_backward(y, dy, dim),)
+    )
