@@ -63,6 +63,13 @@ struct Conv2d {
   int64_t groups;
 };
 
+// The same with a depth: x is (batch, channels, depth, height, width), weight (out_channels,
+// channels / groups, kernel_d, kernel_h, kernel_w), y (batch, out_channels, out_d, out_h, out_w).
+struct Conv3d {
+  Conv2d plane;
+  int64_t depth, out_d, kernel_d, stride_d, dilation_d, pad_front;
+};
+
 // x is (planes, height, width), y (planes, out_h, out_w); planes = batch * channels.
 struct Pool2d {
   int64_t planes, height, width, out_h, out_w;

@@ -96,6 +96,11 @@ EXAMPLES = {
     "instance_norm": example(IMAGE),
     "local_response_norm": example(IMAGE, size=3),
     # conv, pool
+    "conv1d": example((2, 4, 9), (6, 2, 3), (6,), stride=2, padding=(0, 1), groups=2),
+    "conv3d": example((2, 4, 5, 4, 6), (6, 2, 3, 2, 3), (6,), padding=1, groups=2),
+    "conv_transpose1d": example((2, 4, 5), (4, 3, 4), (6,), stride=2, groups=2),
+    "conv_transpose2d": example(IMAGE, (4, 3, 3, 2), (6,), stride=2, groups=2),
+    "conv_transpose3d": example((2, 4, 3, 2, 4), (4, 3, 2, 2, 3), (6,), groups=2),
     "conv2d": example(IMAGE, (6, 2, 3, 2), (6,), stride=2, padding=1, groups=2),
     "im2col": example(IMAGE, kernel_size=3, dilation=1, padding=1, stride=2),
     "unfold": example(IMAGE, kernel_size=3, dilation=1, padding=1, stride=2),

@@ -9,6 +9,7 @@
 #include "cpu/conv_depthwise.h"
 #include "cpu/conv_direct.h"
 #include "cpu/conv_point.h"
+#include "cpu/conv_row.h"
 #include "cpu/conv_windows.h"
 #include "cpu/gemm_pack.h"
 #include "cpu/gemm_tile.h"
@@ -238,6 +239,8 @@ void conv2d_forward(const T* x, const T* weight, const T* bias, T* y, const Conv
   if (c.batch == 0) return;
   if (is_depthwise(c))
     return depthwise_forward(c, x, weight, bias, y, activation == Activation::relu);
+  if (is_long_row<T>(c, c.channels, c.out_channels))
+    return row_forward<T>(c, x, weight, bias, y, activation);
   if (is_point(c) && skips_pixels(c)) {
     T* const picked =
         static_cast<T*>(buffer_acquire(c.batch * c.channels * c.out_h * c.out_w * sizeof(T)));

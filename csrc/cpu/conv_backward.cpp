@@ -12,6 +12,7 @@
 #include "cpu/conv_direct.h"
 #include "cpu/conv_direct_weight.h"
 #include "cpu/conv_point.h"
+#include "cpu/conv_row.h"
 #include "cpu/conv_windows.h"
 #include "cpu/gemm_pack.h"
 #include "cpu/gemm_tile.h"
@@ -127,6 +128,7 @@ template <class T>
 void conv2d_backward_data(const T* dy, const T* weight, T* dx, const Conv2d& c) {
   if (c.batch == 0) return;
   if (is_depthwise(c)) return depthwise_data_gradient(c, dy, weight, dx);
+  if (is_long_row<T>(c, c.out_channels, c.channels)) return row_data_gradient<T>(c, dy, weight, dx);
   if (is_point(c) && skips_pixels(c)) {
     const Conv2d picked = of_picked(c);
     T* const part =

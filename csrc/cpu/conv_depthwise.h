@@ -150,9 +150,9 @@ DLCORE_INLINE void pad_block(const PaddedRows<T>& p, const T* x, int64_t top, in
     else if (p.stride == 1)
       copy_whole<T>(x + h * p.width + skipped, n, to + first);
     else if (p.stride == 2)
-      split_whole<T>(x + h * p.width, n, first, to, p.phase_size);
+      split_whole<T>(x + h * p.width + skipped, n, first, to, p.phase_size);
     else
-      split_row<T>(x + h * p.width, n, first, p.stride, to, p.phase_size);
+      split_row<T>(x + h * p.width + skipped, n, first, p.stride, to, p.phase_size);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "cpu/conv_channels.h"
 #include "cpu/conv_direct.h"
+#include "cpu/conv_volume.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -51,6 +52,19 @@ void direct_conv(const Direct& d, const float* x, const float* weight, const flo
 void direct_conv(const Direct& d, const double* x, const double* weight, const double* bias,
                  double* y, Activation activation) {
   run_direct<double>(d, x, weight, bias, y, activation);
+}
+
+void run_channel_tile(int64_t vectors, int64_t m, const float* x, int64_t channels, int64_t plane,
+                      const int64_t* offset, int64_t taps, const float* w, const float* start,
+                      int64_t start_row, float* sums) {
+  kChannel<float>.of[vectors - 1][m - 1](x, channels, plane, offset, taps, w, start, start_row,
+                                         sums, {&start, 0});
+}
+void run_channel_tile(int64_t vectors, int64_t m, const double* x, int64_t channels, int64_t plane,
+                      const int64_t* offset, int64_t taps, const double* w, const double* start,
+                      int64_t start_row, double* sums) {
+  kChannel<double>.of[vectors - 1][m - 1](x, channels, plane, offset, taps, w, start, start_row,
+                                          sums, {&start, 0});
 }
 
 }  // namespace DLCORE_ISA

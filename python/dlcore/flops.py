@@ -259,9 +259,10 @@ def _nothing(name, arguments, result):
     return 0, 0
 
 
+_CONVS = "conv", "conv_transpose"
 _WORK = {
-    ("conv2d_backward", "conv_backward", "conv_transpose_backward"): _conv_backward,
-    ("conv2d_forward", "conv_forward", "conv_transpose_forward"): _conv,
+    tuple(f"{kind}{n}d_backward" for kind in _CONVS for n in (1, 2, 3)): _conv_backward,
+    tuple(f"{kind}{n}d_forward" for kind in _CONVS for n in (1, 2, 3)): _conv,
     ("matmul",): _matmul,
     ("addmm",): _addmm,
     ("linear_forward",): _linear,

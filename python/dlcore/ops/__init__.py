@@ -17,7 +17,8 @@ from .boxes import (
     remove_small_boxes,
 )
 from .compare import eq, ge, gt, isfinite, isinf, isnan, le, lt, ne, where
-from .conv import col2im, conv2d, fold, im2col, unfold
+from .conv import conv1d, conv2d, conv3d
+from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .dropout import dropout
 from .elementwise import (
     abs,
@@ -44,6 +45,7 @@ from .elementwise import (
 )
 from .gemm import addmm, baddbmm, bmm, linear, matmul, mm
 from .grid_sample import affine_grid, grid_sample
+from .im2col import col2im, fold, im2col, unfold
 from .indexing import cat, chunk, concatenate, split, stack
 from .loss import cross_entropy, mse_loss, nll_loss
 from .nms import batched_nms, nms, soft_nms

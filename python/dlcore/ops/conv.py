@@ -1,7 +1,67 @@
-"""Convolution, and the windows it is made of as columns."""
+"""Convolution."""
 
 from .. import _C
 from ..tensor import Tensor, raw, record
+
+
+def conv1d(
+    x,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    activation=None,
+    out=None,
+):
+    """One-dimensional convolution: `conv2d` over a length.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, shape (N, C, L) or (C, L)
+        float32 or float64.
+    weight : ndarray or Tensor, shape (K, C / groups, k)
+        Same dtype as `x`.
+    bias : ndarray or Tensor, shape (K,), optional
+        Added to each output channel.
+    stride : int, optional
+        Step of the window.
+    padding : int, pair of int, "valid" or "same", optional
+        Zeros on each side; ``(before, after)`` where they differ, as for a causal
+        convolution: ``((k - 1) * dilation, 0)``.
+    dilation : int, optional
+        Distance between the elements of a window.
+    groups, activation, out
+        As in `conv2d`.
+
+    Returns
+    -------
+    ndarray or Tensor, shape (N, K, L_out)
+        ``L_out = floor((L + before + after - dilation (k - 1) - 1) / stride) + 1``.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit together, the window does not fit into the padded input,
+        or a size is out of range.
+    TypeError
+        If an array is not float32 or float64, or dtypes differ.
+
+    Examples
+    --------
+    Differences, and as many as there are elements:
+
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> x = np.array([[1.0, 4.0, 9.0, 16.0]])
+    >>> dl.conv1d(x, np.array([[[-1.0, 1.0]]]))
+    array([[3., 5., 7.]])
+    >>> dl.conv1d(x, np.array([[[-1.0, 1.0]]]), padding=(1, 0))
+    array([[1., 3., 5., 7.]])
+    """
+    window = (stride, padding, dilation, groups)
+    return _convolve("conv1d", x, weight, bias, window, activation, out)
 
 
 def conv2d(
@@ -28,8 +88,8 @@ def conv2d(
     stride : int or pair of int, optional
         Step of the window.
     padding : int, pair of int, "valid" or "same", optional
-        Zeros on each side. ``"same"`` keeps height and width, stride 1 only; an odd
-        zero goes to the end.
+        Zeros on each side; where they differ, ``((top, bottom), (left, right))``.
+        ``"same"`` keeps height and width, stride 1 only; an odd zero goes to the end.
     dilation : int or pair of int, optional
         Distance between the elements of a window.
     groups : int, optional
@@ -53,11 +113,16 @@ def conv2d(
     TypeError
         If an array is not float32 or float64, or dtypes differ.
 
+    See Also
+    --------
+    conv1d, conv_transpose2d
+
     Notes
     -----
     ``y[n, k, i, j] = bias[k] + sum(weight[k, c, r, s] *
     x[n, c, i stride + r dilation - padding, j stride + s dilation - padding])``,
-    computed as one matrix product over windows that are packed on the fly.
+    computed as products over windows that are packed on the fly; with a group to each
+    channel (depthwise), plane by plane.
 
     Examples
     --------
@@ -71,129 +136,92 @@ def conv2d(
     array([ 0., 30., 30.,  0.])
     """
     window = (stride, padding, dilation, groups)
+    return _convolve("conv2d", x, weight, bias, window, activation, out)
+
+
+def conv3d(
+    x,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    activation=None,
+    out=None,
+):
+    """Three-dimensional convolution: `conv2d` with a depth.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, shape (N, C, D, H, W) or (C, D, H, W)
+        float32 or float64.
+    weight : ndarray or Tensor, shape (K, C / groups, kd, kh, kw)
+        Same dtype as `x`.
+    bias : ndarray or Tensor, shape (K,), optional
+        Added to each output channel.
+    stride, dilation : int or three ints, optional
+        As in `conv2d`.
+    padding : int, three ints, "valid" or "same", optional
+        Zeros on each side; where sides differ,
+        ``((front, back), (top, bottom), (left, right))``.
+    groups, activation, out
+        As in `conv2d`.
+
+    Returns
+    -------
+    ndarray or Tensor, shape (N, K, D_out, H_out, W_out)
+        Sizes as in `conv2d`.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit together, the window does not fit into the padded input,
+        or a size is out of range.
+    TypeError
+        If an array is not float32 or float64, or dtypes differ.
+
+    See Also
+    --------
+    conv2d, conv_transpose3d
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> film = np.arange(8.0).reshape(1, 2, 2, 2)
+    >>> dl.conv3d(film, np.array([-1.0, 1.0]).reshape(1, 1, 2, 1, 1))[0, 0]
+    array([[4., 4.],
+           [4., 4.]])
+    """
+    window = (stride, padding, dilation, groups)
+    return _convolve("conv3d", x, weight, bias, window, activation, out)
+
+
+def _convolve(op, x, weight, bias, window, activation, out):
     relu = activation == "relu"
     if activation is not None and not relu:
-        return _apply(activation, conv2d(x, weight, bias, *window), out)
-    y = _C.conv2d_forward(
-        raw(x, out), raw(weight, out), raw(bias, out), *window, relu, out
-    )
+        y = _convolve(op, x, weight, bias, window, None, None)
+        return _apply(op, activation, y, out)
+    # Looked up by name at each call: somebody may watch the kernels.
+    forward = getattr(_C, op + "_forward")
+    y = forward(raw(x, out), raw(weight, out), raw(bias, out), *window, relu, out)
 
     def backward(dy):
         if relu:
             dy = _C.relu_backward(y, dy)
         need = [isinstance(t, Tensor) and t.requires_grad for t in (x, weight, bias)]
-        return _C.conv2d_backward(dy, raw(x), raw(weight), *need, *window)
+        return getattr(_C, op + "_backward")(dy, raw(x), raw(weight), *need, *window)
 
     return record(y, (x, weight, bias), backward)
 
 
-def _apply(activation, y, out):
+def _apply(op, activation, y, out):
     from .. import ops
 
     if activation not in ("leaky_relu", "gelu", "silu", "sigmoid", "tanh"):
         raise ValueError(
-            "conv2d: activation must be None, 'relu', 'leaky_relu', 'gelu', 'silu', "
+            f"{op}: activation must be None, 'relu', 'leaky_relu', 'gelu', 'silu', "
             f"'sigmoid' or 'tanh', got {activation!r}"
         )
     return getattr(ops, activation)(y, out=out)
-
-
-def im2col(x, kernel_size, dilation=1, padding=0, stride=1, out=None):
-    """Every window of `x` as one column.
-
-    Parameters
-    ----------
-    x : ndarray or Tensor, shape (N, C, H, W) or (C, H, W)
-        float32 or float64.
-    kernel_size : int or pair of int
-        Height and width of the window.
-    dilation, padding, stride : int or pair of int, optional
-        As in `conv2d`.
-    out : ndarray, optional
-        Where to put the result.
-
-    Returns
-    -------
-    ndarray or Tensor, shape (N, C * kh * kw, L)
-        ``L = H_out * W_out`` windows, row by row.
-
-    Raises
-    ------
-    ValueError
-        If the window does not fit, or a size is out of range.
-
-    See Also
-    --------
-    col2im : the adjoint.
-
-    Notes
-    -----
-    PyTorch's ``unfold``, also available under that name.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import dlcore as dl
-    >>> dl.im2col(np.arange(6.0).reshape(1, 1, 2, 3), 2)
-    array([[[0., 1.],
-            [1., 2.],
-            [3., 4.],
-            [4., 5.]]])
-    """
-    window = (kernel_size, dilation, padding, stride)
-    cols = _C.im2col(raw(x, out), *window, out)
-
-    def backward(dcols):
-        return (_C.col2im(dcols, raw(x).shape[-2:], *window),)
-
-    return record(cols, (x,), backward)
-
-
-def col2im(cols, output_size, kernel_size, dilation=1, padding=0, stride=1, out=None):
-    """Columns back to their places, added up where windows overlap.
-
-    Parameters
-    ----------
-    cols : ndarray or Tensor, shape (N, C * kh * kw, L) or (C * kh * kw, L)
-        float32 or float64.
-    output_size : int or pair of int
-        Height and width of the result.
-    kernel_size : int or pair of int
-        Height and width of the window.
-    dilation, padding, stride : int or pair of int, optional
-        As in `conv2d`.
-    out : ndarray, optional
-        Where to put the result.
-
-    Returns
-    -------
-    ndarray or Tensor, shape (N, C, *output_size)
-
-    Raises
-    ------
-    ValueError
-        If `cols` does not hold one column per window.
-
-    See Also
-    --------
-    im2col : the adjoint.
-
-    Notes
-    -----
-    PyTorch's ``fold``, also available under that name.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import dlcore as dl
-    >>> dl.col2im(np.ones((1, 4, 2)), (2, 3), 2)
-    array([[[[1., 2., 1.],
-             [1., 2., 1.]]]])
-    """
-    window = (kernel_size, dilation, padding, stride)
-    x = _C.col2im(raw(cols, out), output_size, *window, out)
-    return record(x, (cols,), lambda dx: (_C.im2col(dx, *window),))
-
-
-unfold = im2col
-fold = col2im

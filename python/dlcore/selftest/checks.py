@@ -273,6 +273,63 @@ for _kernel, _stride, _padding, _groups in ((3, 1, 1, 1), (1, 1, 0, 1), (3, 2, 1
     )
 
 
+_add(
+    "conv2d",
+    _normal((2, 3, 9, 12), (3, 1, 3, 3), (3,)),
+    lambda x, w, b: dl.conv2d(x, w, b, 2, 1, 1, 3),
+    lambda x, w, b: _conv2d(x, w, b, 2, 1, 3),
+)
+_add(
+    "conv1d",
+    _normal((2, 4, 11), (6, 4, 3), (6,)),
+    lambda x, w, b: dl.conv1d(x, w, b, padding=(2, 0)),
+    lambda x, w, b: (
+        np.einsum(
+            "nclk,ock->nol",
+            np.lib.stride_tricks.sliding_window_view(
+                np.pad(x, ((0, 0), (0, 0), (2, 0))), 3, 2
+            ),
+            w,
+        )
+        + b[:, None]
+    ),
+)
+_add(
+    "conv3d",
+    _normal((2, 3, 5, 6, 7), (4, 3, 3, 2, 3), (4,)),
+    lambda x, w, b: dl.conv3d(x, w, b),
+    lambda x, w, b: (
+        np.einsum(
+            "ncdhwijk,ocijk->nodhw",
+            np.lib.stride_tricks.sliding_window_view(x, (3, 2, 3), (2, 3, 4)),
+            w,
+        )
+        + b[:, None, None, None]
+    ),
+)
+
+
+def _spread(x, weight, bias):
+    """Every element adds a window of 2 in each of the last axes: no two overlap."""
+    dims = weight.ndim - 2
+    y = np.tensordot(x, weight, (1, 0))  # N, size, K, window
+    order = [0, 1 + dims]
+    for axis in range(dims):
+        order += [1 + axis, 2 + dims + axis]
+    sizes = [2 * n for n in x.shape[2:]]
+    y = y.transpose(order).reshape(len(x), weight.shape[1], *sizes)
+    return y + bias.reshape(-1, *[1] * dims)
+
+
+for _dims in (1, 2, 3):
+    _add(
+        f"conv_transpose{_dims}d",
+        _normal((2, 4, 3, 5, 4)[: _dims + 2], (4, 3, 2, 2, 2)[: _dims + 2], (3,)),
+        lambda x, w, b, d=_dims: getattr(dl, f"conv_transpose{d}d")(x, w, b, 2),
+        _spread,
+    )
+
+
 def _im2col(x):
     w = _windows(x, 3, 2, 1)
     n, c, h, wide = w.shape[:4]

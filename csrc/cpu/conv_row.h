@@ -1,0 +1,47 @@
+// A convolution over one long row goes to the kernels over three axes, which cut it along the row:
+// a block stays in L2, and one image is enough for all threads.
+#pragma once
+
+#include "cpu/simd.h"
+#include "kernels.h"
+
+namespace dlcore {
+namespace DLCORE_ISA {
+
+extern const decltype(KernelTable<float>::conv3d_forward)::Function conv3d_forward_f32;
+extern const decltype(KernelTable<double>::conv3d_forward)::Function conv3d_forward_f64;
+extern const decltype(KernelTable<float>::conv3d_backward_data)::Function conv3d_backward_data_f32;
+extern const decltype(KernelTable<double>::conv3d_backward_data)::Function conv3d_backward_data_f64;
+
+namespace {
+
+// Whether there are channels enough; `channels` are summed over, `results` lie along the lanes.
+template <class T>
+DLCORE_INLINE bool is_long_row(const Conv2d& c, int64_t channels, int64_t results) {
+  return c.height == 1 && c.out_h == 1 && c.kernel_h == 1 && c.pad_top == 0 && c.kernel_w > 1 &&
+         c.out_w >= 256 && channels / c.groups * c.kernel_w >= 64 * c.stride_w &&
+         results / c.groups >= kLanes<T>;
+}
+
+template <class T>
+DLCORE_INLINE void row_forward(const Conv2d& c, const T* x, const T* weight, const T* bias, T* y,
+                               Activation activation) {
+  const Conv3d row{c, 1, 1, 1, 1, 1, 0};
+  if constexpr (sizeof(T) == sizeof(float))
+    conv3d_forward_f32(x, weight, bias, y, row, activation);
+  else
+    conv3d_forward_f64(x, weight, bias, y, row, activation);
+}
+
+template <class T>
+DLCORE_INLINE void row_data_gradient(const Conv2d& c, const T* dy, const T* weight, T* dx) {
+  const Conv3d row{c, 1, 1, 1, 1, 1, 0};
+  if constexpr (sizeof(T) == sizeof(float))
+    conv3d_backward_data_f32(dy, weight, dx, row);
+  else
+    conv3d_backward_data_f64(dy, weight, dx, row);
+}
+
+}  // namespace
+}  // namespace DLCORE_ISA
+}  // namespace dlcore
