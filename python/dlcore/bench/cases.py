@@ -175,6 +175,78 @@ def _convs():
         )
 
 
+# op, x, weight, stride, padding, groups: the other convolutions
+CONVS = {
+    "MobileNet's depthwise": (
+        ("conv2d", (1, 32, 112, 112), (32, 1, 3, 3), 1, 1, 32),
+        ("conv2d", (1, 64, 112, 112), (64, 1, 3, 3), 2, 1, 64),
+        ("conv2d", (1, 128, 56, 56), (128, 1, 3, 3), 1, 1, 128),
+        ("conv2d", (1, 256, 28, 28), (256, 1, 3, 3), 2, 1, 256),
+        ("conv2d", (1, 512, 14, 14), (512, 1, 3, 3), 1, 1, 512),
+        ("conv2d", (1, 1024, 7, 7), (1024, 1, 3, 3), 1, 1, 1024),
+    ),
+    "a layer over sound": (
+        ("conv1d", (16, 64, 4096), (128, 64, 5), 1, 2, 1),
+        ("conv1d", (1, 80, 3000), (384, 80, 3), 1, 1, 1),
+        ("conv1d", (1, 384, 3000), (384, 384, 3), 2, 1, 1),
+    ),
+    "a layer over a film": (
+        ("conv3d", (2, 16, 16, 56, 56), (32, 16, 3, 3, 3), 1, 1, 1),
+        ("conv3d", (1, 64, 8, 28, 28), (64, 64, 3, 3, 3), 1, 1, 1),
+    ),
+    "upsampling, as in U-Net and DCGAN": (
+        ("conv_transpose1d", (1, 128, 400), (128, 64, 16), 8, 4, 1),
+        ("conv_transpose2d", (1, 256, 32, 32), (256, 128, 2, 2), 2, 0, 1),
+        ("conv_transpose2d", (16, 128, 16, 16), (128, 64, 4, 4), 2, 1, 1),
+        ("conv_transpose3d", (1, 64, 8, 14, 14), (64, 32, 2, 2, 2), 2, 0, 1),
+    ),
+}
+
+
+def _other_convs():
+    for mode in ("fwd", "fwd+bwd"):
+        for why, layers in CONVS.items():
+            for op, x, weight, stride, padding, groups in layers:
+                transposed = "transpose" in op
+                out = [
+                    (n - 1) * stride - 2 * padding + k
+                    if transposed
+                    else (n + 2 * padding - k) // stride + 1
+                    for n, k in zip(x[2:], weight[2:], strict=True)
+                ]
+                y = x[0], weight[transposed] * (groups if transposed else 1), *out
+                side = x if transposed else y
+                times, both = (1, 0) if mode == "fwd" else (3, 1)
+                group = "depthwise" if groups > 1 else op.rstrip("123d")
+                group = op if group == "conv" else group
+                yield Case(
+                    "conv",
+                    f"{group} {mode}",
+                    "conv",
+                    f"{op} {'x'.join(map(str, x))} by {'x'.join(map(str, weight))}"
+                    f" s{stride}",
+                    why,
+                    mode,
+                    {
+                        "op": op,
+                        "x": x,
+                        "weight": weight,
+                        "dy": y,
+                        "window": {
+                            "stride": stride,
+                            "padding": padding,
+                            "groups": groups,
+                        },
+                    },
+                    peers=("torch", "torch-cl") if op == "conv2d" else ("torch",),
+                    flops=2.0 * times * prod(side) * prod(weight[1:]),
+                    reads=F32 * (prod(x) + prod(weight)) * (1 + both)
+                    + F32 * prod(y) * both,
+                    writes=F32 * (prod(y) + (prod(x) + prod(weight)) * both),
+                    tolerance=2e-4,
+                )
+
+
 def _pools():
     batch, channels, size = 32, 64, 112
     x, y = batch * channels * size**2, batch * channels * (size // 2) ** 2
@@ -591,6 +663,7 @@ CASES = (
     *_gemms(),
     *_linears(),
     *_convs(),
+    *_other_convs(),
     *_pools(),
     *_resizes(),
     *_elementwise(),

@@ -42,6 +42,14 @@ def _conv2d(normal, rng, s):
     }
 
 
+def _conv(normal, rng, s):
+    return {
+        "x": normal(*s["x"]),
+        "weight": normal(*s["weight"], scale=0.05),
+        "dy": normal(*s["dy"]),
+    }
+
+
 def _max_pool2d(normal, rng, s):
     size, out = s["size"], s["size"] // 2
     return {

@@ -42,6 +42,12 @@ def conv2d(case, variant, x, weight, dy):
     return _run(case, partial(dl.conv2d, stride=stride, padding=padding), dy, x, weight)
 
 
+def conv(case, variant, x, weight, dy):
+    window = case.sizes["window"]
+    op = getattr(dl, case.sizes["op"])
+    return _run(case, partial(op, **window), dy, x, weight)
+
+
 def max_pool2d(case, variant, x, dy):
     return _run(case, lambda x: dl.max_pool2d(x, 3, 2, 1), dy, x)
 

@@ -62,6 +62,16 @@ def conv2d(case, variant, x, weight, dy):
     )
 
 
+def conv(case, variant, x, weight, dy):
+    window = case.sizes["window"]
+    if x.ndim == 4:
+        x, weight, dy = _layout(variant, x, weight, dy)
+    else:
+        x, weight, dy = map(_from, (x, weight, dy))
+    op = getattr(F, case.sizes["op"])
+    return _run(case, partial(op, x, weight, **window), dy, x, weight)
+
+
 def max_pool2d(case, variant, x, dy):
     x, dy = _layout(variant, x, dy)
     return _run(case, partial(F.max_pool2d, x, 3, 2, 1), dy, x)

@@ -14,14 +14,19 @@ def at_least_one(layer, **sizes):
 
 def pair(layer, name, value, least):
     """(height, width) of an integer or a pair of them, each at least `least`."""
-    both = (value, value) if isinstance(value, (int, np.integer)) else tuple(value)
-    if len(both) != 2 or not all(isinstance(n, (int, np.integer)) for n in both):
-        raise TypeError(
-            f"{layer}: {name} must be an integer or a pair of integers, got {value!r}"
-        )
-    if min(both) < least:
+    return several(layer, name, value, 2, least)
+
+
+def several(layer, name, value, count, least):
+    """`count` integers of one integer or so many, each at least `least`."""
+    single = isinstance(value, (int, np.integer))
+    sizes = (value,) * count if single else tuple(value)
+    if len(sizes) != count or not all(isinstance(n, (int, np.integer)) for n in sizes):
+        kind = ("one in a tuple", "a pair of integers", "three integers")[count - 1]
+        raise TypeError(f"{layer}: {name} must be an integer or {kind}, got {value!r}")
+    if min(sizes) < least:
         raise ValueError(f"{layer}: {name} must be at least {least}, got {value!r}")
-    return both
+    return sizes
 
 
 def one_of(layer, name, value, choices):
