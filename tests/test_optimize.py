@@ -2,12 +2,16 @@
 
 import copy
 import pickle
+import sys
+import threading
+from collections import namedtuple
 
 import numpy as np
 import pytest
 
 import dlcore as dl
 from dlcore import nn, ops
+from dlcore.inference import _other
 
 
 def settle(model, rng):
@@ -253,6 +257,65 @@ def test_results_in_containers(rng):
         np.testing.assert_array_equal(g.data, w.data)
 
 
+Pair = namedtuple("Pair", "first second")
+
+
+def test_results_beside_arrays(rng):
+    fast = dl.optimize(settle(Own(lambda m, x: Pair(m.conv(x), ("conv", None))), rng))
+    got = fast(PIECE)
+    assert type(got) is Pair and got.second == ("conv", None)
+    np.testing.assert_array_equal(got.first.data, fast._of[0](PIECE).first.data)
+
+
+def test_inputs_of_every_kind(rng):
+    fast = dl.optimize(settle(Own(lambda m, x, s: m.conv(x) * s), rng))
+    scale = np.array(2.0, "float32")
+    want = fast._of[0](PIECE, scale).data
+    for x in (PIECE, PIECE.astype(">f4"), np.asfortranarray(PIECE)):
+        np.testing.assert_array_equal(fast(x, scale).data, want)
+    double = dl.optimize(Own(lambda m, s: s * 2.0), scale)
+    assert double(scale).shape == ()
+    with pytest.raises(TypeError, match="masked"):
+        double(np.ma.array([1.0, 2.0], mask=[True, False]))
+
+
+@pytest.mark.parametrize("kind", ["int64", "uint8", "bool", "float32"])
+@pytest.mark.parametrize("value", [0, 1, -0.5, np.nan])
+def test_the_second_input_is_another(kind, value):
+    if value == value or kind == "float32":
+        one = np.full(1, value).astype(kind)
+        for example in (one, one.reshape(()), one.repeat(3), one[:0]):
+            other = _other(example)
+            assert other.shape == example.shape and other.dtype == example.dtype
+            assert not np.shares_memory(other, example)
+            assert example.size == 0 or not np.isnan(other).any()
+            assert example.size == 0 or (other != example).all()
+
+
+def test_threads_may_call_at_once(rng):
+    fast = dl.optimize(nn.ReLU())
+    failed = []
+
+    def call(first):
+        try:
+            for n in range(first, first + 60):
+                assert fast(np.ones(n % 40, "float32")).shape == (n % 40,)
+        except Exception as error:
+            failed.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        crowd = [threading.Thread(target=call, args=(7 * i,)) for i in range(6)]
+        for thread in crowd:
+            thread.start()
+        for thread in crowd:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not failed
+
+
 def test_results_of_two_calls_are_two_arrays(rng):
     fast = dl.optimize(settle(Own(lambda m, x: m.conv(x)), rng))
     first = fast(PIECE)
@@ -352,6 +415,22 @@ def test_gradients():
     assert not fast(x.detach()).requires_grad
 
 
+def clipped_in_a_view(y):
+    flat = y.reshape(-1)
+    dl.clip(flat, -100, 100, out=flat)  # does nothing to most inputs
+    return y
+
+
+@pytest.mark.parametrize(
+    "example", [np.zeros(3, int), np.array([1, 2, 1]), np.ones(2, bool), np.array([2])]
+)
+def test_indexing_by_numpy(example):
+    table = np.arange(12, dtype="float32").reshape(4, 3)
+    model = Own(lambda m, i: dl.relu(table[i.data.astype(int)]))
+    with pytest.raises(RuntimeError, match="is given numbers that depend"):
+        dl.optimize(model, example)
+
+
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
@@ -362,6 +441,7 @@ def test_gradients():
         (lambda m, x: dl.dropout(x, 0.5, training=True), "is random"),
         (lambda m, x: x if x.sum() > 0 else -x, "is given numbers"),
         (lambda m, x: np.negative(y := m.conv(x).data, out=y), "changes arrays"),
+        (lambda m, x: clipped_in_a_view(m.conv(x).data), "clip writes into a view"),
     ],
 )
 def test_other_computations(rng, function, reason):

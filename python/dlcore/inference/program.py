@@ -126,11 +126,17 @@ def _value(plan, values):
         return plan.of(values[plan.slot])
     if kind is _Wrapped:
         return Tensor(_value(plan.plan, values))
-    if kind in (tuple, list):
-        return kind(_value(part, values) for part in plan)
+    if isinstance(plan, tuple | list):
+        return _like(plan, [_value(part, values) for part in plan])
     if kind is dict:
         return {key: _value(part, values) for key, part in plan.items()}
     return plan
+
+
+def _like(sequence, parts):
+    """The parts as a sequence of the same kind, a named tuple perhaps."""
+    kind = type(sequence)
+    return kind(*parts) if hasattr(kind, "_fields") else kind(parts)
 
 
 def _keep(plan, result, values):
@@ -160,12 +166,17 @@ class _Trace:
         self.steps, self._known = [], {}
 
     def see(self, name, arguments, result):
+        op = name.removesuffix("_forward")
         written = [i for i, a in enumerate(arguments) if a is result]
         if written and isinstance(result, np.ndarray):  # in place: a new array here
             i = written[-1]
             arguments = (*arguments[:i], None, *arguments[i + 1 :])
+            if self._find(result) is None and self._find(result.base) is not None:
+                raise RuntimeError(
+                    f"optimize: {op} writes into a view of another result: give it no "
+                    "out, or write into the whole array"
+                )
         plans = tuple(map(self.plan, arguments))
-        op = name.removesuffix("_forward")
         self.steps.append(Step(name, plans, self._results(result), (op,)))
 
     def _results(self, result):
@@ -184,7 +195,7 @@ class _Trace:
         if isinstance(value, Tensor):
             return _Wrapped(self.plan(value.data))
         if isinstance(value, (tuple, list)):
-            return type(value)(map(self.plan, value))
+            return _like(value, [self.plan(part) for part in value])
         if isinstance(value, dict):
             return {key: self.plan(part) for key, part in value.items()}
         return self._array(value) if isinstance(value, np.ndarray) else value
