@@ -2,6 +2,7 @@
 #include "runtime/buffer.h"
 #include "runtime/cpu.h"
 #include "runtime/parallel.h"
+#include "runtime/settings.h"
 
 namespace dlcore {
 namespace {
@@ -23,6 +24,12 @@ void bind_set_cache_limit(py::handle nbytes_) {
   CHECK(nbytes >= 0, "set_cache_limit: nbytes must be at least 0, got ", nbytes);
   const GilReleased released;
   set_cache_limit(static_cast<size_t>(nbytes));
+}
+
+void bind_set_winograd(py::handle enabled) {
+  CHECK_TYPE(PyBool_Check(enabled.ptr()), "set_winograd: enabled must be True or False, got ",
+             Py_TYPE(enabled.ptr())->tp_name);
+  set_winograd(enabled.ptr() == Py_True);
 }
 
 std::pair<double, double> bind_cgroup_quota(const std::string& groups, const std::string& root) {
@@ -47,6 +54,8 @@ void bind_runtime(py::module_& m) {
   m.def("cached_bytes", &cached_bytes);
   m.def("cache_limit", &cache_limit);
   m.def("set_cache_limit", &bind_set_cache_limit, py::arg("nbytes"));
+  m.def("winograd", &winograd_enabled);
+  m.def("set_winograd", &bind_set_winograd, py::arg("enabled"));
   m.def("empty_cache", &empty_cache, py::call_guard<GilReleased>());
 }
 

@@ -1,7 +1,8 @@
-// Convolution. Most shapes are multiplied from x with its padding in place, output channels along
-// the lanes (conv_channels.h), or pixels, where output channels are few (conv_direct.h). The rest,
-// 1x1 of many pixels above all, is one matrix product here: y (out_channels x pixels) =
-// weight (out_channels x window) * columns (window x pixels). The columns never exist in memory:
+// Convolution. 3x3 with many channels takes Winograd's way (conv_winograd.cpp), 1x1 of many pixels
+// is a product of the matrices as they lie (conv_point.h). Most other shapes are multiplied from x
+// with its padding in place, output channels along the lanes (conv_channels.h), or pixels, where
+// output channels are few (conv_direct.h). The rest is one product here: y (out_channels x pixels)
+// = weight (out_channels x window) * columns (window x pixels). The columns never exist in memory:
 // conv_windows.h packs them straight into the panels of the product. The gradients are in
 // conv_backward.cpp.
 
@@ -11,6 +12,7 @@
 #include "cpu/conv_point.h"
 #include "cpu/conv_row.h"
 #include "cpu/conv_windows.h"
+#include "cpu/conv_winograd.h"
 #include "cpu/gemm_pack.h"
 #include "cpu/gemm_tile.h"
 #include "kernels.h"
@@ -248,7 +250,11 @@ void conv2d_forward(const T* x, const T* weight, const T* bias, T* y, const Conv
     conv2d_forward<T>(picked, weight, bias, y, of_picked(c), activation);
     return buffer_release(picked);
   }
+  if (is_point(c) && point_products_pay(c))
+    return point_forward<T>(c, x, weight, bias, y, activation);
   const Direct direct = direct_forward(c);
+  if constexpr (sizeof(T) == sizeof(float))
+    if (winograd_pays<T>(direct)) return winograd_conv(direct, x, weight, bias, y, activation);
   if (channels_pay<T>(direct)) return channel_conv(direct, x, weight, bias, y, activation);
   if (direct_pays(c, direct)) return direct_conv(direct, x, weight, bias, y, activation);
   const Windows<T> w(c);

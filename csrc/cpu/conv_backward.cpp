@@ -1,6 +1,6 @@
-// The gradients of convolution. Most shapes go by conv_channels*.h, 1x1 by matrix products
-// (conv_point.h), dw of few output channels by conv_direct_weight.h. The rest are products with the
-// same windows as forward (conv_windows.h):
+// The gradients of convolution. Most shapes go by conv_channels*.h, 3x3 by Winograd's way
+// (conv_winograd*.cpp), 1x1 by matrix products (conv_point.h), dw of few output channels by
+// conv_direct_weight.h. The rest are products with the same windows as forward (conv_windows.h):
 //   dx = windows^T (weight^T dy): a block of rows of weight^T dy is added back to the places its
 //        windows came from while it is in cache;
 //   dw = dy columns^T, summed over the pixels in blocks, the blocks in fixed slices.
@@ -14,6 +14,7 @@
 #include "cpu/conv_point.h"
 #include "cpu/conv_row.h"
 #include "cpu/conv_windows.h"
+#include "cpu/conv_winograd.h"
 #include "cpu/gemm_pack.h"
 #include "cpu/gemm_tile.h"
 #include "kernels.h"
@@ -141,7 +142,11 @@ void conv2d_backward_data(const T* dy, const T* weight, T* dx, const Conv2d& c) 
   if (is_whole(c))
     return product<T>(c.batch, window, c.out_channels, dy, c.out_channels, 1, weight, window, 1, dx,
                       false);
+  if (is_point(c) && point_products_pay(c)) return point_data_gradient<T>(c, dy, weight, dx);
   const Direct direct = direct_backward(c);
+  if constexpr (sizeof(T) == sizeof(float))
+    if (c.stride_h == 1 && c.stride_w == 1 && winograd_pays<T>(direct))
+      return winograd_conv(direct, dy, weight, nullptr, dx, Activation::none);
   if (c.stride_h == 1 && c.stride_w == 1 && channels_pay<T>(direct))
     return channel_conv(direct, dy, weight, nullptr, dx, Activation::none);
   if (is_point(c) && products_pay(c)) return point_data_gradient<T>(c, dy, weight, dx);
@@ -275,6 +280,8 @@ void conv2d_backward_weight(const T* x, const T* dy, T* dw, const Conv2d& c) {
     return buffer_release(picked);
   }
   const Direct direct = direct_forward(c);
+  if constexpr (sizeof(T) == sizeof(float))
+    if (winograd_weight_pays<T>(direct)) return winograd_weight_gradient(direct, x, dy, dw);
   if (weight_channels_pay<T>(direct)) return channel_weight_gradient<T>(direct, x, dy, dw);
   if (gradient_pays<T>(c, direct)) return direct_weight_gradient<T>(direct, x, dy, dw);
   const Windows<T> w(c), wy(flat(c));

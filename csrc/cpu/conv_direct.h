@@ -95,17 +95,18 @@ DLCORE_INLINE bool direct_pays(const Conv2d& c, const Direct& d) {
   return waste <= 1.1 + packing;
 }
 
-// sums[i][j] = bias[i] + the products of M rows of a with NV vectors of positions from x.
+// sums[i][j] = bias[i] + the products of M rows of a with NV vectors of positions from x. Of each
+// channel, `skipped` rows of a are passed over.
 template <class T, int M, int NV>
 __attribute__((noinline)) void direct_tile(const T* a, const T* x, int64_t channels, int64_t plane,
-                                           const int64_t* offset, int64_t taps, const T* bias,
-                                           T* sums) {
+                                           const int64_t* offset, int64_t taps, int64_t skipped,
+                                           const T* bias, T* sums) {
   Vec<T> sum[M][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
     for (int j = 0; j < NV; ++j) sum[i][j] = bias ? splat<T>(bias[i]) : Vec<T>{};
-  for (; channels > 0; --channels, x += plane) {
+  for (; channels > 0; --channels, x += plane, a += skipped * kTileRows) {
 #pragma GCC unroll 1
     for (int64_t tap = 0; tap < taps; ++tap, a += kTileRows) {
       const T* b = x + offset[tap];
@@ -128,7 +129,8 @@ __attribute__((noinline)) void direct_tile(const T* a, const T* x, int64_t chann
 
 template <class T>
 using DirectFunction = void (*)(const T* a, const T* x, int64_t channels, int64_t plane,
-                                const int64_t* offset, int64_t taps, const T* bias, T* sums);
+                                const int64_t* offset, int64_t taps, int64_t skipped, const T* bias,
+                                T* sums);
 template <class T>
 struct DirectTable {
   DirectFunction<T> of[kTileRows][kMostVectors];  // [rows - 1][vectors - 1]
@@ -191,31 +193,66 @@ DLCORE_INLINE void store_positions(const Direct& d, const T* sums, int64_t strid
   for (int64_t done = 0; done < n; ++h, w = 0) {
     const int64_t count = smaller(d.out_w - w, n - done);
     for (int64_t i = 0; i < m; ++i)
-      for (int64_t j = 0; j < count; j += kLanes<T>)
-        store_part<T>(y + i * d.out_h * d.out_w + h * d.out_w + w + j,
-                      smaller(kLanes<T>, count - j), load<T>(sums + i * stride + done + j));
+      copy_row<T>(sums + i * stride + done, count, y + i * d.out_h * d.out_w + h * d.out_w + w);
     done += d.row() - w;
   }
 }
 
-// A panel of m rows by positions first..last-1 of one image's padded planes; row0 counts through
-// the groups.
+// The taps, in the order of the panels, that meet x and not only its padding above or below.
+struct TapRange {
+  int64_t first, count;
+};
+DLCORE_INLINE TapRange taps_of_row(const Direct& d, int64_t oh) {
+  const int64_t top = d.pad_top - oh, bottom = top + d.height;
+  const int64_t r0 = smaller(larger(0, ceil_div(larger(0, top), d.dilation_h)), d.kernel_h);
+  const int64_t r1 = larger(r0, smaller(d.kernel_h, ceil_div(larger(0, bottom), d.dilation_h)));
+  return {(d.backward ? d.kernel_h - r1 : r0) * d.kernel_w, (r1 - r0) * d.kernel_w};
+}
+
+// Whether row by row, without the taps that meet padding, takes fewer steps than all positions in
+// one run: the gradient of x of a small image has nearly half of its taps in the padding.
+template <class T>
+DLCORE_INLINE bool rows_pay(const Direct& d) {
+  int64_t steps = 0;
+  for (int64_t oh = 0; oh < d.out_h; ++oh) steps += taps_of_row(d, oh).count;
+  return ceil_div(d.out_w, kLanes<T>) * steps < ceil_div(d.positions(), kLanes<T>) * d.taps();
+}
+
+// A panel of m rows by one tile of positions from `first` on, at most direct_vectors(m) vectors.
+template <class T>
+DLCORE_INLINE void direct_positions(const Direct& d, const DirectCall<T>& call, const T* a,
+                                    const T* planes, int64_t row0, int64_t m, int64_t first,
+                                    int64_t n, const TapRange& taps, T* y) {
+  alignas(64) T sums[(kTileRegisters + 1) * kLanes<T>];
+  const Epilogue<T> epilogue{nullptr, nullptr, nullptr, 0, nullptr, 0, call.activation, T(0)};
+  const int64_t vectors = ceil_div(n, kLanes<T>), stride = vectors * kLanes<T>;
+  kDirect<T>.of[m - 1][vectors - 1](
+      a + taps.first * kTileRows, planes + first, d.channels, d.plane(), call.offset + taps.first,
+      taps.count, d.taps() - taps.count, call.bias ? call.bias + row0 : nullptr, sums);
+  if (call.activation != Activation::none)
+    finish_tile(sums, stride, m, stride, {sums, stride, T(1), T(0), &epilogue, 0, 0});
+  store_positions<T>(d, sums, stride, m, first, n, y);
+}
+
+// A panel of m rows by positions first..last-1 of one image's padded planes, or by all, row by row;
+// row0 counts through the groups.
 template <class T>
 DLCORE_INLINE void direct_block(const Direct& d, const DirectCall<T>& call, const T* a,
                                 const T* planes, int64_t image, int64_t row0, int64_t m,
-                                int64_t first, int64_t last) {
-  alignas(64) T sums[(kTileRegisters + 1) * kLanes<T>];
-  const Epilogue<T> epilogue{nullptr, nullptr, nullptr, 0, nullptr, 0, call.activation, T(0)};
+                                int64_t first, int64_t last, bool by_rows) {
   T* const y = call.y + (image * d.groups * d.rows + row0) * d.out_h * d.out_w;
   const int64_t width = direct_vectors(m) * kLanes<T>;
-  for (int64_t p = first; p < last; p += width) {
-    const int64_t n = smaller(width, last - p), vectors = ceil_div(n, kLanes<T>);
-    const int64_t stride = vectors * kLanes<T>;
-    kDirect<T>.of[m - 1][vectors - 1](a, planes + p, d.channels, d.plane(), call.offset, d.taps(),
-                                      call.bias ? call.bias + row0 : nullptr, sums);
-    if (call.activation != Activation::none)
-      finish_tile(sums, stride, m, stride, {sums, stride, T(1), T(0), &epilogue, 0, 0});
-    store_positions<T>(d, sums, stride, m, p, n, y);
+  if (!by_rows) {
+    for (int64_t p = first; p < last; p += width)
+      direct_positions<T>(d, call, a, planes, row0, m, p, smaller(width, last - p), {0, d.taps()},
+                          y);
+    return;
+  }
+  for (int64_t oh = 0; oh < d.out_h; ++oh) {
+    const TapRange taps = taps_of_row(d, oh);
+    for (int64_t ow = 0; ow < d.out_w; ow += width)
+      direct_positions<T>(d, call, a, planes, row0, m, oh * d.row() + ow,
+                          smaller(width, d.out_w - ow), taps, y);
   }
 }
 
@@ -239,6 +276,7 @@ DLCORE_INLINE void direct_images(const Direct& d, const DirectCall<T>& call, con
     }
   });
   const int64_t grain = larger(1, smaller(grain_for(image_cost), ceil_div(d.batch, 16)));
+  const bool by_rows = rows_pay<T>(d);
   parallel_for(d.batch, grain, [=](int64_t begin, int64_t end) {
     T* const planes =
         static_cast<T*>(buffer_acquire((d.channels * plane + kDirectSlack<T>)*sizeof(T)));
@@ -251,7 +289,7 @@ DLCORE_INLINE void direct_images(const Direct& d, const DirectCall<T>& call, con
         for (int64_t i = 0; i < panels.count; ++i)
           direct_block<T>(d, call, a + (group * panels.count + i) * a_size, planes, image,
                           group * d.rows + panels.begin(i), panels.begin(i + 1) - panels.begin(i),
-                          0, d.positions());
+                          0, d.positions(), by_rows);
       }
     buffer_release(planes);
   });
@@ -288,7 +326,7 @@ DLCORE_INLINE void direct_panels(const Direct& d, const DirectCall<T>& call, con
       pack_direct<T>(d, call.weight + group * d.rows * d.window(), first, m, a);
       direct_block<T>(d, call, a, planes + set * d.channels * plane, image, group * d.rows + first,
                       m, cut.begin(block) * kUnit,
-                      smaller(d.positions(), cut.begin(block + 1) * kUnit));
+                      smaller(d.positions(), cut.begin(block + 1) * kUnit), false);
     }
     buffer_release(a);
   });

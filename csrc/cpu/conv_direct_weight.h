@@ -14,7 +14,7 @@ namespace {
 #if defined(__AVX512F__) || defined(__aarch64__)
 constexpr int kGradientRows = 4, kGradientTaps = 5;  // 20 of 32 registers hold sums
 #else
-constexpr int kGradientRows = 2, kGradientTaps = 4;  // 8 of 16
+constexpr int kGradientRows = 2, kGradientTaps = 5;  // 10 of 16
 #endif
 constexpr int64_t kGradientChannels = 16;      // more are better packed once for all
 constexpr int64_t kGradientBytes = 128 << 10;  // of an image with its padding
@@ -71,6 +71,8 @@ __attribute__((noinline)) void gradient_tile(const Direct& d, const GradientCut<
     }
   };
   const int64_t whole = d.out_w / kLanes<T>, rest = d.out_w % kLanes<T>;
+  Mask<T> inside;
+  for (int64_t i = 0; i < kLanes<T>; ++i) inside[i] = i < rest ? -1 : 0;
   for (int64_t n = 0; n < images; ++n, dy += cut.dy_image, x += cut.x_image)
     for (int64_t oh = 0; oh < d.out_h; ++oh) {
       const T* g = dy + oh * cut.dy_row;
@@ -78,7 +80,7 @@ __attribute__((noinline)) void gradient_tile(const Direct& d, const GradientCut<
       for (int64_t v = 0; v < whole; ++v, g += kLanes<T>, from += kLanes<T>)
         add(g, from, [](const T* p) { return load<T>(p); });
       // Past the end of a row dy is 0, but x may be infinite.
-      if (rest) add(g, from, [=](const T* p) { return load_part<T>(p, rest, T(0)); });
+      if (rest) add(g, from, [=](const T* p) { return inside ? load<T>(p) : Vec<T>{}; });
     }
 #pragma GCC unroll 4
   for (int m = 0; m < M; ++m)
@@ -118,9 +120,10 @@ DLCORE_INLINE void gradient_slice(const Direct& d, const GradientCut<T>& cut, in
     }
     const T* from = dy + n0 * d.rows * d.out_h * d.out_w;
     T* to = gradients;
-    for (int64_t i = 0; i < images * d.rows * d.out_h; ++i, from += d.out_w, to += cut.dy_row)
-      for (int64_t j = 0; j < d.out_w; j += kLanes<T>)
-        store<T>(to + j, load_part<T>(from + j, smaller(kLanes<T>, d.out_w - j), T(0)));
+    for (int64_t i = 0; i < images * d.rows * d.out_h; ++i, from += d.out_w, to += cut.dy_row) {
+      copy_row<T>(from, d.out_w, to);
+      fill_row<T>(T(0), cut.dy_row - d.out_w, to + d.out_w);
+    }
     for (int64_t k = 0; k < d.rows; k += kGradientRows)
       gradient_rows<T, kGradientRows>(d, cut, smaller(kGradientRows, d.rows - k), images,
                                       gradients + k * d.out_h * cut.dy_row, padded, offset,

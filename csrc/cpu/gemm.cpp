@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t kOwnThreads = 1 << 22;  // a batched product this large is cut by itself
 
 template <class T>
-Product<T> product_of(const Gemm<T>& g, int64_t i) {
+Product<T> product_of(const Gemm<T>& g, int64_t i, const T* row_bias = nullptr) {
   const int64_t at = i * g.m * g.c_row;
   return {g.m,
           g.n,
@@ -27,7 +27,7 @@ Product<T> product_of(const Gemm<T>& g, int64_t i) {
           g.c_row,
           g.alpha,
           g.beta,
-          {nullptr, g.bias, g.residual ? g.residual + at : nullptr, g.c_row,
+          {row_bias, g.bias, g.residual ? g.residual + at : nullptr, g.c_row,
            g.derivative ? g.derivative + at : nullptr, g.c_row, g.activation, g.slope}};
 }
 
@@ -53,6 +53,13 @@ void gemm(const Gemm<T>& g) {
 }
 
 }  // namespace
+
+void gemm_with_row_bias(const Gemm<float>& g, const float* row_bias) {
+  multiply(product_of(g, 0, row_bias));
+}
+void gemm_with_row_bias(const Gemm<double>& g, const double* row_bias) {
+  multiply(product_of(g, 0, row_bias));
+}
 
 DLCORE_EXPORT(gemm)
 

@@ -33,9 +33,11 @@ from .runtime import (
     get_cache_limit,
     get_isa,
     get_num_threads,
+    get_winograd,
     set_cache_limit,
     set_isa,
     set_num_threads,
+    set_winograd,
     show_config,
 )
 from .tensor import Tensor, tensor

@@ -122,6 +122,51 @@ def get_cache_limit():
     return _C.cache_limit()
 
 
+def set_winograd(enabled):
+    """Let `conv2d` take Winograd's way where it is faster, or not.
+
+    Parameters
+    ----------
+    enabled : bool
+        At first True.
+
+    Raises
+    ------
+    TypeError
+        If `enabled` is no bool.
+
+    Notes
+    -----
+    Winograd's F(4 x 4, 3 x 3) makes 4 x 4 pixels with a quarter of the multiplications.
+    It serves float32 with a kernel of 3 x 3, stride and dilation 1, one group and many
+    channels, forward and for both gradients; not with AVX-512. Its error stays within
+    twice that of one long sum, see docs/numerics.md. NaN or infinity in `x` makes up to
+    8 x 8 pixels around it NaN, and numbers near the largest may overflow: without
+    Winograd's way only the pixels that see it change.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> before = dl.get_winograd()
+    >>> dl.set_winograd(False)
+    >>> dl.get_winograd()
+    False
+    >>> dl.set_winograd(before)
+    """
+    _C.set_winograd(enabled)
+
+
+def get_winograd():
+    """Whether `conv2d` may take Winograd's way.
+
+    Returns
+    -------
+    bool
+        See `set_winograd`.
+    """
+    return _C.winograd()
+
+
 def config():
     """What this installation is and uses.
 

@@ -99,6 +99,7 @@ void all() {
       {3, 1, 28, 28, 6, 28, 28, 5, 5, 1, 1, 1, 1, 2, 2, 1},  // LeNet-5's first and second
       {3, 6, 14, 14, 16, 10, 10, 5, 5, 1, 1, 1, 1, 0, 0, 1},
       {1, 40, 13, 17, 70, 13, 17, 3, 3, 1, 1, 1, 1, 1, 1, 1},  // several panels
+      {2, 64, 13, 10, 70, 13, 10, 3, 3, 1, 1, 1, 1, 1, 1, 1},  // Winograd, in float
   };
   for (const Conv2d& c : shapes) {
     convolution<T>(c);

@@ -121,8 +121,9 @@ def conv2d(
     -----
     ``y[n, k, i, j] = bias[k] + sum(weight[k, c, r, s] *
     x[n, c, i stride + r dilation - padding, j stride + s dilation - padding])``,
-    computed as products over windows that are packed on the fly; with a group to each
-    channel (depthwise), plane by plane.
+    computed without ever forming the windows' matrix; with a group to each channel
+    (depthwise), plane by plane. A kernel of 3 x 3 may take Winograd's way, with another
+    rounding: see `set_winograd`.
 
     Examples
     --------
