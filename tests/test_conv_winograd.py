@@ -34,7 +34,7 @@ def arrays_of(rng, case, dtype=np.float32):
 
 
 def upstream(shape):
-    return np.cos(np.arange(np.prod(shape), dtype=np.float32)).reshape(shape)
+    return np.random.default_rng(7).standard_normal(shape).astype(np.float32)
 
 
 def run(arrays, padding):

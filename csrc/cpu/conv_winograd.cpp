@@ -9,8 +9,8 @@
 // 3. It transforms the sums back and turns them into rows of y.
 //
 // The weights are transformed once for at most kPartTiles tiles: 100 cycles for 8 of them against
-// 4.5 a tile. The sum over channels is cut into chains of kChain that are added in order, as long
-// chains make most of the error: see docs/numerics.md.
+// 4.5 a tile. The sum over channels is cut into chains of kChain, for dx of kShortChain, that are
+// added in order, as long chains make most of the error: see docs/numerics.md.
 
 #include "cpu/conv_winograd_tile.h"
 #include "cpu/simd_activation.h"
@@ -107,6 +107,7 @@ DLCORE_INLINE void winograd_item(const Direct& d, const DirectCall<T>& call,
   fill_row<T>(T(0), kCols, bias);
   if (call.bias) copy_row<T>(call.bias + row0, n, bias);
 
+  const int64_t chain = d.backward ? kShortChain : kChain;
   const Groups tiles = balanced(count * cut.rows.tiles_x, kTileRows);
   for (int64_t s = 0; s < cut.slices; ++s, v += kProducts * cut.v_product) {
     const int64_t channels = smaller(kSlice<T>, d.channels - s * kSlice<T>);
@@ -115,7 +116,7 @@ DLCORE_INLINE void winograd_item(const Direct& d, const DirectCall<T>& call,
       for (int64_t i = 0; i < tiles.count; ++i) {
         const int64_t at = tiles.begin(i), size = tiles.begin(i + 1) - at;
         kWinograd<T, kSlice<T>, 1>.of[size - 1](v + e * cut.v_product + at * kSlice<T>,
-                                                u + e * cut.u_product, channels, s > 0,
+                                                u + e * cut.u_product, channels, chain, s > 0,
                                                 m + e * cut.m_product + at * kCols);
       }
   }
@@ -160,7 +161,7 @@ DLCORE_INLINE void run_winograd(const Direct& d, const DirectCall<T>& call) {
 
 void winograd_conv(const Direct& d, const float* x, const float* weight, const float* bias,
                    float* y, Activation activation) {
-  run_winograd<float>(d, {x, weight, bias, y, activation, nullptr});
+  if constexpr (kServed) run_winograd<float>(d, {x, weight, bias, y, activation, nullptr});
 }
 
 }  // namespace DLCORE_ISA

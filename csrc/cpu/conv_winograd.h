@@ -115,10 +115,11 @@ DLCORE_INLINE bool winograd_serves(const Direct& d) {
 }
 
 // Whether it pays, by the cycles that the parts take in AVX2: of one image, so that an image gives
-// the same bits in any batch. With fewer channels the error would pass twice that of one long sum.
+// the same bits in any batch. With fewer channels the error would pass twice that of PyTorch, which
+// sums up dx more exactly than y.
 template <class T>
 DLCORE_INLINE bool winograd_pays(const Direct& d) {
-  if (!winograd_serves<T>(d) || d.channels < 64) return false;
+  if (!winograd_serves<T>(d) || d.channels < (d.backward ? 256 : 64)) return false;
   const auto tiles = static_cast<double>(ceil_div(d.out_h, kTile) * ceil_div(d.out_w, kTile));
   const auto pairs = static_cast<double>(d.channels * d.rows);
   const double transforms = tiles * static_cast<double>(19 * d.channels + 13 * d.rows);

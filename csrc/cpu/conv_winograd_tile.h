@@ -9,10 +9,15 @@ namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
 
+#if defined(__AVX512F__)
+constexpr bool kServed = false;  // see winograd_serves
+#else
+constexpr bool kServed = true;
+#endif
 constexpr int64_t kTaps = 9;
 template <class T>
 constexpr int64_t kSlice = 64 / kTileCols<T> * kTileCols<T>;  // channels of V side by side
-constexpr int64_t kChain = 32;                                // products added one after the other
+constexpr int64_t kChain = 32, kShortChain = 16;              // products added one after the other
 constexpr int64_t kPartTiles = 128;                           // 0.3 MB of sums
 constexpr int64_t kPatchBytes = int64_t(4) << 20;             // of V, in the last cache
 constexpr int64_t kSlabBytes = 40 << 10;  // of an image, channels along the lanes
@@ -132,14 +137,14 @@ DLCORE_INLINE void transform_patches(const Direct& d, const T* x, const TileRows
 }
 
 // sums[i][lane] (+)= the sum over k of v[i * kRow + k * kStep] * u[k][lane] for M rows i, in chains
-// of kChain.
+// of `chain`.
 template <class T, int M, int64_t kRow, int64_t kStep>
-__attribute__((noinline)) void winograd_tile(const T* v, const T* u, int64_t depth, bool add,
-                                             T* sums) {
+__attribute__((noinline)) void winograd_tile(const T* v, const T* u, int64_t depth, int64_t chain,
+                                             bool add, T* sums) {
   constexpr int NV = kTileVectors;
-  for (int64_t p = 0; p < depth; p += kChain, add = true) {
+  for (int64_t p = 0; p < depth; p += chain, add = true) {
     Vec<T> sum[M][NV] = {};
-    const int64_t end = smaller(depth - p, kChain);
+    const int64_t end = smaller(depth - p, chain);
 #pragma GCC unroll 4
     for (int64_t k = 0; k < end; ++k, v += kStep, u += kTileCols<T>) {
       Vec<T> right[NV];
@@ -163,7 +168,8 @@ __attribute__((noinline)) void winograd_tile(const T* v, const T* u, int64_t dep
 }
 
 template <class T>
-using WinogradFunction = void (*)(const T* v, const T* u, int64_t depth, bool add, T* sums);
+using WinogradFunction = void (*)(const T* v, const T* u, int64_t depth, int64_t chain, bool add,
+                                  T* sums);
 template <class T>
 struct WinogradTable {
   WinogradFunction<T> of[kTileRows];

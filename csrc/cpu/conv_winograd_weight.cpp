@@ -42,7 +42,7 @@ DLCORE_INLINE void gradient_item(const GradientShape<T>& shape, int64_t channels
         const int64_t c = rows.begin(i), m = rows.begin(i + 1) - c;
         kWinograd<T, 1, kSlice<T>>.of[m - 1](
             v + e * shape.v_product + t * kSlice<T> + c, z + e * shape.z_product + t * kCols,
-            smaller(kTilesAtOnce, tiles - t), t > 0, u + e * shape.u_product + c * kCols);
+            smaller(kTilesAtOnce, tiles - t), kChain, t > 0, u + e * shape.u_product + c * kCols);
       }
   const int64_t product = shape.u_product;
   for (int64_t c = 0; c < channels; ++c)
@@ -102,7 +102,7 @@ DLCORE_INLINE void run_gradient(const Direct& d, const T* x, const T* dy, T* dw)
 }  // namespace
 
 void winograd_weight_gradient(const Direct& d, const float* x, const float* dy, float* dw) {
-  run_gradient<float>(d, x, dy, dw);
+  if constexpr (kServed) run_gradient<float>(d, x, dy, dw);
 }
 
 }  // namespace DLCORE_ISA

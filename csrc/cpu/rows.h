@@ -29,39 +29,18 @@ DLCORE_INLINE V zip_high_of(V a, V b, Lanes<I...>) {
   return __builtin_shufflevector(a, b, (n / 2 + I / 2 + (I % 2) * n)...);
 }
 
-// n < kLanes elements, in halves of a vector, quarters and so on: without masks a lane at a time
-// through memory takes several times as long.
-template <class T, int64_t kSize = kLanes<T> / 2>
-DLCORE_INLINE void copy_part(const T* x, int64_t n, T* y) {
-  if (n & kSize) {
-    __builtin_memcpy(y, x, kSize * sizeof(T));
-    x += kSize, y += kSize;
-  }
-  if constexpr (kSize > 1) copy_part<T, kSize / 2>(x, n, y);
-}
-
 template <class T>
 DLCORE_INLINE void copy_row(const T* x, int64_t n, T* y) {
   int64_t i = 0;
   for (; i + kLanes<T> <= n; i += kLanes<T>) store<T>(y + i, load<T>(x + i));
-#if defined(__AVX512F__)
   if (i < n) store_part<T>(y + i, n - i, load_part<T>(x + i, n - i, T(0)));
-#else
-  copy_part<T>(x + i, n - i, y + i);
-#endif
 }
 
 template <class T>
 DLCORE_INLINE void fill_row(T value, int64_t n, T* y) {
   int64_t i = 0;
   for (; i + kLanes<T> <= n; i += kLanes<T>) store<T>(y + i, splat<T>(value));
-#if defined(__AVX512F__)
   if (i < n) store_part<T>(y + i, n - i, splat<T>(value));
-#else
-  alignas(kVectorBytes) T same[kLanes<T>];
-  store<T>(same, splat<T>(value));
-  copy_part<T>(same, n - i, y + i);
-#endif
 }
 
 // even[i] = x[2 i] and odd[i] = x[2 i + 1], for n elements of x.
