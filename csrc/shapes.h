@@ -70,11 +70,28 @@ struct Conv3d {
   int64_t depth, out_d, kernel_d, stride_d, dilation_d, pad_front;
 };
 
-// x is (planes, height, width), y (planes, out_h, out_w); planes = batch * channels.
-struct Pool2d {
-  int64_t planes, height, width, out_h, out_w;
-  int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
-  int64_t pad_top, pad_left, pad_bottom, pad_right;
+// The windows along one axis: output o begins at o * stride - low and has an element every
+// dilation. With a stride of 0 the `out` windows share the axis: o covers size * o / out up to,
+// rounded up, size * (o + 1) / out, and kernel is the longest of them or more; dilation is 1, low
+// and high 0.
+struct PoolAxis {
+  int64_t size, out;
+  int64_t kernel, stride, dilation;
+  int64_t low, high;  // padding
+};
+
+// x is (planes, d.size, h.size, w.size), y (planes, d.out, h.out, w.out); planes = batch *
+// channels. An axis that x does not have is {1, 1, 1, 1, 1, 0, 0}.
+struct Pool {
+  int64_t planes;
+  PoolAxis d, h, w;
+};
+
+// A window's sum is divided by `divisor`, or, if that is 0, by its number of elements, of which the
+// padding may be some.
+struct AvgPool : Pool {
+  bool include_pad;
+  int64_t divisor;
 };
 
 // Scores x are (outer, n, inner) with the classes along n; target is (outer, inner). A target of

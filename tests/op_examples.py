@@ -31,6 +31,7 @@ def example(*inputs, **options):
 
 ROWS = (5, 23)
 IMAGE = (2, 4, 7, 6)
+VOLUME = (2, 4, 7, 6, 5)
 BOXES = np.array(
     [[0, 0, 4, 3], [1, 1, 5, 4], [2, 0, 3, 6], [-1, 2, 8, 7], [4, 4, 6, 5]], np.float32
 )
@@ -110,11 +111,36 @@ EXAMPLES = {
     "fold": example(
         (2, 36, 12), output_size=(7, 6), kernel_size=3, padding=1, stride=2
     ),
-    "max_pool2d": example(IMAGE, kernel_size=3, stride=2, padding=1),
-    "avg_pool2d": example(IMAGE, kernel_size=3, stride=2, padding=1),
-    "adaptive_avg_pool2d": example(IMAGE, output_size=1),
-    "global_avg_pool2d": example(IMAGE),
-    "global_max_pool2d": example(IMAGE),
+    **{
+        f"{name}{dims}d": example(
+            VOLUME[: 2 + dims], kernel_size=3, stride=2, padding=1
+        )
+        for name in ("max_pool", "min_pool", "avg_pool")
+        for dims in (1, 2, 3)
+    },
+    **{
+        f"lp_pool{dims}d": example(
+            VOLUME[: 2 + dims], norm_type=2, kernel_size=3, stride=2
+        )
+        for dims in (1, 2, 3)
+    },
+    **{
+        f"{name}{dims}d": example(VOLUME[: 2 + dims], output_size=3)
+        for name in ("adaptive_avg_pool", "adaptive_max_pool")
+        for dims in (1, 2, 3)
+    },
+    **{
+        f"{name}{dims}d": example(VOLUME[: 2 + dims])
+        for name in ("global_avg_pool", "global_max_pool")
+        for dims in (1, 2, 3)
+    },
+    **{
+        f"max_unpool{dims}d": Example(
+            (VOLUME[: 2 + dims], np.zeros(VOLUME[: 2 + dims], np.int64)),
+            {"kernel_size": 2},
+        )
+        for dims in (1, 2, 3)
+    },
     # resize, grid_sample
     "interpolate": example(IMAGE, size=(5, 9), mode="bilinear"),
     "pixel_shuffle": example(IMAGE, upscale_factor=2),
@@ -161,7 +187,7 @@ ALIASES = {
     "concatenate": ["cat"],
     "fold": ["col2im"],
     "unfold": ["im2col"],
-    "adaptive_avg_pool2d": ["global_avg_pool2d", "avg_pool2d"],
+    **{f"lp_pool{n}d": ["abs", f"max_pool{n}d", f"min_pool{n}d"] for n in (1, 2, 3)},
     "chunk": ["split"],
     "max": ["amax"],
     "min": ["amin"],

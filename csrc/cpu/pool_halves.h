@@ -10,13 +10,14 @@ namespace DLCORE_ISA {
 namespace {
 
 // Whether the windows are 2x2, side by side and inside of x.
-DLCORE_INLINE bool halves(const Pool2d& p) {
-  return p.kernel_h == 2 && p.kernel_w == 2 && p.stride_h == 2 && p.stride_w == 2 &&
-         p.dilation_h == 1 && p.dilation_w == 1 && p.pad_top == 0 && p.pad_left == 0 &&
-         2 * p.out_h <= p.height && 2 * p.out_w <= p.width;
+DLCORE_INLINE bool halves(const Pool& p) {
+  const auto pairs = [](const PoolAxis& a) {
+    return a.kernel == 2 && a.stride == 2 && a.dilation == 1 && a.low == 0 && 2 * a.out <= a.size;
+  };
+  return p.d.size == 1 && p.d.kernel == 1 && p.d.out == 1 && pairs(p.h) && pairs(p.w);
 }
 
-// The later of equal values loses, NaN beats all.
+// The later of equal values loses, NaN beats all: PyTorch's rule.
 template <class T>
 DLCORE_INLINE Mask<T> beats(Vec<T> v, Vec<T> best) {
   return (v > best) | (v != v);
@@ -118,24 +119,37 @@ DLCORE_INLINE void each_vector(int64_t size, const Body& body) {
   if (size % L) body(size - L, L);
 }
 
-// taps as in max_pool2d_forward; may be null.
+// A number that the sign bit turns around where the smallest is sought: x ^ sign.
 template <class T>
-DLCORE_INLINE void halves_forward(const T* x, T* y, uint8_t* taps, const Pool2d& p) {
+DLCORE_INLINE Bits<T> sign_of(bool lowest) {
+  return to_bits<T>(splat<T>(lowest ? T(-0.0) : T(0)));
+}
+template <class T>
+DLCORE_INLINE Vec<T> turned(Vec<T> v, Bits<T> sign) {
+  return from_bits<T>(to_bits<T>(v) ^ sign);
+}
+
+// taps as in max_pool_forward; may be null.
+template <class T>
+DLCORE_INLINE void halves_forward(const T* x, T* y, uint8_t* taps, const Pool& p, bool lowest) {
   using Index = decltype(Mask<T>{}[0] + 0);
-  const int64_t cost = 2 * p.width + 2 * kLanes<T>;
-  parallel_for(p.planes * p.out_h, grain_for(cost), [=](int64_t begin, int64_t end) {
+  const int64_t height = p.h.size, width = p.w.size, out_h = p.h.out, out_w = p.w.out;
+  const int64_t cost = 2 * width + 2 * kLanes<T>;
+  const Bits<T> sign = sign_of<T>(lowest);
+  parallel_for(p.planes * out_h, grain_for(cost), [=](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      const T* top = x + (row / p.out_h * p.height + row % p.out_h * 2) * p.width;
-      const T* bottom = top + p.width;
-      each_vector<T>(p.out_w, [=](int64_t j, int64_t n) {
-        Vec<T> v0, v1, v2, v3;
-        load_pairs<T>(top + 2 * j, n, &v0, &v1);
-        load_pairs<T>(bottom + 2 * j, n, &v2, &v3);
-        const Mask<T> right = beats<T>(v1, v0), lower_right = beats<T>(v3, v2);
-        const Vec<T> upper = right ? v1 : v0, lower = lower_right ? v3 : v2;
+      const T* top = x + (row / out_h * height + row % out_h * 2) * width;
+      const T* bottom = top + width;
+      each_vector<T>(out_w, [=](int64_t j, int64_t n) {
+        Vec<T> v[4];
+        load_pairs<T>(top + 2 * j, n, &v[0], &v[1]);
+        load_pairs<T>(bottom + 2 * j, n, &v[2], &v[3]);
+        for (Vec<T>& each : v) each = turned<T>(each, sign);
+        const Mask<T> right = beats<T>(v[1], v[0]), lower_right = beats<T>(v[3], v[2]);
+        const Vec<T> upper = right ? v[1] : v[0], lower = lower_right ? v[3] : v[2];
         const Mask<T> down = beats<T>(lower, upper);
-        const int64_t at = row * p.out_w + j;
-        store_part<T>(y + at, n, down ? lower : upper);
+        const int64_t at = row * out_w + j;
+        store_lanes(y + at, n, turned<T>(down ? lower : upper, sign));
         if (taps) {
           const Mask<T> zero{}, one = zero + Index(1), two = zero + Index(2);
           const Mask<T> tap = down ? (lower_right ? one + two : two) : (right ? one : zero);
@@ -147,29 +161,28 @@ DLCORE_INLINE void halves_forward(const T* x, T* y, uint8_t* taps, const Pool2d&
 }
 
 template <class T>
-DLCORE_INLINE void halves_backward(const T* dy, const uint8_t* taps, T* dx, const Pool2d& p) {
+DLCORE_INLINE void halves_backward(const T* dy, const uint8_t* taps, T* dx, const Pool& p) {
   using Index = decltype(Mask<T>{}[0] + 0);
-  const int64_t in_size = p.height * p.width;
-  parallel_for(p.planes, grain_for(2 * in_size), [=](int64_t begin, int64_t end) {
+  const int64_t size = in_size(p), width = p.w.size, out_h = p.h.out, out_w = p.w.out;
+  parallel_for(p.planes, grain_for(2 * size), [=](int64_t begin, int64_t end) {
     for (int64_t plane = begin; plane < end; ++plane) {
-      for (int64_t oh = 0; oh < p.out_h; ++oh) {
-        T* top = dx + plane * in_size + 2 * oh * p.width;
-        T* bottom = top + p.width;
-        const int64_t at = (plane * p.out_h + oh) * p.out_w;
-        each_vector<T>(p.out_w, [=](int64_t j, int64_t n) {
-          const Vec<T> g = load_part<T>(dy + at + j, n, T(0)), zero{};
+      for (int64_t oh = 0; oh < out_h; ++oh) {
+        T* top = dx + plane * size + 2 * oh * width;
+        T* bottom = top + width;
+        const int64_t at = (plane * out_h + oh) * out_w;
+        each_vector<T>(out_w, [=](int64_t j, int64_t n) {
+          const Vec<T> g = load_lanes(dy + at + j, n), zero{};
           const Mask<T> tap = load_bytes<T>(taps + at + j, n), base{};
           store_pairs<T>(top + 2 * j, n, tap == base ? g : zero, tap == base + Index(1) ? g : zero);
           store_pairs<T>(bottom + 2 * j, n, tap == base + Index(2) ? g : zero,
                          tap == base + Index(3) ? g : zero);
         });
-        if (p.width > 2 * p.out_w) {
-          fill_row<T>(T(0), p.width - 2 * p.out_w, top + 2 * p.out_w);
-          fill_row<T>(T(0), p.width - 2 * p.out_w, bottom + 2 * p.out_w);
+        if (width > 2 * out_w) {
+          fill_row<T>(T(0), width - 2 * out_w, top + 2 * out_w);
+          fill_row<T>(T(0), width - 2 * out_w, bottom + 2 * out_w);
         }
       }
-      fill_row<T>(T(0), (p.height - 2 * p.out_h) * p.width,
-                  dx + plane * in_size + 2 * p.out_h * p.width);
+      fill_row<T>(T(0), size - 2 * out_h * width, dx + plane * size + 2 * out_h * width);
     }
   });
 }

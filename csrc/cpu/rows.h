@@ -78,6 +78,26 @@ DLCORE_INLINE void join_pairs(const T* even, const T* odd, int64_t n, T* x) {
   if (rest > L) store_part<T>(x + 2 * i + L, rest - L, zip_high_of(a, b, AllLanes<T>{}));
 }
 
+// phase[k][i] = x[4 i + k], for n elements of x; phases lie phase_size apart.
+template <class T>
+DLCORE_INLINE void split_quads(const T* x, int64_t n, T* phases, int64_t phase_size) {
+  constexpr int64_t L = kLanes<T>;
+  constexpr AllLanes<T> all{};
+  int64_t i = 0;
+  for (; 4 * (i + L) <= n; i += L) {
+    const T* from = x + 4 * i;
+    const Vec<T> a = load<T>(from), b = load<T>(from + L), c = load<T>(from + 2 * L),
+                 d = load<T>(from + 3 * L);
+    const Vec<T> even0 = even_of(a, b, all), even1 = even_of(c, d, all);
+    const Vec<T> odd0 = odd_of(a, b, all), odd1 = odd_of(c, d, all);
+    store<T>(phases + i, even_of(even0, even1, all));
+    store<T>(phases + phase_size + i, even_of(odd0, odd1, all));
+    store<T>(phases + 2 * phase_size + i, odd_of(even0, even1, all));
+    store<T>(phases + 3 * phase_size + i, odd_of(odd0, odd1, all));
+  }
+  for (int64_t j = 4 * i; j < n; ++j) phases[j % 4 * phase_size + j / 4] = x[j];
+}
+
 // The n elements of x into their places of a split row; the padding around is the caller's.
 template <class T>
 DLCORE_INLINE void split_row(const T* x, int64_t n, int64_t first, int64_t stride, T* split,
@@ -91,6 +111,7 @@ DLCORE_INLINE void split_row(const T* x, int64_t n, int64_t first, int64_t strid
     }
     return split_pairs<T>(x, n, split + first / 2, split + phase_size + first / 2);
   }
+  if (stride == 4 && first == 0) return split_quads<T>(x, n, split, phase_size);
   for (int64_t k = 0; k < stride && k < n; ++k) {
     T* phase = split + (first + k) % stride * phase_size + (first + k) / stride;
     for (int64_t i = k; i < n; i += stride) *phase++ = x[i];

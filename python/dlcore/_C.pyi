@@ -336,48 +336,107 @@ def col2im(
     stride: int | tuple[int, int],
     out: ndarray | None = None,
 ) -> ndarray: ...
-def max_pool2d_forward(
+def max_pool_forward(
+    op: str,
+    dims: int,
     x: ndarray,
-    kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int],
-    padding: ndarray,
-    dilation: int | tuple[int, int],
+    kernel_size: object,
+    stride: object,
+    padding: object,
+    dilation: object,
     ceil_mode: bool,
+    lowest: bool,
     keep_taps: bool,
     return_indices: bool,
-) -> ndarray: ...
-def max_pool2d_backward(
+) -> tuple[ndarray, ndarray | None, ndarray | None]: ...
+def max_pool_backward(
+    op: str,
+    dims: int,
     dy: ndarray,
     taps: ndarray,
     x: ndarray,
-    kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int],
-    padding: ndarray,
-    dilation: int | tuple[int, int],
+    kernel_size: object,
+    stride: object,
+    padding: object,
+    dilation: object,
     ceil_mode: bool,
 ) -> ndarray: ...
-def avg_pool2d_forward(
+def adaptive_max_pool_forward(
+    op: str,
+    dims: int,
     x: ndarray,
-    kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int],
-    padding: ndarray,
+    output_size: object,
+    keep_taps: bool,
+    return_indices: bool,
+) -> tuple[ndarray, ndarray | None, ndarray | None]: ...
+def adaptive_max_pool_backward(
+    op: str, dims: int, dy: ndarray, taps: ndarray, x: ndarray, output_size: object
+) -> ndarray: ...
+def max_unpool_forward(
+    op: str, dims: int, x: ndarray, indices: ndarray, output_size: Sequence[int]
+) -> tuple[ndarray, ndarray]: ...
+def max_unpool_backward(
+    op: str,
+    dims: int,
+    dy: ndarray,
+    indices: ndarray,
+    x: ndarray,
+    output_size: Sequence[int],
+) -> ndarray: ...
+def avg_pool_forward(
+    op: str,
+    dims: int,
+    x: ndarray,
+    kernel_size: object,
+    stride: object,
+    padding: object,
     ceil_mode: bool,
     count_include_pad: bool,
+    divisor_override: int | None,
     out: ndarray | None = None,
 ) -> ndarray: ...
-def avg_pool2d_backward(
+def avg_pool_backward(
+    op: str,
+    dims: int,
     dy: ndarray,
     x: ndarray,
-    kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int],
-    padding: ndarray,
+    kernel_size: object,
+    stride: object,
+    padding: object,
     ceil_mode: bool,
     count_include_pad: bool,
+    divisor_override: int | None,
 ) -> ndarray: ...
-def global_avg_pool_forward(x: ndarray, out: ndarray | None = None) -> ndarray: ...
-def global_avg_pool_backward(dy: ndarray, x: ndarray) -> ndarray: ...
-def global_max_pool_forward(x: ndarray, keep_places: bool) -> ndarray: ...
-def global_max_pool_backward(dy: ndarray, places: ndarray, x: ndarray) -> ndarray: ...
+def adaptive_avg_pool_forward(
+    op: str,
+    dims: int,
+    x: ndarray,
+    output_size: object,
+    out: ndarray | None = None,
+) -> ndarray: ...
+def adaptive_avg_pool_backward(
+    op: str, dims: int, dy: ndarray, x: ndarray, output_size: object
+) -> ndarray: ...
+def lp_pool_forward(
+    op: str,
+    dims: int,
+    x: ndarray,
+    norm_type: float,
+    kernel_size: object,
+    stride: object,
+    ceil_mode: bool,
+) -> ndarray: ...
+def lp_pool_backward(
+    op: str,
+    dims: int,
+    dy: ndarray,
+    y: ndarray,
+    x: ndarray,
+    norm_type: float,
+    kernel_size: object,
+    stride: object,
+    ceil_mode: bool,
+) -> ndarray: ...
 def pad_forward(x: ndarray, pad: Sequence[int], mode: str, value: float) -> ndarray: ...
 def pad_backward(
     dy: ndarray, shape: Sequence[int], pad: Sequence[int], mode: str

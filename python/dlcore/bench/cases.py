@@ -247,37 +247,55 @@ def _other_convs():
                 )
 
 
+def _pool(mode, op, args, name, channels, sizes, out, batch, why):
+    x, y = (batch * channels * prod(one) for one in (sizes, out))
+    both = mode != "fwd"
+    return Case(
+        "pool",
+        "pool " + mode,
+        "pool",
+        f"{name} {batch}x{channels}x{'x'.join(map(str, sizes))}",
+        why,
+        mode,
+        {
+            "op": op,
+            "args": args,
+            "x": (batch, channels, *sizes),
+            "y": (batch, channels, *out),
+        },
+        peers=("torch", "torch-cl") if len(sizes) > 1 else ("torch",),
+        reads=F32 * (x + y * both),
+        writes=F32 * (y + x * both),
+    )
+
+
 def _pools():
-    batch, channels, size = 32, 64, 112
-    x, y = batch * channels * size**2, batch * channels * (size // 2) ** 2
-    last = {"batch": 32, "channels": 2048, "size": 7}
+    window = (
+        # op, its arguments, name, channels, sizes, sizes of the result, why
+        ("max", (2,), "max 2x2", 64, (112,) * 2, (56,) * 2, "VGG, U-Net"),
+        ("max", (3, 2, 1), "max 3x3s2", 64, (112,) * 2, (56,) * 2, "ResNet's first"),
+        ("avg", (2,), "avg 2x2", 64, (112,) * 2, (56,) * 2, "DenseNet's transitions"),
+        ("avg", (3, 2, 1), "avg 3x3s2", 64, (112,) * 2, (56,) * 2, "with padding"),
+        ("avg", (3, 1, 1), "avg 3x3s1", 64, (56,) * 2, (56,) * 2, "Inception's branch"),
+        ("max", (4,), "max 4", 64, (16000,), (4000,), "a second of sound"),
+        ("avg", (3, 2, 1), "avg 3s2", 64, (16000,), (8000,), "the same, smoothed"),
+        ("max", (2,), "max 2x2x2", 32, (16, 56, 56), (8, 28, 28), "video"),
+        ("avg", (2,), "avg 2x2x2", 32, (16, 56, 56), (8, 28, 28), "video"),
+        ("max", (3, 2, 1), "max 3x3x3s2", 32, (16, 56, 56), (8, 28, 28), "video"),
+    )
+    parts = (
+        (1, "adaptive avg to 1x1", 2048, 7, "before ResNet's last layer"),
+        (7, "adaptive avg to 7x7", 512, 14, "before VGG's, of a larger picture"),
+    )
     for mode in ("fwd", "fwd+bwd"):
-        both = mode != "fwd"
-        for which in ("max", "avg"):
-            yield Case(
-                "pool",
-                "pool " + mode,
-                which + "_pool2d",
-                f"{which} 3x3s2 32x64x112x112",
-                "after ResNet's first convolution",
-                mode,
-                {"batch": batch, "channels": channels, "size": size},
-                peers=("torch", "torch-cl"),
-                reads=F32 * (x + (y + (x if which == "max" else 0)) * both),
-                writes=F32 * (y + x * both),
-            )
-        yield Case(
-            "pool",
-            "pool " + mode,
-            "global_avg_pool2d",
-            "global avg 32x2048x7x7",
-            "before ResNet's last layer",
-            mode,
-            last,
-            peers=("torch", "torch-cl"),
-            reads=F32 * 32 * 2048 * (49 + both),
-            writes=F32 * 32 * 2048 * (1 + 49 * both),
-        )
+        for batch in (1, 32):
+            for which, args, name, channels, sizes, out, why in window:
+                n = min(batch, 8) if len(sizes) == 3 else batch
+                op = f"{which}_pool{len(sizes)}d"
+                yield _pool(mode, op, args, name, channels, sizes, out, n, why)
+            for size, name, channels, side, why in parts:
+                op, sizes, out = "adaptive_avg_pool2d", (side,) * 2, (size,) * 2
+                yield _pool(mode, op, (size,), name, channels, sizes, out, batch, why)
 
 
 # -- resize, pad, grid_sample ----------------------------------------------------------

@@ -39,6 +39,8 @@ GOALS = (
     Goal("conv3d fwd", "ratio", "mean", 1.2),
     Goal("conv_transpose fwd", "ratio", "mean", 1.1),
     Goal("conv_transpose fwd+bwd", "ratio", "mean", 1.5),
+    Goal("pool fwd", "ratio", "mean", 1.5),
+    Goal("pool fwd+bwd", "ratio", "mean", 2.0),
     Goal("elementwise 1e5 fwd", "ratio", "mean", 1.5),
     Goal("elementwise 1e7 fwd", "ratio", "mean", 2.5),
     Goal("elementwise 1e7 out=", "of_limit", "mean", 0.9),

@@ -50,22 +50,8 @@ def _conv(normal, rng, s):
     }
 
 
-def _max_pool2d(normal, rng, s):
-    size, out = s["size"], s["size"] // 2
-    return {
-        "x": normal(s["batch"], s["channels"], size, size),
-        "dy": normal(s["batch"], s["channels"], out, out),
-    }
-
-
-_avg_pool2d = _max_pool2d
-
-
-def _global_avg_pool2d(normal, rng, s):
-    return {
-        "x": normal(s["batch"], s["channels"], s["size"], s["size"]),
-        "dy": normal(s["batch"], s["channels"], 1, 1),
-    }
+def _pool(normal, rng, s):
+    return {"x": normal(*s["x"]), "dy": normal(*s["y"])}
 
 
 def _interpolate(normal, rng, s):

@@ -48,16 +48,9 @@ def conv(case, variant, x, weight, dy):
     return _run(case, partial(op, **window), dy, x, weight)
 
 
-def max_pool2d(case, variant, x, dy):
-    return _run(case, lambda x: dl.max_pool2d(x, 3, 2, 1), dy, x)
-
-
-def avg_pool2d(case, variant, x, dy):
-    return _run(case, lambda x: dl.avg_pool2d(x, 3, 2, 1), dy, x)
-
-
-def global_avg_pool2d(case, variant, x, dy):
-    return _run(case, lambda x: dl.adaptive_avg_pool2d(x, 1), dy, x)
+def pool(case, variant, x, dy):
+    op, args = getattr(dl, case.sizes["op"]), case.sizes["args"]
+    return _run(case, lambda x: op(x, *args), dy, x)
 
 
 def interpolate(case, variant, x, dy):

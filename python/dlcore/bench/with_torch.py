@@ -17,7 +17,8 @@ _from = torch.from_numpy
 def _layout(variant, *arrays):
     tensors = [_from(a) for a in arrays]
     if variant == "torch-cl":
-        return [t.contiguous(memory_format=torch.channels_last) for t in tensors]
+        last = {4: torch.channels_last, 5: torch.channels_last_3d}
+        return [t.contiguous(memory_format=last[t.ndim]) for t in tensors]
     return tensors
 
 
@@ -72,19 +73,10 @@ def conv(case, variant, x, weight, dy):
     return _run(case, partial(op, x, weight, **window), dy, x, weight)
 
 
-def max_pool2d(case, variant, x, dy):
+def pool(case, variant, x, dy):
     x, dy = _layout(variant, x, dy)
-    return _run(case, partial(F.max_pool2d, x, 3, 2, 1), dy, x)
-
-
-def avg_pool2d(case, variant, x, dy):
-    x, dy = _layout(variant, x, dy)
-    return _run(case, partial(F.avg_pool2d, x, 3, 2, 1), dy, x)
-
-
-def global_avg_pool2d(case, variant, x, dy):
-    x, dy = _layout(variant, x, dy)
-    return _run(case, partial(F.adaptive_avg_pool2d, x, 1), dy, x)
+    op = getattr(F, case.sizes["op"])
+    return _run(case, partial(op, x, *case.sizes["args"]), dy, x)
 
 
 def interpolate(case, variant, x, dy):

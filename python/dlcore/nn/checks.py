@@ -29,6 +29,19 @@ def several(layer, name, value, count, least):
     return sizes
 
 
+def sizes(layer, name, value, least, dims, may_be_none=False):
+    """TypeError or ValueError unless one integer, or `dims`, are at least `least`."""
+    each = tuple(value) if isinstance(value, tuple | list) else (value,) * dims
+    given = [n for n in each if not (may_be_none and n is None)]
+    if len(each) != dims or not all(
+        isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in given
+    ):
+        many = {1: "", 2: " or a pair of integers", 3: " or three integers"}[dims]
+        raise TypeError(f"{layer}: {name} must be an integer{many}, got {value!r}")
+    if any(n < least for n in given):
+        raise ValueError(f"{layer}: {name} must be at least {least}, got {value!r}")
+
+
 def one_of(layer, name, value, choices):
     """ValueError unless the value is one of the choices."""
     if value not in choices:

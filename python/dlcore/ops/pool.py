@@ -1,4 +1,8 @@
-"""Pooling over windows of height and width, and over whole planes."""
+"""The largest and the smallest of windows, and the way back of max pooling.
+
+Windows slide over one, two or three last axes; averages are in `pool_average`, windows
+that part the input evenly in `pool_adaptive`.
+"""
 
 from .. import _C
 from ..tensor import Tensor, raw, record
@@ -40,7 +44,8 @@ def max_pool2d(
         + 1``.
         A NaN in a window gives NaN.
     indices : ndarray of int64, same shape
-        Only with `return_indices`. The first of equal elements, row by row.
+        Only with `return_indices`: ``row * W + column``. The first of equal elements,
+        row by row.
 
     Raises
     ------
@@ -63,136 +68,153 @@ def max_pool2d(
              [13., 15.]]]])
     """
     window = (kernel_size, stride, padding, dilation, ceil_mode)
-    keep = isinstance(x, Tensor) and x.requires_grad
-    y, taps, indices = _C.max_pool2d_forward(raw(x), *window, keep, return_indices)
-    y = record(y, (x,), lambda dy: (_C.max_pool2d_backward(dy, taps, x.data, *window),))
-    return (y, indices) if return_indices else y
+    return _extreme("max_pool2d", 2, x, window, False, return_indices)
 
 
-def avg_pool2d(
+def max_pool1d(
     x,
     kernel_size,
     stride=None,
     padding=0,
+    dilation=1,
     ceil_mode=False,
-    count_include_pad=True,
-    out=None,
+    return_indices=False,
 ):
-    """Mean of each window.
-
-    Parameters
-    ----------
-    x : ndarray or Tensor, shape (N, C, H, W) or (C, H, W)
-        float32 or float64.
-    kernel_size : int or pair of int
-        Height and width of the window.
-    stride : int or pair of int, optional
-        Step of the window; `kernel_size` by default.
-    padding : int or pair of int, optional
-        Zeros around the input, at most half of `kernel_size`.
-    ceil_mode : bool, optional
-        Keep a last window that is only partly inside.
-    count_include_pad : bool, optional
-        Whether the zeros of the padding count as elements.
-    out : ndarray, optional
-        Where to put the result.
-
-    Returns
-    -------
-    ndarray or Tensor, shape (N, C, H_out, W_out)
-        ``H_out = floor((H + 2 padding - kernel_size) / stride) + 1``.
-
-    Raises
-    ------
-    ValueError
-        If the window does not fit, or a size is out of range.
-    TypeError
-        If `x` is not an array of float32 or float64.
+    """As `max_pool2d` over one axis: `x` is (N, C, L) or (C, L), each size an int.
 
     Examples
     --------
     >>> import numpy as np
     >>> import dlcore as dl
-    >>> dl.avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)
-    array([[[[ 2.5,  4.5],
-             [10.5, 12.5]]]])
+    >>> dl.max_pool1d(np.array([[1.0, 3.0, 2.0, 5.0]]), 2)
+    array([[3., 5.]])
     """
-    window = (kernel_size, stride, padding, ceil_mode, count_include_pad)
-    y = _C.avg_pool2d_forward(raw(x, out), *window, out)
-    return record(y, (x,), lambda dy: (_C.avg_pool2d_backward(dy, x.data, *window),))
+    window = (kernel_size, stride, padding, dilation, ceil_mode)
+    return _extreme("max_pool1d", 1, x, window, False, return_indices)
 
 
-def global_avg_pool2d(x, out=None):
-    """Mean of each plane.
+def max_pool3d(
+    x,
+    kernel_size,
+    stride=None,
+    padding=0,
+    dilation=1,
+    ceil_mode=False,
+    return_indices=False,
+):
+    """As `max_pool2d` over three axes: `x` is (N, C, D, H, W) or (C, D, H, W).
 
-    Parameters
-    ----------
-    x : ndarray or Tensor, shape (N, C, H, W) or (C, H, W)
-        float32 or float64.
-    out : ndarray, optional
-        Where to put the result.
-
-    Returns
-    -------
-    ndarray or Tensor, shape (N, C, 1, 1)
-
-    Raises
-    ------
-    ValueError
-        If a plane is empty.
+    Sizes are an int or three; an index is ``(depth * H + row) * W + column``.
 
     Examples
     --------
     >>> import numpy as np
     >>> import dlcore as dl
-    >>> dl.global_avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4))
-    array([[[[7.5]]]])
+    >>> dl.max_pool3d(np.arange(8.0).reshape(1, 2, 2, 2), 2)
+    array([[[[7.]]]])
     """
-    y = _C.global_avg_pool_forward(raw(x, out), out)
-    return record(y, (x,), lambda dy: (_C.global_avg_pool_backward(dy, x.data),))
+    window = (kernel_size, stride, padding, dilation, ceil_mode)
+    return _extreme("max_pool3d", 3, x, window, False, return_indices)
 
 
-def global_max_pool2d(x):
-    """Largest element of each plane; its first occurrence takes the gradient.
+def min_pool2d(
+    x,
+    kernel_size,
+    stride=None,
+    padding=0,
+    dilation=1,
+    ceil_mode=False,
+    return_indices=False,
+):
+    """Smallest element of each window: ``-max_pool2d(-x, ...)`` in one pass.
 
-    Parameters
-    ----------
-    x : ndarray or Tensor, shape (N, C, H, W) or (C, H, W)
-        float32 or float64.
-
-    Returns
-    -------
-    ndarray or Tensor, shape (N, C, 1, 1)
-        NaN where the plane has one.
-
-    Raises
-    ------
-    ValueError
-        If a plane is empty.
+    Parameters, result, errors and gradient are those of `max_pool2d`, with ``inf`` as
+    the padding.
 
     Examples
     --------
     >>> import numpy as np
     >>> import dlcore as dl
-    >>> dl.global_max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4))
-    array([[[[15.]]]])
+    >>> dl.min_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)
+    array([[[[ 0.,  2.],
+             [ 8., 10.]]]])
     """
+    window = (kernel_size, stride, padding, dilation, ceil_mode)
+    return _extreme("min_pool2d", 2, x, window, True, return_indices)
+
+
+def min_pool1d(
+    x,
+    kernel_size,
+    stride=None,
+    padding=0,
+    dilation=1,
+    ceil_mode=False,
+    return_indices=False,
+):
+    """As `min_pool2d` over one axis: `x` is (N, C, L) or (C, L), each size an int.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.min_pool1d(np.array([[1.0, 3.0, 2.0, 5.0]]), 2)
+    array([[1., 2.]])
+    """
+    window = (kernel_size, stride, padding, dilation, ceil_mode)
+    return _extreme("min_pool1d", 1, x, window, True, return_indices)
+
+
+def min_pool3d(
+    x,
+    kernel_size,
+    stride=None,
+    padding=0,
+    dilation=1,
+    ceil_mode=False,
+    return_indices=False,
+):
+    """As `min_pool2d` over three axes: `x` is (N, C, D, H, W) or (C, D, H, W).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.min_pool3d(np.arange(8.0).reshape(1, 2, 2, 2), 2)
+    array([[[[0.]]]])
+    """
+    window = (kernel_size, stride, padding, dilation, ceil_mode)
+    return _extreme("min_pool3d", 3, x, window, True, return_indices)
+
+
+def _extreme(op, dims, x, window, lowest, return_indices):
     keep = isinstance(x, Tensor) and x.requires_grad
-    y, places = _C.global_max_pool_forward(raw(x), keep)
-    return record(
-        y, (x,), lambda dy: (_C.global_max_pool_backward(dy, places, x.data),)
+    y, taps, indices = _C.max_pool_forward(
+        op, dims, raw(x), *window, lowest, keep, return_indices
     )
+    y = record(
+        y,
+        (x,),
+        lambda dy: (_C.max_pool_backward(op, dims, dy, taps, x.data, *window),),
+    )
+    return (y, indices) if return_indices else y
 
 
-def adaptive_avg_pool2d(x, output_size):
-    """Mean over windows that divide the plane into `output_size` parts.
+def max_unpool2d(x, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """Put each maximum back where it was found, zeros elsewhere.
 
     Parameters
     ----------
     x : ndarray or Tensor, shape (N, C, H, W) or (C, H, W)
-        float32 or float64.
-    output_size : int or pair of int
-        Height and width of the result; each must divide the input's.
+        What `max_pool2d` returned; float32 or float64.
+    indices : ndarray of int64, same shape
+        What it returned with `return_indices`. Of equal indices the last one stays.
+    kernel_size, stride, padding : int or pair of int
+        As they were given to `max_pool2d`.
+    output_size : tuple of int, optional
+        The shape before pooling, or its last two axes, where more than one is possible;
+        ``(H - 1) stride - 2 padding + kernel_size`` by default, and less than `stride`
+        away from that.
 
     Returns
     -------
@@ -201,25 +223,93 @@ def adaptive_avg_pool2d(x, output_size):
     Raises
     ------
     ValueError
-        If `output_size` does not divide height and width.
+        If `output_size` is out of range or the shapes differ.
+    IndexError
+        If an index lies outside of the result's plane.
 
     Examples
     --------
     >>> import numpy as np
     >>> import dlcore as dl
-    >>> dl.adaptive_avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 1)
-    array([[[[7.5]]]])
+    >>> y, indices = dl.max_pool2d(
+    ...     np.arange(16.0).reshape(1, 4, 4), 2, return_indices=True
+    ... )
+    >>> dl.max_unpool2d(y, indices, 2)[0, 1]
+    array([0., 5., 0., 7.])
     """
-    pair = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * 2
-    if len(pair) != 2:
-        raise ValueError(f"adaptive_avg_pool2d: output_size must be a pair, got {pair}")
-    h, w = (whole("adaptive_avg_pool2d", "output_size", n) for n in pair)
-    if (h, w) == (1, 1):
-        return global_avg_pool2d(x)
-    height, width = (1, 1, *as_array("adaptive_avg_pool2d", x).shape)[-2:]
-    if h < 1 or w < 1 or height % h or width % w:
+    window = (kernel_size, stride, padding)
+    return _unpool("max_unpool2d", 2, x, indices, window, output_size)
+
+
+def max_unpool1d(x, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """As `max_unpool2d` over one axis: `x` is (N, C, L) or (C, L).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.max_unpool1d(np.array([[3.0, 5.0]]), np.array([[1, 3]]), 2)
+    array([[0., 3., 0., 5.]])
+    """
+    window = (kernel_size, stride, padding)
+    return _unpool("max_unpool1d", 1, x, indices, window, output_size)
+
+
+def max_unpool3d(x, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """As `max_unpool2d` over three axes: `x` is (N, C, D, H, W) or (C, D, H, W).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> x, index = np.array([[[[7.0]]]]), np.array([[[[6]]]])
+    >>> dl.max_unpool3d(x, index, 2)[0, 1]
+    array([[0., 0.],
+           [7., 0.]])
+    """
+    window = (kernel_size, stride, padding)
+    return _unpool("max_unpool3d", 3, x, indices, window, output_size)
+
+
+def _unpool(op, dims, x, indices, window, output_size):
+    shape = as_array(op, x).shape
+    if len(shape) not in (dims + 1, dims + 2):
         raise ValueError(
-            "adaptive_avg_pool2d: output_size must divide height and width, "
-            f"got output_size = {(h, w)} for x.shape = {raw(x).shape}"
+            f"{op}: x must have {dims + 1} or {dims + 2} axes, got x.shape = {shape}"
         )
-    return avg_pool2d(x, (height // h, width // w))
+    kernel, stride, padding = window
+    kernel = _each(op, "kernel_size", kernel, dims)
+    stride = kernel if stride is None else _each(op, "stride", stride, dims)
+    padding = _each(op, "padding", padding, dims)
+    least = [
+        (n - 1) * s - 2 * p + k
+        for n, s, p, k in zip(shape[-dims:], stride, padding, kernel, strict=True)
+    ]
+    size = least if output_size is None else output_size
+    if not isinstance(size, tuple | list) or len(size) not in (dims, dims + 2):
+        raise ValueError(
+            f"{op}: output_size must have {dims} or {dims + 2} lengths, got {size}"
+        )
+    size = [whole(op, "output_size", n) for n in size[-dims:]]
+    for n, default, s in zip(size, least, stride, strict=True):
+        if not default - s < n < default + s or n < 0:
+            raise ValueError(
+                f"{op}: output_size must be less than stride away from {tuple(least)}, "
+                f"got {tuple(size)}"
+            )
+    y, kept = _C.max_unpool_forward(op, dims, raw(x), raw(indices), size)
+    return record(
+        y,
+        (x,),
+        lambda dy: (_C.max_unpool_backward(op, dims, dy, kept, x.data, size),),
+    )
+
+
+def _each(op, name, value, dims):
+    """One whole number to an axis, of one for all or of as many."""
+    values = value if isinstance(value, tuple | list) else (value,) * dims
+    if len(values) != dims:
+        raise ValueError(
+            f"{op}: {name} must be one or {dims} whole numbers, got {value}"
+        )
+    return [whole(op, name, n) for n in values]

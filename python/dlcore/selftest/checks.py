@@ -358,37 +358,102 @@ for _op in ("col2im", "fold"):
         lambda x, _op=_op: getattr(dl, _op)(x, (5, 5), 3, padding=1, stride=2),
         _col2im,
     )
-_PICTURES = (2, 3, 6, 7)
-_add(
-    "max_pool2d",
-    _apart(_PICTURES),
-    lambda x: dl.max_pool2d(x, 3, 2, 1),
-    lambda x: _windows(x, 3, 2, 1, -np.inf).max((4, 5)),
-)
-_add(
-    "avg_pool2d",
-    _normal(_PICTURES),
-    lambda x: dl.avg_pool2d(x, 3, 2, 1),
-    lambda x: _windows(x, 3, 2, 1).mean((4, 5)),
-)
-_add(
-    "adaptive_avg_pool2d",
-    _normal((2, 3, 6, 8)),
-    lambda x: dl.adaptive_avg_pool2d(x, (3, 2)),
-    lambda x: x.reshape(2, 3, 3, 2, 2, 4).mean((3, 5)),
-)
-_add(
-    "global_avg_pool2d",
-    _normal(_PICTURES),
-    lambda x: dl.global_avg_pool2d(x),
-    lambda x: x.mean((2, 3), keepdims=True),
-)
-_add(
-    "global_max_pool2d",
-    _apart(_PICTURES),
-    lambda x: dl.global_max_pool2d(x),
-    lambda x: x.max((2, 3), keepdims=True),
-)
+_SIZES = (6, 7, 5)
+
+
+def _corners(x, dims):
+    """(N, C, ..., 3 ** dims): the windows of 3 at a stride of 2."""
+    axes = tuple(range(2, 2 + dims))
+    view = np.lib.stride_tricks.sliding_window_view(x, (3,) * dims, axes)
+    step = (slice(None), slice(None), *[slice(None, None, 2)] * dims)
+    return view[step].reshape(*view[step].shape[: 2 + dims], -1)
+
+
+def _halves(x, dims):
+    """(N, C, 2, ..., 3 ** dims): each axis of 6 in two parts."""
+    x = x.reshape(*x.shape[:2], *(2, 3) * dims)
+    last = 2 + 2 * dims
+    x = x.transpose(0, 1, *range(2, last, 2), *range(3, last, 2))
+    return x.reshape(*x.shape[: 2 + dims], -1)
+
+
+def _pools(dims):
+    shape, even = (2, 3, *_SIZES[:dims]), (2, 3, *(6,) * dims)
+    axes = tuple(range(2, 2 + dims))
+
+    def op(name):
+        return lambda x, *args: getattr(dl, f"{name}{dims}d")(x, *args)
+
+    _add(
+        f"max_pool{dims}d",
+        _apart(shape),
+        lambda x: op("max_pool")(x, 3, 2),
+        lambda x: _corners(x, dims).max(-1),
+    )
+    _add(
+        f"min_pool{dims}d",
+        _apart(shape),
+        lambda x: op("min_pool")(x, 3, 2),
+        lambda x: _corners(x, dims).min(-1),
+    )
+    _add(
+        f"avg_pool{dims}d",
+        _normal(shape),
+        lambda x: op("avg_pool")(x, 3, 2),
+        lambda x: _corners(x, dims).mean(-1),
+    )
+    _add(
+        f"lp_pool{dims}d",
+        _normal(shape),
+        lambda x: op("lp_pool")(x, 2, 3, 2),
+        lambda x: np.sqrt((_corners(x, dims) ** 2).sum(-1)),
+    )
+    _add(
+        f"adaptive_avg_pool{dims}d",
+        _normal(even),
+        lambda x: op("adaptive_avg_pool")(x, 2),
+        lambda x: _halves(x, dims).mean(-1),
+    )
+    _add(
+        f"adaptive_max_pool{dims}d",
+        _apart(even),
+        lambda x: op("adaptive_max_pool")(x, 2),
+        lambda x: _halves(x, dims).max(-1),
+    )
+    _add(
+        f"global_avg_pool{dims}d",
+        _normal(shape),
+        op("global_avg_pool"),
+        lambda x: x.mean(axes, keepdims=True),
+    )
+    _add(
+        f"global_max_pool{dims}d",
+        _apart(shape),
+        op("global_max_pool"),
+        lambda x: x.max(axes, keepdims=True),
+    )
+    _add(
+        f"max_unpool{dims}d",
+        _normal((2, 3, *(2,) * dims)),
+        lambda x: op("max_unpool")(x, _even_places(dims), 2),
+        _spread,
+    )
+
+
+def _even_places(dims):
+    """Of planes of 4 to an axis, the places of which all coordinates are even."""
+    places = np.arange(4**dims).reshape((4,) * dims)[(slice(None, None, 2),) * dims]
+    return np.broadcast_to(places, (2, 3, *places.shape))
+
+
+def _spread(x):
+    y = np.zeros((*x.shape[:2], *(2 * n for n in x.shape[2:])), x.dtype)
+    y[(slice(None), slice(None), *[slice(None, None, 2)] * (x.ndim - 2))] = x
+    return y
+
+
+for _dims in (1, 2, 3):
+    _pools(_dims)
 
 # -- normalization ---------------------------------------------------------------------
 
