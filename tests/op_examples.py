@@ -187,7 +187,17 @@ ALIASES = {
     "concatenate": ["cat"],
     "fold": ["col2im"],
     "unfold": ["im2col"],
-    **{f"lp_pool{n}d": ["abs", f"max_pool{n}d", f"min_pool{n}d"] for n in (1, 2, 3)},
+    **{
+        f"{name}_pool{n}d": [f"{kernel}_pool", "abs", f"max_pool{n}d", f"min_pool{n}d"]
+        for name, kernel in (
+            ("max", "max"),
+            ("min", "max"),
+            ("avg", "avg"),
+            ("lp", "lp"),
+            ("adaptive_max", "adaptive_max"),
+        )
+        for n in (1, 2, 3)
+    },
     "chunk": ["split"],
     "max": ["amax"],
     "min": ["amin"],
