@@ -240,8 +240,7 @@ def _linear_backward(name, arguments, result):
 
 
 def _pool(name, arguments, result):
-    x, kernel = arguments[:2]
-    dims = x.ndim - 2 if name[8:9] not in "123" else int(name[8])
+    dims, kernel = arguments[1], arguments[4 if name.startswith("lp") else 3]
     taps = kernel**dims if isinstance(kernel, int) else prod(kernel)
     return 0, (result[0] if isinstance(result, tuple) else result).size * taps
 
@@ -267,7 +266,7 @@ _WORK = {
     ("addmm",): _addmm,
     ("linear_forward",): _linear,
     ("linear_backward",): _linear_backward,
-    ("max_pool2d_forward", "avg_pool2d_forward"): _pool,
+    ("max_pool_forward", "avg_pool_forward", "lp_pool_forward"): _pool,
     tuple(
         f"{kind}_norm_{way}"
         for kind in ("batch", "instance", "layer", "group", "rms")
