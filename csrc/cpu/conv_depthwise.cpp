@@ -63,7 +63,7 @@ DLCORE_INLINE void store_results(T* y, int64_t n, Vec<T> v, const T* limit) {
   if (y + kLanes<T> <= limit)
     store<T>(y, v);
   else if (n > 0)
-    store_few<T>(y, smaller(n, kLanes<T>), v);
+    store_part<T>(y, smaller(n, kLanes<T>), v);
 }
 
 // kRows rows of results, kVectors vectors of each at a time. The last begin where they end with the
@@ -331,7 +331,7 @@ DLCORE_INLINE void fast_strided(const Conv2d& c, const Strided<T>& s, const T* p
       if (to && c.width >= kLanes<T>)
         copy_whole<T>(from, c.width, to);
       else if (to)
-        store_few<T>(to, c.width, load<T>(from));
+        store_part<T>(to, c.width, load<T>(from));
     }
   }
 }

@@ -28,41 +28,6 @@ DLCORE_INLINE bool has_fast_taps(const Conv2d& c) {
          c.dilation_h * c.dilation_w == 1;
 }
 
-#if defined(__AVX2__) && !defined(__AVX512F__)
-template <class T>
-DLCORE_INLINE __m256i few_lanes(int64_t n) {
-  if constexpr (sizeof(T) == 4)
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)),
-                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-  else
-    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
-}
-#endif
-
-// As load_part with zeros and store_part, for 1 <= n <= lanes.
-template <class T>
-DLCORE_INLINE Vec<T> load_few(const T* p, int64_t n) {
-#if defined(__AVX2__) && !defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4)
-    return Vec<T>(_mm256_maskload_ps(p, few_lanes<T>(n)));
-  else
-    return Vec<T>(_mm256_maskload_pd(p, few_lanes<T>(n)));
-#else
-  return load_part<T>(p, n, T(0));
-#endif
-}
-template <class T>
-DLCORE_INLINE void store_few(T* p, int64_t n, Vec<T> v) {
-#if defined(__AVX2__) && !defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4)
-    _mm256_maskstore_ps(p, few_lanes<T>(n), __m256(v));
-  else
-    _mm256_maskstore_pd(p, few_lanes<T>(n), __m256d(v));
-#else
-  store_part<T>(p, n, v);
-#endif
-}
-
 // even[i] = p[2 i] and odd[i] = p[2 i + 1] for i < lanes.
 template <class T>
 DLCORE_INLINE void split_vectors(const T* p, Vec<T>& even, Vec<T>& odd) {
@@ -91,7 +56,7 @@ DLCORE_INLINE void copy_whole(const T* x, int64_t n, T* y) {
     for (; i + kLanes<T> <= n; i += kLanes<T>) store<T>(y + i, load<T>(x + i));
     if (i < n) store<T>(y + n - kLanes<T>, load<T>(x + n - kLanes<T>));
   } else if (n > 0) {
-    store<T>(y, load_few<T>(x, n));
+    store<T>(y, load_part<T>(x, n, T(0)));
   }
 }
 
@@ -116,8 +81,8 @@ DLCORE_INLINE void split_whole(const T* x, int64_t n, int64_t first, T* to, int6
     store<T>(i % 2 ? even + i / 2 + 1 : odd + i / 2, b);
     return;
   }
-  a = load_few<T>(x, smaller(n, L));
-  b = n > L ? load_few<T>(x + L, n - L) : Vec<T>{};
+  a = load_part<T>(x, smaller(n, L), T(0));
+  b = n > L ? load_part<T>(x + L, n - L, T(0)) : Vec<T>{};
   store<T>(even, even_of(a, b, AllLanes<T>{}));
   store<T>(odd, odd_of(a, b, AllLanes<T>{}));
 }

@@ -44,7 +44,7 @@ __attribute__((noinline)) void weight_rows(const T* x, int64_t row, int64_t phas
     Vec<T> g[R];
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r)
-      g[r] = part && out_w < kLanes<T> ? load_few<T>(dy + r * out_w, out_w)
+      g[r] = part && out_w < kLanes<T> ? load_part<T>(dy + r * out_w, out_w, T(0))
                                        : keep(load<T>(dy + r * out_w + j));
     const T* from = x + j;
 #pragma GCC unroll 16
@@ -93,7 +93,8 @@ __attribute__((noinline)) void any_taps(const T* x, int64_t step, const int64_t*
   for (int t = 0; t < kTapsAtOnce; ++t) sum[t] = load<T>(sums + t * kLanes<T>);
   for (int64_t i = 0; i < rows; ++i, x += step, dy += out_w)
     each_vector<T>(out_w, [&](int64_t j, auto keep, bool part) __attribute__((always_inline)) {
-      const Vec<T> g = part && out_w < kLanes<T> ? load_few<T>(dy, out_w) : keep(load<T>(dy + j));
+      const Vec<T> g =
+          part && out_w < kLanes<T> ? load_part<T>(dy, out_w, T(0)) : keep(load<T>(dy + j));
 #pragma GCC unroll 8
       for (int t = 0; t < kTapsAtOnce; ++t) sum[t] += g * keep(load<T>(x + offset[t] + j));
     });
