@@ -6,7 +6,7 @@ that part the input evenly in `pool_adaptive`.
 
 from .. import _C
 from ..tensor import Tensor, raw, record
-from .shape import as_array, whole
+from .shape import as_array, one_line, whole
 
 
 def max_pool2d(
@@ -288,7 +288,8 @@ def _unpool(op, dims, x, indices, window, output_size):
     size = least if output_size is None else output_size
     if not isinstance(size, tuple | list) or len(size) not in (dims, dims + 2):
         raise ValueError(
-            f"{op}: output_size must have {dims} or {dims + 2} lengths, got {size}"
+            f"{op}: output_size must have {dims} or {dims + 2} lengths, "
+            f"got {one_line(size)}"
         )
     size = [whole(op, "output_size", n) for n in size[-dims:]]
     for n, default, s in zip(size, least, stride, strict=True):

@@ -436,7 +436,7 @@ def _pools(dims):
         f"max_unpool{dims}d",
         _normal((2, 3, *(2,) * dims)),
         lambda x: op("max_unpool")(x, _even_places(dims), 2),
-        _spread,
+        _back_in_place,
     )
 
 
@@ -446,7 +446,7 @@ def _even_places(dims):
     return np.broadcast_to(places, (2, 3, *places.shape))
 
 
-def _spread(x):
+def _back_in_place(x):
     y = np.zeros((*x.shape[:2], *(2 * n for n in x.shape[2:])), x.dtype)
     y[(slice(None), slice(None), *[slice(None, None, 2)] * (x.ndim - 2))] = x
     return y
