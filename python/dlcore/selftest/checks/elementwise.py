@@ -1,0 +1,101 @@
+"""Ops on one element at a time."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+import dlcore as dl
+
+from .table import PLANE, add, apart, normal, steps
+
+_erf = np.vectorize(math.erf, otypes=[float])
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def _tanh_gelu(x):
+    return x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+UNARY: dict[str, Callable] = {
+    "relu": lambda x: np.maximum(x, 0),
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+    "gelu": lambda x: x / 2 * (1 + _erf(x / math.sqrt(2))),
+    "silu": lambda x: x * _sigmoid(x),
+    "exp": np.exp,
+    "abs": np.abs,
+    "neg": np.negative,
+    "square": np.square,
+    "expm1": np.expm1,
+    "erf": _erf,
+}
+_POSITIVE: dict[str, Callable] = {
+    "log": np.log,
+    "log1p": np.log1p,
+    "sqrt": np.sqrt,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
+    "reciprocal": np.reciprocal,
+}
+_FLAT = {  # no gradient, or 0 everywhere
+    "sign": (apart(PLANE), np.sign),
+    "isnan": (apart(PLANE), np.isnan),
+    "isinf": (apart(PLANE), np.isinf),
+    "isfinite": (apart(PLANE), np.isfinite),
+    "eq": (steps, np.equal),
+    "ne": (steps, np.not_equal),
+    "lt": (steps, np.less),
+    "le": (steps, np.less_equal),
+    "gt": (steps, np.greater),
+    "ge": (steps, np.greater_equal),
+}
+_BINARY: dict[str, Callable] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+}
+
+for _op, _f in UNARY.items():
+    add(_op, apart(PLANE), lambda x, _op=_op: getattr(dl, _op)(x), _f)
+add("gelu", apart(PLANE), lambda x: dl.gelu(x, approximate="tanh"), _tanh_gelu)
+for _op, _f in _POSITIVE.items():
+    add(_op, normal(PLANE, low=0.5), lambda x, _op=_op: getattr(dl, _op)(x), _f)
+for _op, _f in _BINARY.items():
+    add(_op, normal(PLANE, (1, 23)), lambda a, b, _op=_op: getattr(dl, _op)(a, b), _f)
+add("div", normal(PLANE, (5, 1), low=0.5), lambda a, b: dl.div(a, b), np.divide)
+add("pow", normal(PLANE, low=0.5), lambda x: dl.pow(x, 3), lambda x: x**3)
+for _op, (_inputs, _f) in _FLAT.items():
+    add(_op, _inputs, lambda *x, _op=_op: getattr(dl, _op)(*x), _f, gradient=False)
+for _op in ("clamp", "clip"):
+    add(
+        _op,
+        apart(PLANE),
+        lambda x, _op=_op: getattr(dl, _op)(x, -1, 1),
+        lambda x: np.clip(x, -1, 1),
+    )
+add(
+    "where",
+    lambda rng: [rng.standard_normal(PLANE), rng.standard_normal(PLANE)],
+    lambda x, y: dl.where(np.arange(23) % 2 == 0, x, y),
+    lambda x, y: np.where(np.arange(23) % 2 == 0, x, y),
+)
+
+
+def _dropout(x):
+    dl.manual_seed(1)
+    return dl.dropout(x, 0.5)
+
+
+add(
+    "dropout",
+    normal(PLANE, low=0.1),
+    _dropout,
+    lambda x: np.where(_dropout(np.ones_like(x)), 2 * x, 0),
+)
