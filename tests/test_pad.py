@@ -177,6 +177,7 @@ BAD = [
     (lambda: dl.pad(X, (0, 0) * 3 + (1, 1), "reflect"), ValueError, "of the last 3"),
     (lambda: dl.pad(X, (1, 1), value="a"), TypeError, "value must be a real number"),
     (lambda: dl.pad(X, (2**62, 2**62)), ValueError, "add up to more|multiply to more"),
+    (lambda: dl.pad(X.astype(int), (2**62, 2**62)), ValueError, "fit into an array"),
     (lambda: dl.pad(X.astype(int), (1, 1), "reflect"), TypeError, "got int64"),
     (lambda: dl.pad([1.0], (1, 1)), TypeError, "must be a NumPy array or a Tensor"),
 ]

@@ -91,6 +91,8 @@ def _pad_other(a, pad, mode, value):
         )
     kept = tuple(slice(max(0, -p), n - max(0, -q)) for n, (p, q) in zip(a.shape, ends))
     try:
+        if any(n + p + q > _LONGEST for n, (p, q) in zip(a.shape, ends)):
+            raise OverflowError  # NumPy's sum would wrap round, with a warning
         added = [(max(0, p), max(0, q)) for p, q in ends]
         return np.pad(a[kept], added, constant_values=value)
     except (TypeError, ValueError, OverflowError):
