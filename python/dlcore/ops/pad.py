@@ -6,6 +6,8 @@ from .. import _C
 from ..tensor import record
 from .shape import as_array, one_line, whole
 
+_LONGEST = np.iinfo(np.intp).max
+
 
 def pad(x, pad, mode="constant", value=0.0):
     r"""Add elements at the ends of the last dimensions; a negative number crops.
