@@ -204,11 +204,13 @@ void any_planes(const PlaneCall<T>& call) {
 template <class T>
 void convolve_planes(const PlaneCall<T>& call) {
   const Conv2d& c = call.c;
-  const bool fast = has_fast_taps(c) && call.sources == 1 && c.out_h >= kRows;
-  if (fast && c.stride_h == 1 && c.stride_w == 1)
-    return c.kernel_h == 3 ? fast_planes<T, 3, 1>(call) : fast_planes<T, 5, 1>(call);
-  if (fast && c.stride_h == 2 && c.stride_w == 2)
-    return c.kernel_h == 3 ? fast_planes<T, 3, 2>(call) : fast_planes<T, 5, 2>(call);
+  const bool fast = has_fast_taps<T>(c) && call.sources == 1 && c.out_h >= kRows;
+  if constexpr (kIsFloat<T>) {
+    if (fast && c.stride_h == 1 && c.stride_w == 1)
+      return c.kernel_h == 3 ? fast_planes<T, 3, 1>(call) : fast_planes<T, 5, 1>(call);
+    if (fast && c.stride_h == 2 && c.stride_w == 2)
+      return c.kernel_h == 3 ? fast_planes<T, 3, 2>(call) : fast_planes<T, 5, 2>(call);
+  }
   any_planes<T>(call);
 }
 
@@ -344,7 +346,7 @@ void strided_data_gradient(const Conv2d& c, const T* dy, const T* weight, T* dx)
   const int64_t bytes = round_up(size * static_cast<int64_t>(sizeof(T)), 64);
   const int64_t lists = list * static_cast<int64_t>(sizeof(T) + sizeof(int64_t)) + 8 * c.stride_w;
   const int64_t cost = c.height * c.width * (2 + list / (c.stride_h * c.stride_w)) / 8;
-  const bool fast = has_fast_taps(c) && s.many == 1 && c.stride_h == 2 && c.stride_w == 2;
+  const bool fast = has_fast_taps<T>(c) && s.many == 1 && c.stride_h == 2 && c.stride_w == 2;
   parallel_for(c.batch * c.channels, grain_for(cost), [=](int64_t begin, int64_t end) {
     T* const planes = static_cast<T*>(buffer_acquire(bytes + lists));
     fill_row<T>(T(0), size, planes);
@@ -354,12 +356,17 @@ void strided_data_gradient(const Conv2d& c, const T* dy, const T* weight, T* dx)
       for (int64_t k = 0; k < s.many; ++k)
         pad_block<T>(s.padded, dy + (plane * s.many + k) * c.out_h * c.out_w, s.i0 - s.top,
                      s.top + s.rows, planes + k * s.slab);
-      if (!fast)
-        any_strided<T>(c, s, planes, w, plane, lines, reinterpret_cast<char*>(planes) + bytes, dx);
-      else if (c.kernel_h == 3)
-        fast_strided<T, 3>(c, s, planes, w, plane, lines, dx);
-      else
-        fast_strided<T, 5>(c, s, planes, w, plane, lines, dx);
+      if constexpr (kIsFloat<T>) {
+        if (fast && c.kernel_h == 3) {
+          fast_strided<T, 3>(c, s, planes, w, plane, lines, dx);
+          continue;
+        }
+        if (fast) {
+          fast_strided<T, 5>(c, s, planes, w, plane, lines, dx);
+          continue;
+        }
+      }
+      any_strided<T>(c, s, planes, w, plane, lines, reinterpret_cast<char*>(planes) + bytes, dx);
     }
     buffer_release(planes);
   });

@@ -111,7 +111,7 @@ struct Cut {
   int64_t span, slab, sums;
 
   explicit Cut(const Conv2d& c) {
-    fast = has_fast_taps(c) && c.stride_h == c.stride_w && c.stride_h <= 2;
+    fast = has_fast_taps<T>(c) && c.stride_h == c.stride_w && c.stride_h <= 2;
     padded =
         PaddedRows<T>(c.height, c.width, c.pad_left, c.stride_w,
                       round_up(c.out_w, kLanes<T>) + (c.kernel_w - 1) * c.dilation_w / c.stride_w);
@@ -127,16 +127,16 @@ template <class T>
 DLCORE_INLINE void add_block(const Conv2d& c, const Cut<T>& cut, const T* x, const int64_t* offset,
                              const T* dy, int64_t rows, T* sums) {
   const int64_t row = cut.padded.row(), phase = cut.padded.phase_size;
-  if (!cut.fast) {
-    for (int64_t t = 0; t * kLanes<T> < cut.sums; t += kTapsAtOnce)
-      any_taps<T>(x, c.stride_h * row, offset + t, dy, rows, c.out_w, sums + t * kLanes<T>);
-  } else if (c.kernel_h == 3) {
-    c.stride_h == 1 ? weight_taps<T, 3, 1>(x, row, phase, dy, rows, c.out_w, sums)
-                    : weight_taps<T, 3, 2>(x, row, phase, dy, rows, c.out_w, sums);
-  } else {
-    c.stride_h == 1 ? weight_taps<T, 5, 1>(x, row, phase, dy, rows, c.out_w, sums)
-                    : weight_taps<T, 5, 2>(x, row, phase, dy, rows, c.out_w, sums);
+  if constexpr (kIsFloat<T>) {
+    if (cut.fast && c.kernel_h == 3)
+      return c.stride_h == 1 ? weight_taps<T, 3, 1>(x, row, phase, dy, rows, c.out_w, sums)
+                             : weight_taps<T, 3, 2>(x, row, phase, dy, rows, c.out_w, sums);
+    if (cut.fast)
+      return c.stride_h == 1 ? weight_taps<T, 5, 1>(x, row, phase, dy, rows, c.out_w, sums)
+                             : weight_taps<T, 5, 2>(x, row, phase, dy, rows, c.out_w, sums);
   }
+  for (int64_t t = 0; t * kLanes<T> < cut.sums; t += kTapsAtOnce)
+    any_taps<T>(x, c.stride_h * row, offset + t, dy, rows, c.out_w, sums + t * kLanes<T>);
 }
 
 template <class T>

@@ -34,6 +34,8 @@ constexpr int64_t kVectorBytes = 16;
 template <class T>
 constexpr int64_t kLanes = kVectorBytes / static_cast<int64_t>(sizeof(T));
 template <class T>
+constexpr bool kIsFloat = sizeof(T) == 4;
+template <class T>
 constexpr T kInf = std::numeric_limits<T>::infinity();
 
 template <class T>

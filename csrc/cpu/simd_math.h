@@ -22,9 +22,6 @@ constexpr bool kHasFma = true;
 constexpr bool kHasFma = false;
 #endif
 
-template <class T>
-constexpr bool kIsFloat = sizeof(T) == 4;
-
 // Adding and subtracting it rounds to a whole number, whose low bits are then the sum's.
 template <class T>
 constexpr T kRounder = kIsFloat<T> ? T(0x1.8p23) : T(0x1.8p52);
