@@ -194,7 +194,8 @@ def test_giant_views_are_not_materialised(name):
 
 UNFIT_VALUES = [
     *(0, -1, -2, 1.5, -0.5, np.nan, np.inf, 1 << 31, 1 << 62, -(1 << 63), 1 << 80),
-    *(None, "text", "", b"b", object(), [], (), (1,), (0, 1), (-1, 2), (1, 2, 3), {}),
+    *(None, "text", "", "\udcff", b"b", object(), [], (), (1,), (0, 1), (-1, 2), {}),
+    (1, 2, 3),
     *((1 << 62, 1 << 62), (None, None), ("a", "b"), [1.5, 2], True, np.float32(2)),
     *(np.int64(1), np.arange(2), np.zeros(2, "f"), np.zeros((2, 2)), dl.Tensor(1.0)),
 ]

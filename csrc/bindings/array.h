@@ -51,6 +51,14 @@ inline std::string shown(py::handle value) {
   return long_text ? std::string(Py_TYPE(value.ptr())->tp_name) : repr;
 }
 
+// The text of a str, "" for what is none or has no UTF-8 (lone surrogates).
+inline std::string word(py::handle value) {
+  const char* text = PyUnicode_Check(value.ptr()) ? PyUnicode_AsUTF8(value.ptr()) : "";
+  if (text) return text;
+  PyErr_Clear();
+  return "";
+}
+
 // Masked entries would be computed with: a wrong answer without a word.
 inline bool hides_entries(py::handle object) {
   return !PyArray_CheckExact(object.ptr()) && py::hasattr(object, "mask");

@@ -65,14 +65,14 @@ void parse_ends(const char* op, int dims, py::handle padding, Axis* axis) {
 // 'same' puts an odd element at the end.
 void parse_padding(const char* op, int dims, py::handle padding, Axis* axis) {
   if (!PyUnicode_Check(padding.ptr())) return parse_ends(op, dims, padding, axis);
-  const std::string word = py::cast<std::string>(padding);
-  CHECK(word == "same" || word == "valid", op,
+  const std::string said = word(padding);
+  CHECK(said == "same" || said == "valid", op,
         ": padding must be an int, for each axis an int or a pair of ints, 'valid' or 'same', got "
         "'",
-        word, "'");
+        said, "'");
   for (int i = 0; i < dims; ++i) {
     axis[i].low = axis[i].high = 0;
-    if (word == "valid") continue;
+    if (said == "valid") continue;
     CHECK(axis[i].stride == 1, op, ": padding 'same' must go with stride 1, got stride ",
           axis[i].stride);
     const int64_t total = checked_mul(op, axis[i].dilation, axis[i].kernel - 1);

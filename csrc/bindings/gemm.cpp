@@ -228,7 +228,7 @@ Activation activation_argument(py::handle activation) {
   if (activation.is_none()) return Activation::none;
   CHECK_TYPE(py::isinstance<py::str>(activation), "linear: activation must be a name or None, got ",
              Py_TYPE(activation.ptr())->tp_name);
-  return activation_of(py::cast<std::string>(activation));
+  return activation_of(word(activation));
 }
 
 // Backward reads the output of these; for the others forward keeps the derivative.

@@ -4,7 +4,7 @@ namespace dlcore {
 namespace {
 
 SampleMode parse_mode(const char* op, py::handle value) {
-  const std::string mode = PyUnicode_Check(value.ptr()) ? py::cast<std::string>(value) : "";
+  const std::string mode = word(value);
   if (mode == "bilinear") return SampleMode::bilinear;
   if (mode == "nearest") return SampleMode::nearest;
   if (mode == "bicubic") return SampleMode::bicubic;
@@ -13,7 +13,7 @@ SampleMode parse_mode(const char* op, py::handle value) {
 }
 
 SamplePadding parse_padding(const char* op, py::handle value) {
-  const std::string mode = PyUnicode_Check(value.ptr()) ? py::cast<std::string>(value) : "";
+  const std::string mode = word(value);
   if (mode == "zeros") return SamplePadding::zeros;
   if (mode == "border") return SamplePadding::border;
   if (mode == "reflection") return SamplePadding::reflection;

@@ -4,7 +4,7 @@ namespace dlcore {
 namespace {
 
 PadMode parse_mode(const char* op, py::handle value) {
-  const std::string mode = PyUnicode_Check(value.ptr()) ? py::cast<std::string>(value) : "";
+  const std::string mode = word(value);
   if (mode == "constant") return PadMode::constant;
   if (mode == "reflect") return PadMode::reflect;
   if (mode == "replicate") return PadMode::replicate;
