@@ -54,7 +54,7 @@ struct GridAxes : GridAxis<T> {
     slope = splat<T>(1);
     if (this->padding == SamplePadding::zeros) return v;
     if (this->padding == SamplePadding::reflection) v = mirrored(v, slope);
-    slope = (v > 0) & (v < last) ? slope : none;
+    slope = ((v > 0) & (v < last)) ? slope : none;
     return within<T>(v, none, last);
   }
 
