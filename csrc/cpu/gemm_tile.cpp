@@ -154,7 +154,6 @@ __attribute__((noinline)) void tile(int64_t n, int64_t k, const T* a, int64_t a_
       if constexpr (kStepsAtOnce<M * NV> == 4) step(), step(), step();
     }
   };
-#pragma GCC unroll 1
   for (int64_t i = 0; i < k / kStride; ++i, next += i < M ? to.c_row : 0) {
     for (int64_t j = 0; j < NV * kLanes<T>; j += kLineElements<T>) __builtin_prefetch(next + j, 1);
     __builtin_prefetch(next + n - 1, 1);
