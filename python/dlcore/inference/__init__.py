@@ -34,7 +34,8 @@ def optimize(model, *examples):
     TypeError
         If `model` is no Module, or an input no array.
     RuntimeError
-        If `forward` computes with NumPy or Python what depends on the input.
+        If `forward` is seen to compute with NumPy or Python what depends on the input:
+        a second input is tried, so that a branch on rare values may go unseen.
 
     Notes
     -----
