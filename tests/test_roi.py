@@ -3,7 +3,7 @@ import pytest
 import reference
 
 import dlcore as dl
-from dlcore.bench.cases import Case
+from dlcore.bench.cases.case import Case
 from dlcore.testing import assert_close, gradcheck
 
 # (channels, height, width), regions, output: around the vector width, few and many

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .cases import resnet50_parameters
+from .cases.optim import resnet50_parameters
 from .networks import network
 
 
