@@ -2,47 +2,39 @@
 
 # ruff: noqa: F401
 from .activation import gelu, leaky_relu, relu, relu6, sigmoid, silu, tanh
+from .arithmetic import add, div, maximum, minimum, mul, pow, sub
 from .box_coding import decode_boxes, encode_boxes, grid_anchors
-from .boxes import (
-    box_area,
-    box_convert,
+from .box_iou import (
     box_iou,
-    clip_boxes_to_image,
     complete_box_iou,
     complete_box_iou_loss,
     distance_box_iou,
     distance_box_iou_loss,
     generalized_box_iou,
     generalized_box_iou_loss,
-    remove_small_boxes,
 )
+from .boxes import box_area, box_convert, clip_boxes_to_image, remove_small_boxes
 from .compare import eq, ge, gt, isfinite, isinf, isnan, le, lt, ne, where
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .dropout import dropout
 from .elementwise import (
     abs,
-    add,
     clamp,
     clip,
-    div,
     erf,
     exp,
     expm1,
     log,
     log1p,
-    maximum,
-    minimum,
-    mul,
     neg,
-    pow,
     reciprocal,
     rsqrt,
     sign,
     sqrt,
     square,
-    sub,
 )
+from .extreme import all, amax, amin, any, argmax, argmin, max, min
 from .gemm import addmm, baddbmm, bmm, linear, matmul, mm
 from .grid_sample import affine_grid, grid_sample
 from .im2col import col2im, fold, im2col, unfold
@@ -91,23 +83,7 @@ from .pool_average import (
     lp_pool2d,
     lp_pool3d,
 )
-from .reduction import (
-    all,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    logsumexp,
-    max,
-    mean,
-    min,
-    norm,
-    prod,
-    std,
-    sum,
-    var,
-)
+from .reduction import logsumexp, mean, norm, prod, std, sum, var
 from .resize import interpolate
 from .roi import roi_align, roi_pool
 from .shape import (

@@ -4,7 +4,7 @@ import math
 
 from .. import _C
 from ..tensor import raw, record
-from .boxes import plain, wants
+from .inputs import plain, wants
 
 _CLIP = math.log(1000 / 16)  # a prediction enlarges a box at most 62.5 times
 

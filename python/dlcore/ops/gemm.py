@@ -6,7 +6,8 @@ from numpy import ndarray
 
 from .. import _C
 from ..grad_mode import is_grad_enabled
-from ..tensor import Tensor, raw, record
+from ..tensor import raw, record
+from .inputs import wants
 
 
 def matmul(a, b, out=None):
@@ -59,7 +60,7 @@ def matmul(a, b, out=None):
     y = _C.matmul(x, w, out)
     if not _needs_gradient(a, b):
         return record(y, (a, b), None)
-    want_a, want_b = _wants(a), _wants(b)
+    want_a, want_b = wants(a), wants(b)
     return record(y, (a, b), lambda dy: _matmul_backward(x, w, dy, want_a, want_b))
 
 
@@ -248,8 +249,8 @@ def linear(x, weight, bias=None, activation=None, residual=None, negative_slope=
     )
     if not keep:
         return record(y, (x, weight, bias, residual), None)
-    want = _wants(x), _wants(weight), _wants(bias)
-    want_residual = _wants(residual)
+    want = wants(x), wants(weight), wants(bias)
+    want_residual = wants(residual)
 
     def backward(dy):
         dx, dw, db, dz = _C.linear_backward(xs, w, kept, dy, activation, *want)
@@ -258,12 +259,8 @@ def linear(x, weight, bias=None, activation=None, residual=None, negative_slope=
     return record(y, (x, weight, bias, residual), backward)
 
 
-def _wants(x):
-    return isinstance(x, Tensor) and x.requires_grad
-
-
 def _needs_gradient(*inputs):
-    return is_grad_enabled() and any(map(_wants, inputs))
+    return is_grad_enabled() and any(map(wants, inputs))
 
 
 def _check_ndim(op, ndim, **arguments):
@@ -314,11 +311,11 @@ def _addmm(op, ndim, input, a, b, beta, alpha, out):
 
     def backward(dy):
         dinput = da = db = None
-        if _wants(input):
+        if wants(input):
             dinput = dy if beta == 1 else _C.mul(dy, beta)
-        if _wants(a):
+        if wants(a):
             da = product(dy, w.swapaxes(-1, -2))
-        if _wants(b):
+        if wants(b):
             db = product(x.swapaxes(-1, -2), dy)
         return dinput, da, db
 

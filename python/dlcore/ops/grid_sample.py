@@ -4,8 +4,8 @@ import numpy as np
 
 from .. import _C
 from ..tensor import raw, record
-from .boxes import wants
 from .gemm import matmul
+from .inputs import wants
 from .shape import as_array, one_line, reshape, transpose, whole
 
 

@@ -5,7 +5,9 @@ import numpy as np
 from .. import _C
 from ..grad_mode import is_grad_enabled
 from ..tensor import Tensor, raw, record
-from .elementwise import add, mul, neg
+from .arithmetic import add, mul
+from .elementwise import neg
+from .inputs import wants
 from .reduction import mean, sum
 from .shape import reshape
 from .softmax import log_softmax
@@ -88,7 +90,7 @@ def cross_entropy(
         ignore_index,
         reduction,
         label_smoothing,
-        _wants(input) and is_grad_enabled(),
+        wants(input) and is_grad_enabled(),
     )
     if not isinstance(input, Tensor):
         return loss
@@ -251,8 +253,8 @@ def mse_loss(input, target, reduction="mean"):
 
     def backward(dy):
         return (
-            _C.mse_loss_backward(x, t, reduction, dy) if _wants(input) else None,
-            _C.mse_loss_backward(t, x, reduction, dy) if _wants(target) else None,
+            _C.mse_loss_backward(x, t, reduction, dy) if wants(input) else None,
+            _C.mse_loss_backward(t, x, reduction, dy) if wants(target) else None,
         )
 
     return record(loss, (input, target), backward)
@@ -260,7 +262,3 @@ def mse_loss(input, target, reduction="mean"):
 
 def _floats(x):
     return isinstance(x, np.ndarray) and x.dtype.kind == "f"
-
-
-def _wants(x):
-    return isinstance(x, Tensor) and x.requires_grad

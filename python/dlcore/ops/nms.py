@@ -2,7 +2,7 @@
 
 from .. import _C
 from ..tensor import raw
-from .boxes import plain
+from .inputs import plain
 
 
 def nms(boxes, scores, iou_threshold):

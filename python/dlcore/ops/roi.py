@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import _C
 from ..tensor import raw, record
-from .boxes import wants
+from .inputs import wants
 
 
 def roi_align(
