@@ -264,12 +264,12 @@ BAD = [
     (
         lambda: dl.conv2d(X4, W4[:, :3]),
         ValueError,
-        r"weight must have shape \(out_channels, 4",
+        r"x must have 3 channels for weight.shape = \(8, 3",
     ),
     (
         lambda: dl.conv2d(X4, W4, groups=2),
         ValueError,
-        r"weight must have shape \(out_chann",
+        "x must have 8 channels for .* and groups = 2, got",
     ),
     (
         lambda: dl.conv2d(X4, W4, groups=3),

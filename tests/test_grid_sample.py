@@ -146,10 +146,10 @@ BAD = [
     (
         lambda: dl.grid_sample(X, G[..., :1]),
         ValueError,
-        "grid must have the batch of x",
+        "grid must have the batch of input",
     ),
-    (lambda: dl.grid_sample(X, G[:0]), ValueError, "grid must have the batch of x"),
-    (lambda: dl.grid_sample(X[0], G), ValueError, "x must have axes"),
+    (lambda: dl.grid_sample(X, G[:0]), ValueError, "grid must have the batch of input"),
+    (lambda: dl.grid_sample(X[0], G), ValueError, "input must have axes"),
     (lambda: dl.grid_sample(X[..., :0], G), ValueError, "must have height and width"),
     (lambda: dl.grid_sample(X, G, "cubic"), ValueError, "mode must be 'bilinear'"),
     (lambda: dl.grid_sample(X, G, padding_mode=1), ValueError, "padding_mode must be"),
@@ -159,7 +159,7 @@ BAD = [
             X[:, :, None], np.zeros((1, 1, 1, 1, 3), "f"), "bicubic"
         ),
         ValueError,
-        "mode 'bicubic' must go with x of 4 axes",
+        "mode 'bicubic' must go with input of 4 axes",
     ),
     (lambda: dl.affine_grid(G, (1, 1, 2, 2)), ValueError, "theta must have shape"),
     (lambda: dl.affine_grid(G[0, :2], (1, 2)), ValueError, "size must be"),

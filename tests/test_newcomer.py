@@ -8,6 +8,14 @@ import dlcore as dl
 ONES = np.ones(3, np.float32)
 IMAGE = np.ones((1, 1, 3, 3), np.float32)
 TENSOR = dl.Tensor(ONES)
+COLOURS_LAST = np.ones((1, 5, 5, 3), np.float32)
+SCORES, CLASSES = np.ones((2, 3), np.float32), np.array([0, 1])
+MODEL = dl.nn.Linear(3, 2)
+Adam, SGD = dl.optim.Adam, dl.optim.SGD
+
+
+def add_in_place(array):
+    array += TENSOR
 
 
 @pytest.mark.parametrize(
@@ -22,6 +30,84 @@ TENSOR = dl.Tensor(ONES)
         (lambda: dl.manual_seed(1.5), TypeError, "must be a whole number, got float"),
         (lambda: dl.no_grad(3), TypeError, "must be callable, got int"),
         (lambda: dl.conv2d(IMAGE, IMAGE, stride=True), TypeError, "stride must be an"),
+        (lambda: dl.conv2d(IMAGE, IMAGE, 1), TypeError, "is bias, write stride=1"),
+        (
+            lambda: dl.nn.Conv2d(3, 4, 3)(COLOURS_LAST),
+            ValueError,
+            r"x must have 3 channels for weight.shape = \(4, 3, 3, 3\) and groups = 1, "
+            r"got x.shape = \(1, 5, 5, 3\): the channels come before the other axes",
+        ),
+        (
+            lambda: dl.nn.ConvTranspose2d(5, 4, 3)(IMAGE),
+            ValueError,
+            "conv_transpose2d: x must have 5 channels",
+        ),
+        (
+            lambda: dl.nn.BatchNorm2d(5)(IMAGE),
+            ValueError,
+            r"BatchNorm2d: x must have 5 channels, got x.shape = \(1, 1, 3, 3\)",
+        ),
+        (
+            lambda: dl.nn.InstanceNorm2d(5, affine=True)(IMAGE[0]),
+            ValueError,
+            "InstanceNorm2d: x must have 5 channels",
+        ),
+        (lambda: dl.nn.GroupNorm(2, 4)(IMAGE), ValueError, "GroupNorm: x must have 4"),
+        (
+            lambda: dl.interpolate(IMAGE, size=4, scale_factor=2),
+            ValueError,
+            "size and scale_factor must not both be given",
+        ),
+        (lambda: dl.interpolate([1.0], 4), TypeError, "input must be a NumPy array"),
+        (lambda: dl.interpolate(IMAGE > 0, 4), TypeError, "input must be float32 or"),
+        (lambda: dl.grid_sample(IMAGE > 0, ONES), TypeError, "input must be float32"),
+        (
+            lambda: dl.cross_entropy(SCORES, np.eye(3)[CLASSES]),
+            TypeError,
+            r"input and target must have one dtype, .* target.astype\('float32'\)",
+        ),
+        (
+            lambda: dl.cross_entropy(SCORES, np.eye(3, dtype=int)[CLASSES]),
+            ValueError,
+            r"probabilities must be floats, target.astype\(input.dtype\)",
+        ),
+        (
+            lambda: dl.cross_entropy(SCORES, CLASSES.astype("f4")),
+            TypeError,
+            r"of class numbers must be int64 or int32, .* target.astype\('int64'\)",
+        ),
+        (lambda: Adam(MODEL), TypeError, r"got Linear: pass model.parameters\(\)"),
+        (lambda: Adam([MODEL]), TypeError, r"got Linear: pass model.parameters\(\)"),
+        (lambda: Adam(MODEL.parameters), TypeError, "got method: call it"),
+        (lambda: Adam(MODEL.named_parameters()), TypeError, "pass model.parameters"),
+        (lambda: Adam(None), TypeError, "must be a list of Tensors, got NoneType"),
+        (lambda: Adam([TENSOR], lr="a"), TypeError, "lr must be a number, got str"),
+        (lambda: Adam([TENSOR], betas=0.9), TypeError, "two numbers, got 0.9"),
+        (
+            lambda: Adam([TENSOR], betas="ab"),
+            TypeError,
+            "betas must be a number",
+        ),
+        (
+            lambda: SGD([TENSOR], 0.1, "a"),
+            TypeError,
+            "momentum must be a number",
+        ),
+        (lambda: MODEL.to("cuda"), TypeError, "'cpu', the only device, got 'cuda'"),
+        (lambda: MODEL.to(None), TypeError, "must be a dtype or 'cpu'"),
+        (lambda: TENSOR.to("cuda"), TypeError, "'cpu', the only device, got 'cuda'"),
+        (
+            lambda: dl.count_flops(MODEL),
+            TypeError,
+            r"count_flops: .* got 0 \(missing .* 'x'\): count_flops\(model, x\)",
+        ),
+        (lambda: dl.count_flops(3), TypeError, "must be a Module or callable, got int"),
+        (lambda: dl.models.resnet18(small=1), TypeError, "resnet18.* argument 'small'"),
+        (lambda: np.sin(TENSOR), TypeError, r"np.sin: .* x.detach\(\).numpy\(\)"),
+        (lambda: np.add.reduce(TENSOR), TypeError, "np.add.reduce: must not be given"),
+        (lambda: add_in_place(ONES), TypeError, "write array = array . tensor"),
+        (lambda: dl.zeros((2, 3)), AttributeError, "dl.Tensor.np.zeros.*float32"),
+        (lambda: dl.from_numpy(ONES), AttributeError, "dl.Tensor.array., which shares"),
         (
             lambda: dl.testing.gradcheck(dl.add, (ONES, ONES)),
             TypeError,
@@ -73,6 +159,35 @@ def test_scalars_of_numpy_are_arrays_without_axes():
 
 def test_astype_is_to():
     assert TENSOR.astype("float64").dtype == np.float64
+
+
+def test_everything_is_on_the_cpu():
+    assert TENSOR.to("cpu") is TENSOR and MODEL.to("cpu") is MODEL
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: np.exp(x),
+        lambda x: np.abs(x),
+        lambda x: np.power(x, 3.0),
+        lambda x: np.maximum(np.ones(3), x),
+        lambda x: np.matmul(x, np.ones(3)),
+        lambda x: np.ones(3) - x,
+        lambda x: np.float64(2) / x,
+    ],
+)
+def test_functions_of_numpy_record_a_gradient(call):
+    x = np.array([0.5, 2.0, -3.0])
+    assert dl.testing.gradcheck(call, x)
+    y = call(dl.Tensor(x))
+    assert type(y) is dl.Tensor
+    dl.testing.assert_close(y.data, call(x))
+
+
+def test_comparisons_with_an_array_give_tensors():
+    for y in (ONES == TENSOR, ONES < TENSOR, np.isnan(TENSOR)):
+        assert type(y) is dl.Tensor and y.dtype == bool
 
 
 def test_capitals_of_an_instruction_set():

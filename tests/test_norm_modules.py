@@ -116,7 +116,7 @@ BAD = [
     (lambda: nn.BatchNorm2d(6)(X), ValueError, r"BatchNorm2d: x must have 4 axes"),
     (lambda: nn.BatchNorm1d(6)(X[0, 0]), ValueError, "must have 2 or 3 axes"),
     (lambda: nn.InstanceNorm2d(6)(X[0]), ValueError, "must have 3 or 4 axes"),
-    (lambda: nn.BatchNorm1d(5)(X), ValueError, "must have shape"),
+    (lambda: nn.BatchNorm1d(5)(X), ValueError, "BatchNorm1d: x must have 5 channels"),
     (lambda: nn.GroupNorm(4, 6), ValueError, "num_groups must divide num_channels"),
     (lambda: nn.LocalResponseNorm(0), ValueError, "size must be at least 1"),
 ]

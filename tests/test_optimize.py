@@ -436,7 +436,7 @@ def test_indexing_by_numpy(example):
     [
         (lambda m, x: m.conv(x) * float(x.data.max()), "Own: mul is given numbers"),
         (lambda m, x: dl.exp(dl.cat([x, x], 1)), "exp is given numbers"),
-        (lambda m, x: dl.logsumexp(x, 1), "numbers that depend on the input"),
+        (lambda m, x: dl.relu(np.cos(x.data)), "numbers that depend on the input"),
         (lambda m, x: dl.Tensor(x.data * 2), "the result is given numbers"),
         (lambda m, x: dl.dropout(x, 0.5, training=True), "is random"),
         (lambda m, x: x if x.sum() > 0 else -x, "is given numbers"),

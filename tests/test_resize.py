@@ -241,14 +241,17 @@ def test_fold(torch, rng):
 
 X = np.zeros((1, 6, 4, 5), np.float32)
 BAD = [
-    (lambda: dl.interpolate(X), "one of size and scale_factor must be given"),
-    (lambda: dl.interpolate(X, 2, 2.0), "one of size and scale_factor must be given"),
+    (lambda: dl.interpolate(X), "size or scale_factor must be given"),
+    (lambda: dl.interpolate(X, 2, 2.0), "size and scale_factor must not both be gi"),
     (lambda: dl.interpolate(X, 0), r"interpolate: the size must be from 1 .* \(0, 0\)"),
     (lambda: dl.interpolate(X, scale_factor=0.1), "the size must be from 1"),
     (lambda: dl.interpolate(X, scale_factor=-1.0), "scale_factor must be above 0"),
     (lambda: dl.interpolate(X, (1, 2, 3)), "size must have 2 numbers"),
     (lambda: dl.interpolate(X, 2, mode="magic"), "mode must be one of nearest"),
-    (lambda: dl.interpolate(X, 2, mode="linear"), "mode 'linear' must go with x of 3"),
+    (
+        lambda: dl.interpolate(X, 2, mode="linear"),
+        "'linear' must go with input of 3",
+    ),
     (lambda: dl.interpolate(X, 2, align_corners=True), "align_corners must go with"),
     (lambda: dl.interpolate(X, 2, antialias=True), "antialias must go with mode"),
     (lambda: dl.interpolate(X, 2, recompute_scale_factor=True), "must not be given"),
@@ -260,7 +263,7 @@ BAD = [
     (lambda: dl.pixel_unshuffle(X, 2), "downscale_factor must divide height and width"),
     (lambda: dl.channel_shuffle(X, 4), "groups must divide the channels, got 4"),
     (lambda: dl.channel_shuffle(X[0, 0], 1), "x must have axes"),
-    (lambda: dl.nn.Upsample(), "Upsample: one of size and scale_factor"),
+    (lambda: dl.nn.Upsample(), "Upsample: size or scale_factor must be"),
     (lambda: dl.nn.PixelShuffle(0), "PixelShuffle: upscale_factor must be at least 1"),
 ]
 

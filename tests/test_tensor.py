@@ -459,7 +459,7 @@ BAD = [
     (lambda: bool(T), ValueError, r"call .any\(\) or .all\(\)"),
     (lambda: leaf(1).numpy(), RuntimeError, r"call .detach\(\) first"),
     (lambda: np.asarray(leaf(1)), RuntimeError, r"call .detach\(\) first"),
-    (lambda: np.add(np.ones(3), T), TypeError, "ufunc"),
+    (lambda: np.sin(T), TypeError, "np.sin: must not be given a Tensor"),
     (lambda: len(dl.tensor(1.0)), TypeError, "no dimensions"),
     (lambda: dl.Tensor("abc"), TypeError, "must be real numbers"),
     (lambda: dl.Tensor([1j]), TypeError, "must be real numbers, got dtype complex128"),

@@ -198,9 +198,11 @@ ConvCall parse_conv(const char* op, int dims, const Array& x, const Array& weigh
   ConvCall c = parse_arrays(op, dims, x, weight, stride, dilation, groups,
                             "out_channels, channels / groups");
   c.channels = x.size(-dims - 1), c.out_channels = weight.size(0);
-  CHECK(weight.size(1) == c.channels / groups, op, ": weight must have shape (out_channels, ",
-        c.channels / groups, ", ", kAxisLists[dims - 1], ") for x.shape = ", x.shape(),
-        " and groups = ", groups, ", got weight.shape = ", weight.shape());
+  const int64_t wanted = checked_mul(op, weight.size(1), groups);
+  CHECK(c.channels == wanted, op, ": x must have ", wanted,
+        " channels for weight.shape = ", weight.shape(), " and groups = ", groups,
+        ", got x.shape = ", x.shape(),
+        x.size(x.ndim() - 1) == wanted ? ": the channels come before the other axes" : "");
   parse_padding(op, dims, padding, c.axis + 3 - dims);
   for (int i = 0; i < 3; ++i) c.out[i] = window_positions(op, c.axis[i]);
   return c;
@@ -212,9 +214,8 @@ ConvCall parse_transposed(const char* op, int dims, const Array& x, const Array&
   ConvCall c = parse_arrays(op, dims, x, weight, stride, dilation, groups,
                             "in_channels, out_channels / groups");
   c.out_channels = x.size(-dims - 1);
-  CHECK(weight.size(0) == c.out_channels, op, ": weight must have shape (", c.out_channels,
-        ", out_channels / groups, ", kAxisLists[dims - 1], ") for x.shape = ", x.shape(),
-        ", got weight.shape = ", weight.shape());
+  CHECK(c.out_channels == weight.size(0), op, ": x must have ", weight.size(0),
+        " channels for weight.shape = ", weight.shape(), ", got x.shape = ", x.shape());
   c.channels = checked_mul(op, weight.size(1), groups);
   parse_ends(op, dims, padding, c.axis + 3 - dims);
   int64_t more[3];
@@ -238,6 +239,8 @@ ConvCall parse_transposed(const char* op, int dims, const Array& x, const Array&
 }
 
 Array parse_bias(const char* op, const Array& x, py::handle bias_, int64_t channels) {
+  CHECK_TYPE(!PyLong_CheckExact(bias_.ptr()), op, ": bias must be a NumPy array, got ",
+             shown(bias_), ": the third argument is bias, write stride=", shown(bias_));
   const Array bias = optional_array(op, "bias", bias_);
   if (!bias.defined()) return bias;
   check_same_dtype(op, "x", x, "bias", bias);

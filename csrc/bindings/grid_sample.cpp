@@ -28,29 +28,31 @@ struct Sampled {
 
   Sampled(const char* op, py::handle x_, py::handle grid_, py::handle mode, py::handle padding_mode,
           bool align_corners)
-      : x(op, "x", x_), grid(op, "grid", grid_) {
+      : x(op, "input", x_), grid(op, "grid", grid_) {
     p.mode = parse_mode(op, mode);
     p.padding = parse_padding(op, padding_mode);
     p.align_corners = align_corners;
     CHECK(x.ndim() == 4 || x.ndim() == 5, op,
-          ": x must have axes (batch, channels, height, width), with depth before them or without, "
-          "got x.shape = ",
+          ": input must have axes (batch, channels, height, width), with depth before them or "
+          "without, "
+          "got input.shape = ",
           x.shape());
     p.axes = x.ndim() - 2;
     CHECK(grid.ndim() == x.ndim() && grid.size(-1) == p.axes && grid.size(0) == x.size(0), op,
-          ": grid must have the batch of x, places and ", p.axes,
-          " coordinates, got grid.shape = ", grid.shape(), " for x.shape = ", x.shape());
-    check_same_dtype(op, "x", x, "grid", grid);
+          ": grid must have the batch of input, places and ", p.axes,
+          " coordinates, got grid.shape = ", grid.shape(), " for input.shape = ", x.shape());
+    check_same_dtype(op, "input", x, "grid", grid);
     CHECK(p.axes == 2 || p.mode != SampleMode::bicubic, op,
-          ": mode 'bicubic' must go with x of 4 axes, got x.shape = ", x.shape());
+          ": mode 'bicubic' must go with input of 4 axes, got input.shape = ", x.shape());
     p.batch = x.size(0), p.channels = x.size(1);
     p.depth = p.axes == 3 ? x.size(2) : 1;
     p.height = x.size(-2), p.width = x.size(-1);
     CHECK(p.depth > 0 && p.height > 0 && p.width > 0, op,
-          ": x must have height and width, got x.shape = ", x.shape());
+          ": input must have height and width, got input.shape = ", x.shape());
     constexpr int64_t kMost = int64_t(1) << 31;
-    CHECK(p.depth < kMost && p.height < kMost && p.width < kMost, op,
-          ": x must have fewer than 2^31 elements along an axis, got x.shape = ", x.shape());
+    CHECK(
+        p.depth < kMost && p.height < kMost && p.width < kMost, op,
+        ": input must have fewer than 2^31 elements along an axis, got input.shape = ", x.shape());
     out = grid.shape();
     --out.ndim;
     p.out = 1;
@@ -81,7 +83,7 @@ py::object grid_sample_backward(py::handle dy_, py::handle x, py::handle grid, b
   const char* op = "grid_sample_backward";
   const Sampled s(op, x, grid, mode, padding_mode, align_corners);
   const Array dy(op, "dy", dy_);
-  check_same_dtype(op, "x", s.x, "dy", dy);
+  check_same_dtype(op, "input", s.x, "dy", dy);
   CHECK(dy.shape() == s.out, op, ": dy must have the output's shape ", s.out,
         ", got dy.shape = ", dy.shape());
   Array dx = need_dx ? Array::empty_like(op, s.x) : Array();

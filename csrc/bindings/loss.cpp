@@ -112,7 +112,8 @@ class Classes {
                ": target must be int64 or int32, got ", std::string(py::str(object.attr("dtype"))));
     const Shape shape(PyArray_NDIM(array), PyArray_DIMS(array));
     CHECK(shape == targets, op_, ": target must have the shape of input without its classes, ",
-          targets, ", got target.shape = ", shape, " with input.shape = ", x.shape());
+          targets, ", got target.shape = ", shape, " with input.shape = ", x.shape(),
+          shape == x.shape() ? ": probabilities must be floats, target.astype(input.dtype)" : "");
     // A copy: another thread may write to target after it was checked.
     PyObject* ready = PyArray_FromAny(
         object.ptr(), PyArray_DescrFromType(NPY_INT64), 0, 0,

@@ -37,11 +37,11 @@ struct Sizes {
       : in(x), out(x) {
     const int axes = x.ndim - 2, fixed = axes_of(mode);
     CHECK(axes >= 1 && axes <= 3, op,
-          ": x must have axes (batch, channels, width), with height or depth and height before it, "
-          "got x.shape = ",
+          ": input must have axes (batch, channels, width), with height or depth and height before "
+          "it, got input.shape = ",
           x);
-    CHECK(fixed == 0 || fixed == axes, op, ": mode '", mode, "' must go with x of ", fixed + 2,
-          " axes, got x.shape = ", x);
+    CHECK(fixed == 0 || fixed == axes, op, ": mode '", mode, "' must go with input of ", fixed + 2,
+          " axes, got input.shape = ", x);
     CHECK(static_cast<int>(size.size()) == axes && size.size() == scales.size(), op,
           ": size must have a number for each of the ", axes, " axes after the channels, got ",
           size.size());
@@ -53,8 +53,8 @@ struct Sizes {
     for (int i = 0; i < axes; ++i) {
       const int64_t n = size[static_cast<size_t>(i)];
       const double scale = scales[static_cast<size_t>(i)];
-      CHECK(n >= 1 && x[i + 2] >= 1, op, ": x and size must be at least 1 in each axis, got ",
-            "x.shape = ", x, " and ", n);
+      CHECK(n >= 1 && x[i + 2] >= 1, op, ": input and size must be at least 1 in each axis, got ",
+            "input.shape = ", x, " and ", n);
       CHECK(n < kMost && x[i + 2] < kMost, op, ": the sizes must be below 2^40, got ", n);
       CHECK(std::isfinite(scale) && scale >= 0, op, ": scale_factor must be above 0, got ", scale);
       out.size[i + 2] = n;
@@ -80,7 +80,7 @@ py::object resize_forward(py::handle x_, const std::vector<int64_t>& size,
                           const std::vector<double>& scales, const std::string& mode,
                           bool align_corners, bool antialias) {
   const char* op = "interpolate";
-  const Array x(op, "x", x_);
+  const Array x(op, "input", x_);
   const Sizes s(op, x.shape(), size, scales, mode, align_corners, antialias);
   Array y = Array::empty(op, s.out, x.typenum());
   if (y.numel() == 0) return y.release();

@@ -57,6 +57,17 @@ __all__ = sorted(
 )
 
 
+# What is left to NumPy, and how to write it.
+_NUMPYS = dict.fromkeys(
+    "arange empty empty_like eye full full_like linspace ones ones_like zeros "
+    "zeros_like".split(),
+    "arrays are NumPy's: dl.Tensor(np.{0}(..., dtype='float32'))",
+)
+_NUMPYS |= dict.fromkeys(
+    ("as_tensor", "from_numpy"), "write dl.Tensor(array), which shares its memory"
+)
+
+
 def __dir__():
     return __all__
 
@@ -69,4 +80,5 @@ def __getattr__(name):
     if name in _LAZY_FUNCTIONS:
         module = importlib.import_module(f".{_LAZY_FUNCTIONS[name]}", __name__)
         return getattr(module, name)
-    raise AttributeError(f"module 'dlcore' has no attribute {name!r}")
+    cure = f": {_NUMPYS[name].format(name)}" if name in _NUMPYS else ""
+    raise AttributeError(f"module 'dlcore' has no attribute {name!r}{cure}")

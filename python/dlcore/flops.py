@@ -1,5 +1,6 @@
 """How many operations a model takes: counted kernel by kernel while it runs."""
 
+import inspect
 import sys
 from dataclasses import dataclass, field
 from math import prod
@@ -146,6 +147,7 @@ def count_flops(function, *inputs):
     conv2d      2          12.44 M  24.89 M  866.3 kB
     total       2          12.44 M  24.89 M  866.3 kB
     """
+    _check_call(function, inputs)
     rows = {}
     modules = function.named_modules() if isinstance(function, Module) else ()
     names = {module: name for name, module in modules}
@@ -168,6 +170,26 @@ def count_flops(function, *inputs):
     with watching(see):
         function(*inputs)
     return Flops(rows)
+
+
+def _check_call(function, inputs):
+    if not callable(function):
+        raise TypeError(
+            "count_flops: function must be a Module or callable, "
+            f"got {type(function).__name__}"
+        )
+    called = function.forward if isinstance(function, Module) else function
+    try:
+        signature = inspect.signature(called)
+    except ValueError:  # one written in C may have none
+        return
+    try:
+        signature.bind(*inputs)
+    except TypeError as error:
+        raise TypeError(
+            f"count_flops: inputs must be what the model takes, got {len(inputs)} "
+            f"({error}): count_flops(model, x)"
+        ) from None
 
 
 def _arrays(values):

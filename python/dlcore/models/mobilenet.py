@@ -168,15 +168,17 @@ class MobileNetV1(_MobileNet):
         self.reset_parameters()
 
 
-def mobilenet_v2(num_classes=1000, **options):
+def mobilenet_v2(num_classes=1000, width_mult=1.0, dropout=0.2):
     """MobileNetV2, 3,504,872 parameters for 1000 classes.
 
     Parameters
     ----------
     num_classes : int, optional
         Length of the output.
-    **options
-        Of `MobileNetV2`.
+    width_mult : float, optional
+        Times so many channels everywhere.
+    dropout : float, optional
+        Before the last layer.
 
     Examples
     --------
@@ -186,9 +188,9 @@ def mobilenet_v2(num_classes=1000, **options):
     >>> model(np.zeros((1, 3, 64, 64), "float32")).shape
     (1, 10)
     """
-    return MobileNetV2(num_classes, **options)
+    return MobileNetV2(num_classes, width_mult, dropout)
 
 
-def mobilenet_v1(num_classes=1000, **options):
+def mobilenet_v1(num_classes=1000, width_mult=1.0, dropout=0.001):
     """MobileNet, 4,231,976 parameters for 1000 classes; see `mobilenet_v2`."""
-    return MobileNetV1(num_classes, **options)
+    return MobileNetV1(num_classes, width_mult, dropout)

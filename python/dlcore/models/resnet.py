@@ -169,34 +169,41 @@ class ResNet(nn.Module):
         return self.fc(flatten(self.avgpool(x), 1))
 
 
-def resnet18(num_classes=1000, **options):
+def resnet18(num_classes=1000, small_images=False, zero_init_residual=False):
     """18 layers, 11,689,512 parameters for 1000 classes.
 
     Parameters
     ----------
     num_classes : int, optional
         Length of the output.
-    **options
-        Of `ResNet`.
+    small_images : bool, optional
+        For 32x32 pictures; see `ResNet`.
+    zero_init_residual : bool, optional
+        Let every block start as the identity.
     """
-    return ResNet(BasicBlock, (2, 2, 2, 2), num_classes, **options)
+    options = num_classes, small_images, zero_init_residual
+    return ResNet(BasicBlock, (2, 2, 2, 2), *options)
 
 
-def resnet34(num_classes=1000, **options):
+def resnet34(num_classes=1000, small_images=False, zero_init_residual=False):
     """34 layers, 21,797,672 parameters for 1000 classes; see `resnet18`."""
-    return ResNet(BasicBlock, (3, 4, 6, 3), num_classes, **options)
+    options = num_classes, small_images, zero_init_residual
+    return ResNet(BasicBlock, (3, 4, 6, 3), *options)
 
 
-def resnet50(num_classes=1000, **options):
+def resnet50(num_classes=1000, small_images=False, zero_init_residual=False):
     """50 layers, 25,557,032 parameters for 1000 classes; see `resnet18`."""
-    return ResNet(Bottleneck, (3, 4, 6, 3), num_classes, **options)
+    options = num_classes, small_images, zero_init_residual
+    return ResNet(Bottleneck, (3, 4, 6, 3), *options)
 
 
-def resnet101(num_classes=1000, **options):
+def resnet101(num_classes=1000, small_images=False, zero_init_residual=False):
     """101 layers, 44,549,160 parameters for 1000 classes; see `resnet18`."""
-    return ResNet(Bottleneck, (3, 4, 23, 3), num_classes, **options)
+    options = num_classes, small_images, zero_init_residual
+    return ResNet(Bottleneck, (3, 4, 23, 3), *options)
 
 
-def resnet152(num_classes=1000, **options):
+def resnet152(num_classes=1000, small_images=False, zero_init_residual=False):
     """152 layers, 60,192,808 parameters for 1000 classes; see `resnet18`."""
-    return ResNet(Bottleneck, (3, 8, 36, 3), num_classes, **options)
+    options = num_classes, small_images, zero_init_residual
+    return ResNet(Bottleneck, (3, 8, 36, 3), *options)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..ops.shape import as_dtype
 from ..tensor import Tensor, changed
 
 
@@ -291,8 +292,13 @@ class Module:
         return self
 
     def to(self, dtype):
-        """Cast all floating-point parameters and buffers; returns the module itself."""
-        dtype = np.dtype(dtype)
+        """Cast all floating-point parameters and buffers; returns the module itself.
+
+        ``"cpu"`` is where they are already.
+        """
+        dtype = as_dtype("to", dtype)
+        if dtype is None:
+            return self
         if dtype.char not in "fd":
             raise TypeError(f"to: dtype must be float32 or float64, got {dtype}")
         for tensor in [*self.parameters(), *self.buffers()]:

@@ -163,6 +163,8 @@ class GroupNorm(Module):
         _reset(self.bias, 0)
 
     def forward(self, x):
+        if raw(x).ndim > 1:
+            _check_channels(self, raw(x).shape, 1, self.num_channels)
         return group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
@@ -206,13 +208,16 @@ class _ChannelNorm(Module):
         _reset(self.weight, 1)
         _reset(self.bias, 0)
 
-    def _check_axes(self, x, *allowed):
-        ndim = raw(x).ndim
-        if ndim not in allowed:
+    def _check(self, x, *allowed):
+        shape = raw(x).shape
+        if len(shape) not in allowed:
             raise ValueError(
                 f"{type(self).__name__}: x must have "
-                f"{' or '.join(map(str, allowed))} axes, got x.shape = {raw(x).shape}"
+                f"{' or '.join(map(str, allowed))} axes, got x.shape = {shape}"
             )
+        if self.affine or self.track_running_stats:
+            single = isinstance(self, _InstanceNorm) and len(shape) < self._axes
+            _check_channels(self, shape, 0 if single else 1, self.num_features)
 
     def extra_repr(self):
         return (
@@ -256,7 +261,7 @@ class _BatchNorm(_ChannelNorm):
         )
 
     def forward(self, x):
-        self._check_axes(x, *self._axes)
+        self._check(x, *self._axes)
         momentum = 0.0 if self.momentum is None else self.momentum
         tracked = self.num_batches_tracked
         if self.training and tracked is not None:
@@ -347,7 +352,7 @@ class _InstanceNorm(_ChannelNorm):
         )
 
     def forward(self, x):
-        self._check_axes(x, self._axes - 1, self._axes)
+        self._check(x, self._axes - 1, self._axes)
         single = raw(x).ndim < self._axes
         y = instance_norm(
             x[None] if single else x,
@@ -439,6 +444,14 @@ def _shape(layer, value):
     for size in sizes:
         at_least_one(layer, normalized_shape=size)
     return sizes
+
+
+def _check_channels(layer, shape, axis, channels):
+    if shape[axis] != channels:
+        raise ValueError(
+            f"{type(layer).__name__}: x must have {channels} channels, "
+            f"got x.shape = {shape}"
+        )
 
 
 def _reset(tensor, value):

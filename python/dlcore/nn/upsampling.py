@@ -47,8 +47,10 @@ class Upsample(Module):
     ):
         name = type(self).__name__
         one_of(name, "mode", mode, _MODES)
-        if (size is None) == (scale_factor is None):
-            raise ValueError(f"{name}: one of size and scale_factor must be given")
+        if size is None and scale_factor is None:
+            raise ValueError(f"{name}: size or scale_factor must be given")
+        if size is not None and scale_factor is not None:
+            raise ValueError(f"{name}: size and scale_factor must not both be given")
         self.size = size
         if isinstance(scale_factor, (tuple, list)):
             self.scale_factor = tuple(float(factor) for factor in scale_factor)

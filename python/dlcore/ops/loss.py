@@ -117,10 +117,21 @@ def cross_entropy(
 
 
 def _soft_cross_entropy(input, target, weight, reduction, label_smoothing, ndim):
-    if raw(input).shape != raw(target).shape or ndim == 0:
+    x, t = raw(input), raw(target)
+    if ndim > 0 and t.shape == (x.shape[:1] + x.shape[2:] if ndim > 1 else ()):
+        raise TypeError(
+            "cross_entropy: target of class numbers must be int64 or int32, "
+            f"got {t.dtype}: cast with target.astype('int64')"
+        )
+    if x.shape != t.shape or ndim == 0:
         raise ValueError(
             "cross_entropy: target of probabilities must have input.shape = "
-            f"{raw(input).shape}, got target.shape = {raw(target).shape}"
+            f"{x.shape}, got target.shape = {t.shape}"
+        )
+    if x.dtype != t.dtype:
+        raise TypeError(
+            f"cross_entropy: input and target must have one dtype, got {x.dtype} and "
+            f"{t.dtype}: cast with target.astype('{x.dtype}')"
         )
     if ndim == 1:
         input, target = reshape(input, (1, -1)), reshape(target, (1, -1))

@@ -94,3 +94,35 @@ _SPECIAL = {
 }
 for _name, _value in _SPECIAL.items():
     setattr(Tensor, _name, _value)
+
+
+# NumPy's functions of each element, by name; =op where the op has another.
+_NUMPYS = """
+    exp expm1 log log1p sqrt square tanh sign reciprocal maximum minimum matmul add
+    subtract=sub multiply=mul divide=div power=pow negative=neg absolute=abs isnan isinf
+    isfinite equal=eq not_equal=ne less=lt less_equal=le greater=gt greater_equal=ge
+"""
+_UFUNCS = {
+    getattr(np, name): getattr(ops, mine or name)
+    for name, _, mine in (pair.partition("=") for pair in _NUMPYS.split())
+}
+
+
+def _array_ufunc(self, ufunc, method, *inputs, **options):
+    """``np.exp(tensor)`` and ``array + tensor``: the op, with its gradient."""
+    op = _UFUNCS.get(ufunc) if method == "__call__" else None
+    if op is not None and not options:
+        return op(*inputs)
+    name = ufunc.__name__ + ("" if method == "__call__" else f".{method}")
+    if op is None:
+        raise TypeError(
+            f"np.{name}: must not be given a Tensor: use an op of dlcore, or pass "
+            "x.detach().numpy()"
+        )
+    raise TypeError(
+        f"np.{name}: options must not be given with a Tensor, got {', '.join(options)}"
+        + (": for array += tensor write array = array + tensor" * ("out" in options))
+    )
+
+
+Tensor.__array_ufunc__ = _array_ufunc

@@ -90,7 +90,7 @@ def interpolate(
     >>> dl.interpolate(x, scale_factor=2, mode="linear")
     array([[[1. , 1.5, 2.5, 3. ]]])
     """
-    a = as_array("interpolate", input)
+    a = as_array("interpolate", input, "input")
     if not isinstance(mode, str) or mode not in _MODES:
         raise ValueError(
             f"interpolate: mode must be one of {', '.join(_MODES)}, "
@@ -122,8 +122,10 @@ def _sizes(a, size, scale_factor):
             "interpolate: input must have axes (batch, channels) and 1 to 3 more, "
             f"got input.shape = {a.shape}"
         )
-    if (size is None) == (scale_factor is None):
-        raise ValueError("interpolate: one of size and scale_factor must be given")
+    if size is None and scale_factor is None:
+        raise ValueError("interpolate: size or scale_factor must be given")
+    if size is not None and scale_factor is not None:
+        raise ValueError("interpolate: size and scale_factor must not both be given")
     if size is not None:
         size = [whole("interpolate", "size", n) for n in _each("size", size, axes)]
         scales = [0.0] * axes

@@ -197,7 +197,7 @@ def clone(x):
 
 
 def to(x, dtype):
-    """The same values in another dtype; `x` itself when it has it.
+    """The same values in another dtype; `x` itself when it has it, or for ``"cpu"``.
 
     Examples
     --------
@@ -206,12 +206,8 @@ def to(x, dtype):
     tensor([1.], dtype=float64)
     """
     a = as_array("to", x)
-    try:
-        dtype = np.dtype(dtype if isinstance(dtype, (str, type, np.dtype)) else ())
-    except (TypeError, ValueError):
-        kind = type(dtype).__name__
-        raise TypeError(f"to: dtype must be a dtype, got {kind}") from None
-    if a.dtype == dtype:
+    dtype = as_dtype("to", dtype)
+    if dtype is None or a.dtype == dtype:
         return x
     if dtype.kind not in "fiub":
         raise TypeError(f"to: dtype must be of real numbers, got {dtype}")
@@ -223,6 +219,19 @@ def to(x, dtype):
     return record(y, (x,), lambda dy: (dy.astype(a.dtype),))
 
 
+def as_dtype(op, dtype):
+    """A dtype; None for ``"cpu"``, where everything is."""
+    if isinstance(dtype, str) and dtype == "cpu":
+        return None
+    try:
+        return np.dtype(dtype if isinstance(dtype, (str, type, np.dtype)) else ())
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{op}: dtype must be a dtype or 'cpu', the only device, "
+            f"got {one_line(dtype)}"
+        ) from None
+
+
 def one_axis(op, dim, default, axis):
     """`dim`, or `axis` in its place; ValueError when both are given."""
     if axis is None:
@@ -232,7 +241,7 @@ def one_axis(op, dim, default, axis):
     return axis
 
 
-def as_array(op, x):
+def as_array(op, x, name="x"):
     """The array of an argument, in native byte order; TypeError when it has none."""
     if isinstance(x, Tensor):
         x = x.data
@@ -240,11 +249,13 @@ def as_array(op, x):
         x = np.asarray(x)
     if not isinstance(x, np.ndarray):
         raise TypeError(
-            f"{op}: x must be a NumPy array or a Tensor, got {type(x).__name__}: "
-            "pass np.asarray(x)"
+            f"{op}: {name} must be a NumPy array or a Tensor, got {type(x).__name__}: "
+            f"pass np.asarray({name})"
         )
     if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"{op}: x must not be a masked array: pass x.filled(value)")
+        raise TypeError(
+            f"{op}: {name} must not be a masked array: pass {name}.filled(value)"
+        )
     return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
 
 

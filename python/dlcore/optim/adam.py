@@ -1,5 +1,7 @@
 """Adam and AdamW."""
 
+from collections.abc import Sized
+
 import numpy as np
 
 from .. import _C
@@ -82,7 +84,10 @@ class Adam(Optimizer):
     def _check(self, group):
         super()._check(group)
         betas = group["betas"]
-        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        if not isinstance(betas, Sized):
+            raise TypeError(f"{self._name}: betas must be two numbers, got {betas!r}")
+        values = [self._number("each of betas", beta) for beta in betas]
+        if len(values) != 2 or not all(0 <= beta < 1 for beta in values):
             raise ValueError(
                 f"{self._name}: betas must be two numbers of [0, 1), got {betas}"
             )

@@ -1,6 +1,7 @@
 """What the optimizers share: groups of parameters, their state, saving and resuming."""
 
 import copy
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -36,6 +37,11 @@ class Optimizer:
         self._rows = {}  # by group: what it remembers, as the lists that a step takes
         if isinstance(params, Tensor):
             raise TypeError(f"{self._name}: params must be a list of Tensors: pass [x]")
+        if not isinstance(params, Iterable):
+            raise TypeError(
+                f"{self._name}: params must be a list of Tensors, "
+                f"got {type(params).__name__}{_cure(params)}"
+            )
         params = list(params)
         if not params:
             raise ValueError(f"{self._name}: params must not be empty")
@@ -86,7 +92,7 @@ class Optimizer:
             if not isinstance(p, Tensor):
                 raise TypeError(
                     f"{self._name}: a parameter must be a Tensor, "
-                    f"got {type(p).__name__}"
+                    f"got {type(p).__name__}{_cure(p)}"
                 )
             if p._node is not None:
                 raise ValueError(
@@ -101,11 +107,21 @@ class Optimizer:
 
     def _check(self, group):
         """Raise for options out of range; subclasses add theirs."""
-        for name in ("lr", "weight_decay", "eps"):
-            if name in group and not group[name] >= 0:
-                raise ValueError(
-                    f"{self._name}: {name} must be at least 0, got {group[name]}"
-                )
+        for name in ("lr", "weight_decay", "eps", "momentum", "dampening"):
+            if name in group:
+                value = self._number(name, group[name])
+                if name != "dampening" and not value >= 0:
+                    raise ValueError(
+                        f"{self._name}: {name} must be at least 0, got {group[name]}"
+                    )
+
+    def _number(self, name, value):
+        try:
+            return float(value if not isinstance(value, str) else None)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"{self._name}: {name} must be a number, got {type(value).__name__}"
+            ) from None
 
     def zero_grad(self, set_to_none=True):
         """Forget the gradients.
@@ -268,6 +284,13 @@ class Optimizer:
                 )
             loaded[name] = value
         return loaded
+
+
+def _cure(thing):
+    """What to pass in place of a model, of named parameters or of a method."""
+    if hasattr(thing, "parameters") or isinstance(thing, tuple):
+        return ": pass model.parameters()"
+    return ": call it" if callable(thing) else ""
 
 
 def _options(group, known=None):

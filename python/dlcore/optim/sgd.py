@@ -77,10 +77,6 @@ class SGD(Optimizer):
 
     def _check(self, group):
         super()._check(group)
-        if not group["momentum"] >= 0:
-            raise ValueError(
-                f"SGD: momentum must be at least 0, got {group['momentum']}"
-            )
         if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
             raise ValueError("SGD: nesterov needs momentum > 0 and dampening = 0")
 
