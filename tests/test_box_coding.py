@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-import reference
+import reference_boxes as reference
 
 import dlcore as dl
 from dlcore.detection import AnchorGenerator, BoxCoder, DefaultBoxGenerator

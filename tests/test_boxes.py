@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-import reference
+import reference_boxes as reference
 
 import dlcore as dl
 from dlcore import _C

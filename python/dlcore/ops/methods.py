@@ -74,28 +74,6 @@ def _comparable(op):
     )
 
 
-_SPECIAL = {
-    "__getitem__": _getitem,
-    "__setitem__": _setitem,
-    "__eq__": _comparable(ops.eq),
-    "__ne__": _comparable(ops.ne),
-    "__lt__": ops.lt,
-    "__le__": ops.le,
-    "__gt__": ops.gt,
-    "__ge__": ops.ge,
-    "__neg__": ops.neg,
-    "__abs__": ops.abs,
-    "view": ops.reshape,
-    "astype": ops.to,
-    "float": lambda self: ops.to(self, "float32"),
-    "double": lambda self: ops.to(self, "float64"),
-    "T": property(lambda self: ops.permute(self, *reversed(range(self.ndim)))),
-    "mT": property(lambda self: ops.transpose(self, -2, -1)),
-}
-for _name, _value in _SPECIAL.items():
-    setattr(Tensor, _name, _value)
-
-
 # NumPy's functions of each element, by name; =op where the op has another.
 _NUMPYS = """
     exp expm1 log log1p sqrt square tanh sign reciprocal maximum minimum matmul add
@@ -125,4 +103,24 @@ def _array_ufunc(self, ufunc, method, *inputs, **options):
     )
 
 
-Tensor.__array_ufunc__ = _array_ufunc
+_SPECIAL = {
+    "__getitem__": _getitem,
+    "__setitem__": _setitem,
+    "__eq__": _comparable(ops.eq),
+    "__ne__": _comparable(ops.ne),
+    "__lt__": ops.lt,
+    "__le__": ops.le,
+    "__gt__": ops.gt,
+    "__ge__": ops.ge,
+    "__neg__": ops.neg,
+    "__abs__": ops.abs,
+    "__array_ufunc__": _array_ufunc,
+    "view": ops.reshape,
+    "astype": ops.to,
+    "float": lambda self: ops.to(self, "float32"),
+    "double": lambda self: ops.to(self, "float64"),
+    "T": property(lambda self: ops.permute(self, *reversed(range(self.ndim)))),
+    "mT": property(lambda self: ops.transpose(self, -2, -1)),
+}
+for _name, _value in _SPECIAL.items():
+    setattr(Tensor, _name, _value)
