@@ -79,7 +79,7 @@ DLCORE_INLINE Mask<T> load_bytes(const uint8_t* taps, int64_t n) {
   return widen<T>(narrow);
 }
 
-// The first 2 n elements from x as n even and n odd ones; 0 < n <= lanes.
+// The first 2 n elements from x as n even and n odd ones, mixed; 0 < n <= lanes.
 template <class T>
 DLCORE_INLINE void load_pairs(const T* x, int64_t n, Vec<T>* even, Vec<T>* odd) {
   constexpr int64_t L = kLanes<T>;
@@ -91,8 +91,8 @@ DLCORE_INLINE void load_pairs(const T* x, int64_t n, Vec<T>* even, Vec<T>* odd) 
     a = load_part<T>(x, smaller(2 * n, L), T(0));
     if (2 * n > L) b = load_part<T>(x + L, 2 * n - L, T(0));
   }
-  *even = even_of(a, b, AllLanes<T>{});
-  *odd = odd_of(a, b, AllLanes<T>{});
+  *even = even_mixed<T>(a, b);
+  *odd = odd_mixed<T>(a, b);
 }
 
 template <class T>
@@ -129,33 +129,110 @@ DLCORE_INLINE Vec<T> turned(Vec<T> v, Bits<T> sign) {
   return from_bits<T>(to_bits<T>(v) ^ sign);
 }
 
+// A row of n elements in whole vectors: more of x is read, up to `end`, and more is written.
+template <class T>
+DLCORE_INLINE void copy_on(const T* x, int64_t n, const T* end, T* to) {
+  constexpr int64_t L = kLanes<T>;
+  for (int64_t j = 0; j < n; j += L)
+    store<T>(to + j, load_lanes(x + j, x + j + L <= end ? L : smaller(L, n - j)));
+}
+
+// How rows are taken: as they lie, or, where the last part of a vector would be much of a row,
+// several of them as one.
+struct Halves {
+  int64_t rows, room;
+  template <class T>
+  static Halves of(const Pool& p, T) {
+    constexpr int64_t L = kLanes<T>;
+    const int64_t part = p.w.out % L;
+    const bool short_rows = p.w.out < L || (p.w.out < 2 * L && part > 0 && part < L / 2);
+    const int64_t rows = short_rows ? larger(1, 512 / p.w.out) : 1;
+    return {rows, short_rows ? 4 * rows * p.w.out + 4 * kLanes<T> : 0};
+  }
+};
+
+// body(at, n, v) for n outputs from `at` on; v: the four vectors of x that they are made of, whose
+// order in_order puts right.
+template <class T, class Body>
+DLCORE_INLINE void each_half(const Pool& p, const T* x, const Body& body) {
+  const int64_t height = p.h.size, width = p.w.size, out_h = p.h.out, out_w = p.w.out;
+  const Halves cut = Halves::of(p, T());
+  const T* const end = x + p.planes * height * width;
+  const int64_t grain = round_up(grain_for(2 * width + 2 * kLanes<T>), cut.rows);
+  parallel_for(p.planes * out_h, grain, [=, &p](int64_t begin, int64_t last) {
+    Scratch scratch(cut.room * static_cast<int64_t>(sizeof(T)));
+    T* const copies = scratch.take<T>(cut.room);
+    OutputRow at(p, begin);
+    for (int64_t row = begin; row < last; row += cut.rows) {
+      const int64_t n = smaller(cut.rows, last - row);
+      const T *top = copies, *bottom = copies + 2 * n * out_w + kLanes<T>;
+      if (cut.room == 0) {
+        top = x + (at.plane * height + at.h * 2) * width;
+        bottom = top + width;
+        at.next(p);
+      }
+      for (int64_t i = 0; cut.room > 0 && i < n; ++i, at.next(p)) {
+        const T* from = x + (at.plane * height + at.h * 2) * width;
+        copy_on(from, 2 * out_w, end, const_cast<T*>(top) + i * 2 * out_w);
+        copy_on(from + width, 2 * out_w, end, const_cast<T*>(bottom) + i * 2 * out_w);
+      }
+      each_vector<T>(n * out_w, [=](int64_t j, int64_t lanes) __attribute__((always_inline)) {
+        Vec<T> v[4];
+        load_pairs<T>(top + 2 * j, lanes, &v[0], &v[1]);
+        load_pairs<T>(bottom + 2 * j, lanes, &v[2], &v[3]);
+        body(row * out_w + j, lanes, v);
+      });
+    }
+  });
+}
+
+// The way back: body(at, n, to) gives the four vectors of dx. What no window holds is 0.
+template <class T, class Body>
+DLCORE_INLINE void each_half_back(const Pool& p, T* dx, const Body& body) {
+  const int64_t size = in_size(p), width = p.w.size, out_h = p.h.out, out_w = p.w.out;
+  const Halves cut = Halves::of(p, T());
+  parallel_for(p.planes, grain_for(2 * size), [=](int64_t begin, int64_t end) {
+    Scratch scratch(cut.room * static_cast<int64_t>(sizeof(T)));
+    T* const copies = scratch.take<T>(cut.room);
+    for (int64_t plane = begin; plane < end; ++plane) {
+      for (int64_t oh = 0; oh < out_h; oh += cut.rows) {
+        const int64_t n = smaller(cut.rows, out_h - oh);
+        T* const to = dx + plane * size + 2 * oh * width;
+        T* const top = cut.room ? copies : to;
+        T* const bottom = cut.room ? copies + 2 * n * out_w + kLanes<T> : to + width;
+        each_vector<T>(n * out_w, [=](int64_t j, int64_t lanes) __attribute__((always_inline)) {
+          Vec<T> v[4];
+          body((plane * out_h + oh) * out_w + j, lanes, v);
+          store_pairs<T>(top + 2 * j, lanes, v[0], v[1]);
+          store_pairs<T>(bottom + 2 * j, lanes, v[2], v[3]);
+        });
+        for (int64_t i = 0; i < 2 * n; ++i) {
+          if (cut.room) {
+            const T* from = (i % 2 ? bottom : top) + i / 2 * 2 * out_w;
+            copy_row<T>(from, 2 * out_w, to + i * width);
+          }
+          if (width > 2 * out_w) fill_row<T>(T(0), width - 2 * out_w, to + i * width + 2 * out_w);
+        }
+      }
+      fill_row<T>(T(0), size - 2 * out_h * width, dx + plane * size + 2 * out_h * width);
+    }
+  });
+}
+
 // taps as in max_pool_forward; may be null.
 template <class T>
-DLCORE_INLINE void halves_forward(const T* x, T* y, uint8_t* taps, const Pool& p, bool lowest) {
+DLCORE_INLINE void halves_forward(const T* x, T* y, uint8_t* taps, const Pool& p, Bits<T> sign) {
   using Index = decltype(Mask<T>{}[0] + 0);
-  const int64_t height = p.h.size, width = p.w.size, out_h = p.h.out, out_w = p.w.out;
-  const int64_t cost = 2 * width + 2 * kLanes<T>;
-  const Bits<T> sign = sign_of<T>(lowest);
-  parallel_for(p.planes * out_h, grain_for(cost), [=](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const T* top = x + (row / out_h * height + row % out_h * 2) * width;
-      const T* bottom = top + width;
-      each_vector<T>(out_w, [=](int64_t j, int64_t n) {
-        Vec<T> v[4];
-        load_pairs<T>(top + 2 * j, n, &v[0], &v[1]);
-        load_pairs<T>(bottom + 2 * j, n, &v[2], &v[3]);
-        for (Vec<T>& each : v) each = turned<T>(each, sign);
-        const Mask<T> right = beats<T>(v[1], v[0]), lower_right = beats<T>(v[3], v[2]);
-        const Vec<T> upper = right ? v[1] : v[0], lower = lower_right ? v[3] : v[2];
-        const Mask<T> down = beats<T>(lower, upper);
-        const int64_t at = row * out_w + j;
-        store_lanes(y + at, n, turned<T>(down ? lower : upper, sign));
-        if (taps) {
-          const Mask<T> zero{}, one = zero + Index(1), two = zero + Index(2);
-          const Mask<T> tap = down ? (lower_right ? one + two : two) : (right ? one : zero);
-          store_bytes<T>(taps + at, n, tap);
-        }
-      });
+  each_half<T>(p, x, [=](int64_t at, int64_t n, Vec<T>* v) __attribute__((always_inline)) {
+    for (int i = 0; i < 4; ++i) v[i] = turned<T>(v[i], sign);
+    const Mask<T> right = beats<T>(v[1], v[0]), lower_right = beats<T>(v[3], v[2]);
+    const Vec<T> upper = right ? v[1] : v[0], lower = lower_right ? v[3] : v[2];
+    const Mask<T> down = beats<T>(lower, upper);
+    store_lanes(y + at, n, in_order(turned<T>(down ? lower : upper, sign)));
+    if (taps) {
+      const Mask<T> zero{}, one = zero + Index(1), two = zero + Index(2);
+      const Mask<T> tap = down ? (lower_right ? one + two : two) : (right ? one : zero);
+      store_bytes<T>(taps + at, n, Mask<T>(in_order(Vec<T>(tap))));
     }
   });
 }
@@ -163,27 +240,10 @@ DLCORE_INLINE void halves_forward(const T* x, T* y, uint8_t* taps, const Pool& p
 template <class T>
 DLCORE_INLINE void halves_backward(const T* dy, const uint8_t* taps, T* dx, const Pool& p) {
   using Index = decltype(Mask<T>{}[0] + 0);
-  const int64_t size = in_size(p), width = p.w.size, out_h = p.h.out, out_w = p.w.out;
-  parallel_for(p.planes, grain_for(2 * size), [=](int64_t begin, int64_t end) {
-    for (int64_t plane = begin; plane < end; ++plane) {
-      for (int64_t oh = 0; oh < out_h; ++oh) {
-        T* top = dx + plane * size + 2 * oh * width;
-        T* bottom = top + width;
-        const int64_t at = (plane * out_h + oh) * out_w;
-        each_vector<T>(out_w, [=](int64_t j, int64_t n) {
-          const Vec<T> g = load_lanes(dy + at + j, n), zero{};
-          const Mask<T> tap = load_bytes<T>(taps + at + j, n), base{};
-          store_pairs<T>(top + 2 * j, n, tap == base ? g : zero, tap == base + Index(1) ? g : zero);
-          store_pairs<T>(bottom + 2 * j, n, tap == base + Index(2) ? g : zero,
-                         tap == base + Index(3) ? g : zero);
-        });
-        if (width > 2 * out_w) {
-          fill_row<T>(T(0), width - 2 * out_w, top + 2 * out_w);
-          fill_row<T>(T(0), width - 2 * out_w, bottom + 2 * out_w);
-        }
-      }
-      fill_row<T>(T(0), size - 2 * out_h * width, dx + plane * size + 2 * out_h * width);
-    }
+  each_half_back<T>(p, dx, [=](int64_t at, int64_t n, Vec<T>* to) __attribute__((always_inline)) {
+    const Vec<T> g = load_lanes(dy + at, n), zero{};
+    const Mask<T> tap = load_bytes<T>(taps + at, n), base{};
+    for (int i = 0; i < 4; ++i) to[i] = tap == base + Index(i) ? g : zero;
   });
 }
 

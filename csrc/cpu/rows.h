@@ -29,6 +29,42 @@ DLCORE_INLINE V zip_high_of(V a, V b, Lanes<I...>) {
   return __builtin_shufflevector(a, b, (n / 2 + I / 2 + (I % 2) * n)...);
 }
 
+// The same in an order of which one shuffle is enough, within the halves of a register with AVX2;
+// in_order brings it about.
+template <class T>
+DLCORE_INLINE Vec<T> even_mixed(Vec<T> a, Vec<T> b) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return __builtin_shufflevector(a, b, 0, 2, 8, 10, 4, 6, 12, 14);
+  else
+    return __builtin_shufflevector(a, b, 0, 4, 2, 6);
+#else
+  return even_of(a, b, AllLanes<T>{});
+#endif
+}
+template <class T>
+DLCORE_INLINE Vec<T> odd_mixed(Vec<T> a, Vec<T> b) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return __builtin_shufflevector(a, b, 1, 3, 9, 11, 5, 7, 13, 15);
+  else
+    return __builtin_shufflevector(a, b, 1, 5, 3, 7);
+#else
+  return odd_of(a, b, AllLanes<T>{});
+#endif
+}
+template <class V>
+DLCORE_INLINE V in_order(V v) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  if constexpr (sizeof(v[0]) == 4)
+    return __builtin_shufflevector(v, v, 0, 1, 4, 5, 2, 3, 6, 7);
+  else
+    return __builtin_shufflevector(v, v, 0, 2, 1, 3);
+#else
+  return v;
+#endif
+}
+
 template <class T>
 DLCORE_INLINE void copy_row(const T* x, int64_t n, T* y) {
   int64_t i = 0;
