@@ -109,6 +109,33 @@ def add_in_place(array):
         (lambda: dl.zeros((2, 3)), AttributeError, "dl.Tensor.np.zeros.*float32"),
         (lambda: dl.from_numpy(ONES), AttributeError, "dl.Tensor.array., which shares"),
         (
+            lambda: dl.float32,
+            AttributeError,
+            "'float32': dtypes are NumPy's",
+        ),
+        (lambda: dl.cuda, AttributeError, "the CPU is the only device"),
+        (lambda: dl.save(MODEL), AttributeError, r"np.savez\(file, ..model.state_dict"),
+        (
+            lambda: dl.nn.BatchNorm2d(3)([[1.0]]),
+            TypeError,
+            "BatchNorm2d: x must be a",
+        ),
+        (
+            lambda: dl.cross_entropy(SCORES, SCORES, weight=[1, 1, 1]),
+            TypeError,
+            "cross_entropy: weight must be a NumPy array or a Tensor, got list",
+        ),
+        (
+            lambda: dl.cross_entropy(SCORES, SCORES, weight=np.ones(3)),
+            TypeError,
+            "cross_entropy: input and weight must have one dtype",
+        ),
+        (
+            lambda: dl.cross_entropy(SCORES, SCORES, label_smoothing=2),
+            ValueError,
+            "label_smoothing must be from 0 to 1, got 2",
+        ),
+        (
             lambda: dl.testing.gradcheck(dl.add, (ONES, ONES)),
             TypeError,
             "pass them one by one",

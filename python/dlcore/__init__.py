@@ -57,15 +57,16 @@ __all__ = sorted(
 )
 
 
-# What is left to NumPy, and how to write it.
-_NUMPYS = dict.fromkeys(
-    "arange empty empty_like eye full full_like linspace ones ones_like zeros "
-    "zeros_like".split(),
-    "arrays are NumPy's: dl.Tensor(np.{0}(..., dtype='float32'))",
-)
-_NUMPYS |= dict.fromkeys(
-    ("as_tensor", "from_numpy"), "write dl.Tensor(array), which shares its memory"
-)
+# What is looked for here in vain, and how to write it.
+_ELSEWHERE = {
+    "arrays are NumPy's: dl.Tensor(np.{0}(..., dtype='float32'))": "arange empty eye "
+    "empty_like full full_like linspace ones ones_like zeros zeros_like",
+    "write dl.Tensor(array), which shares its memory": "as_tensor from_numpy",
+    "dtypes are NumPy's: np.{0}": "float32 float64 int32 int64",
+    "the CPU is the only device": "cuda device",
+    "write np.savez(file, **model.state_dict())": "save",
+    "write model.load_state_dict(dict(np.load(file)))": "load",
+}
 
 
 def __dir__():
@@ -80,5 +81,5 @@ def __getattr__(name):
     if name in _LAZY_FUNCTIONS:
         module = importlib.import_module(f".{_LAZY_FUNCTIONS[name]}", __name__)
         return getattr(module, name)
-    cure = f": {_NUMPYS[name].format(name)}" if name in _NUMPYS else ""
-    raise AttributeError(f"module 'dlcore' has no attribute {name!r}{cure}")
+    cure = [": " + c.format(name) for c in _ELSEWHERE if name in _ELSEWHERE[c].split()]
+    raise AttributeError(f"module 'dlcore' has no attribute {name!r}{''.join(cure)}")

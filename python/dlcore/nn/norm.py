@@ -10,6 +10,7 @@ from ..ops import (
     local_response_norm,
     rms_norm,
 )
+from ..ops.shape import as_array
 from ..tensor import raw
 from .checks import at_least_one
 from .module import Module, Parameter
@@ -163,8 +164,9 @@ class GroupNorm(Module):
         _reset(self.bias, 0)
 
     def forward(self, x):
-        if raw(x).ndim > 1:
-            _check_channels(self, raw(x).shape, 1, self.num_channels)
+        shape = as_array("GroupNorm", x).shape
+        if len(shape) > 1:
+            _check_channels(self, shape, 1, self.num_channels)
         return group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
@@ -209,7 +211,7 @@ class _ChannelNorm(Module):
         _reset(self.bias, 0)
 
     def _check(self, x, *allowed):
-        shape = raw(x).shape
+        shape = as_array(type(self).__name__, x).shape
         if len(shape) not in allowed:
             raise ValueError(
                 f"{type(self).__name__}: x must have "

@@ -1,5 +1,7 @@
 """Losses: each a fused forward and backward."""
 
+from numbers import Real
+
 import numpy as np
 
 from .. import _C
@@ -9,7 +11,7 @@ from .arithmetic import add, mul
 from .elementwise import neg
 from .inputs import wants
 from .reduction import mean, sum
-from .shape import reshape
+from .shape import as_array, one_line, reshape
 from .softmax import log_softmax
 
 
@@ -137,7 +139,18 @@ def _soft_cross_entropy(input, target, weight, reduction, label_smoothing, ndim)
         input, target = reshape(input, (1, -1)), reshape(target, (1, -1))
     classes = raw(input).shape[1]
     terms = log_softmax(input, 1)
+    if not isinstance(label_smoothing, Real) or not 0 <= label_smoothing <= 1:
+        raise ValueError(
+            "cross_entropy: label_smoothing must be from 0 to 1, "
+            f"got {one_line(label_smoothing)}"
+        )
     if weight is not None:
+        weight = as_array("cross_entropy", weight, "weight")
+        if weight.dtype != x.dtype:
+            raise TypeError(
+                "cross_entropy: input and weight must have one dtype, "
+                f"got {x.dtype} and {weight.dtype}: cast with .astype"
+            )
         if weight.shape != (classes,):
             raise ValueError(
                 "cross_entropy: weight must have one value for each class, shape "
