@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from .. import _C
 
@@ -45,6 +46,7 @@ class Figure:
     measure: Callable
 
 
+@cache  # three figures of the same nine processes
 def _imports():
     command = [sys.executable, "-c", _IMPORT]
     runs = [subprocess.run(command, capture_output=True, check=True) for _ in range(9)]
