@@ -10,11 +10,13 @@ import re
 import shutil
 import subprocess
 import sys
+from operator import attrgetter
 
 import pytest
 
 import dlcore as dl
 from dlcore import _C
+from dlcore.__main__ import COMMANDS
 
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = pathlib.Path(dl.__file__).parent
@@ -202,6 +204,15 @@ def test_links_of_documents_exist(path):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", prose):
         if not target.startswith("http"):
             assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda p: p.name)
+def test_names_in_documents_exist(path):
+    text = path.read_text()
+    for dotted in set(re.findall(r"\bdl\.([A-Za-z_][\w.]*\w)", text)):
+        attrgetter(dotted)(dl)
+    for command in set(re.findall(r"python -m dlcore (\w+)", text)):
+        assert command in COMMANDS
 
 
 @pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="needs the source tree")
