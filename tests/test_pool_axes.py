@@ -185,6 +185,36 @@ def test_means_of_many_planes(isa, dtype, rng, planes, n):
     np.testing.assert_array_equal(y, alone)
 
 
+@pytest.mark.parametrize(
+    "size, window",
+    [
+        ((7, 7), (3, 1, 1)),
+        ((13, 13), (3, 2)),
+        ((14, 14), (2,)),
+        ((21, 19), (2,)),
+        ((9, 30), (2, 1)),
+        ((5, 8), (3, 4, 1)),
+        ((40, 50), (3, 2, 1)),
+        ((6, 1300), (5, 3, 2)),
+    ],
+)
+@pytest.mark.parametrize("name", ["max_pool2d", "min_pool2d", "avg_pool2d"])
+def test_a_plane_does_not_see_the_others(isa, dtype, rng, size, window, name):
+    """Small planes are reduced several at a time, up to a last, smaller group."""
+    x = rng.standard_normal((1, 21, *size)).astype(dtype)
+    x[0, 5, 2, 3] = np.nan
+    together = dl.Tensor(x, True)
+    y = getattr(dl, name)(together, *window)
+    dy = rng.standard_normal(y.data.shape).astype(dtype)
+    y.backward(dy)
+    for i in range(21):
+        alone = dl.Tensor(x[:, i : i + 1], True)
+        one = getattr(dl, name)(alone, *window)
+        one.backward(dy[:, i : i + 1])
+        assert_close(y.data[:, i : i + 1], one.data)
+        assert_close(together.grad.data[:, i : i + 1], alone.grad.data)
+
+
 def test_output_size_none_keeps_an_axis(rng):
     x = rng.standard_normal((2, 3, 6, 8))
     assert dl.adaptive_avg_pool2d(x, (None, 2)).shape == (2, 3, 6, 2)

@@ -4,7 +4,7 @@
 
 #include "cpu/conv_depthwise.h"
 
-#include "cpu/simd_activation.h"
+#include "cpu/conv_depthwise_lanes.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -66,72 +66,58 @@ DLCORE_INLINE void store_results(T* y, int64_t n, Vec<T> v, const T* limit) {
     store_part<T>(y, smaller(n, kLanes<T>), v);
 }
 
-// kRows rows of results, kVectors vectors of each at a time. The last begin where they end with the
-// row. `phase` is the size of one of a row of x.
-template <class T, int K, int kStride, int kVectors>
+// kRows rows of results, a vector of each at a time. The last begin where they end with the row.
+// `phase` is the size of one of a row of x.
+template <class T, int kStride>
 __attribute__((noinline)) void fast_rows(const T* x, int64_t row, int64_t phase, const T* weight,
                                          int64_t step, T start, bool relu_after, int64_t out_w,
                                          T* y, const T* limit) {
-  Vec<T> w[K * K];
-#pragma GCC unroll 32
-  for (int t = 0; t < K * K; ++t) w[t] = splat<T>(weight[t * step]);
-  constexpr int64_t kWidth = kVectors * kLanes<T>;
-  const int64_t last = larger(0, out_w - kWidth);
-  for (int64_t j = 0;; j = smaller(j + kWidth, last)) {
-    Vec<T> sum[kRows][kVectors];
+  Vec<T> w[9];
+#pragma GCC unroll 9
+  for (int t = 0; t < 9; ++t) w[t] = splat<T>(weight[t * step]);
+  const int64_t last = larger(0, out_w - kLanes<T>);
+  for (int64_t j = 0;; j = smaller(j + kLanes<T>, last)) {
+    Vec<T> sum[kRows];
 #pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r)
-#pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = splat<T>(start);
+    for (int r = 0; r < kRows; ++r) sum[r] = splat<T>(start);
     const T* from = x + j;
 #pragma GCC unroll 16
-    for (int i = 0; i < (kRows - 1) * kStride + K; ++i, from += row)
-#pragma GCC unroll 8
-      for (int s = 0; s < K; ++s) {
-        const T* const tap = from + s % kStride * phase + s / kStride;
-        Vec<T> value[kVectors];
-#pragma GCC unroll 2
-        for (int v = 0; v < kVectors; ++v) value[v] = load<T>(tap + v * kLanes<T>);
+    for (int i = 0; i < (kRows - 1) * kStride + 3; ++i, from += row)
+#pragma GCC unroll 3
+      for (int s = 0; s < 3; ++s) {
+        const Vec<T> value = load<T>(from + s % kStride * phase + s / kStride);
 #pragma GCC unroll 4
         for (int r = 0; r < kRows; ++r)
-          if (i - r * kStride >= 0 && i - r * kStride < K)
-#pragma GCC unroll 2
-            for (int v = 0; v < kVectors; ++v) sum[r][v] += w[(i - r * kStride) * K + s] * value[v];
+          if (i - r * kStride >= 0 && i - r * kStride < 3)
+            sum[r] += w[(i - r * kStride) * 3 + s] * value;
       }
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r)
-#pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) {
-        const Vec<T> result = relu_after ? relu<T>(sum[r][v]) : sum[r][v];
-        const int64_t at = j + v * kLanes<T>;
-        store_results<T>(y + r * out_w + at, out_w - at, result, limit);
-      }
+      store_results<T>(y + r * out_w + j, out_w - j, relu_after ? relu<T>(sum[r]) : sum[r], limit);
     if (j == last) return;
   }
 }
 
-// 3 x 3 weights fit into the registers; of 5 x 5 each one loaded serves two vectors.
-template <class T, int K, int kStride, int kVectors = (K > 3 ? 2 : 1)>
+// 3 x 3: the weights fit into the registers.
+template <class T, int kStride>
 void fast_planes(const PlaneCall<T>& call) {
   const Conv2d& c = call.c;
-  if constexpr (kVectors > 1)
-    if (c.out_w <= kLanes<T>) return fast_planes<T, K, kStride, 1>(call);
-  const int64_t columns = larger(c.out_w, kVectors * kLanes<T>);
-  const PaddedRows<T> padded(c.height, c.width, c.pad_left, kStride, columns + (K - 1) / kStride);
+  const PaddedRows<T> padded(c.height, c.width, c.pad_left, kStride,
+                             larger(c.out_w, kLanes<T>) + 2 / kStride);
   const int64_t row = padded.row();
-  each_block<T>(
-      call, row, 0, [=](int64_t plane, int64_t first, int64_t rows, T* planes, int64_t, T*) {
-        pad_block<T>(padded, call.source(plane), first * kStride - c.pad_top,
-                     (rows - 1) * kStride + K, planes);
-        const T* weight = call.weights(plane) + (call.backward ? K * K - 1 : 0);
-        T* const y = call.y + (plane * c.out_h + first) * c.out_w;
-        for (int64_t i = 0; i < rows; i += kRows) {
-          const int64_t at = smaller(i, rows - kRows);
-          fast_rows<T, K, kStride, kVectors>(
-              planes + at * kStride * row, row, padded.phase_size, weight, call.backward ? -1 : 1,
-              call.start(plane), call.relu, c.out_w, y + at * c.out_w, y + rows * c.out_w);
-        }
-      });
+  each_block<T>(call, row, 0,
+                [=](int64_t plane, int64_t first, int64_t rows, T* planes, int64_t, T*) {
+                  pad_block<T>(padded, call.source(plane), first * kStride - c.pad_top,
+                               (rows - 1) * kStride + 3, planes);
+                  const T* weight = call.weights(plane) + (call.backward ? 8 : 0);
+                  T* const y = call.y + (plane * c.out_h + first) * c.out_w;
+                  for (int64_t i = 0; i < rows; i += kRows) {
+                    const int64_t at = smaller(i, rows - kRows);
+                    fast_rows<T, kStride>(planes + at * kStride * row, row, padded.phase_size,
+                                          weight, call.backward ? -1 : 1, call.start(plane),
+                                          call.relu, c.out_w, y + at * c.out_w, y + rows * c.out_w);
+                  }
+                });
 }
 
 // kVectors vectors of results, any taps.
@@ -206,10 +192,10 @@ void convolve_planes(const PlaneCall<T>& call) {
   const Conv2d& c = call.c;
   const bool fast = has_fast_taps<T>(c) && call.sources == 1 && c.out_h >= kRows;
   if constexpr (kIsFloat<T>) {
-    if (fast && c.stride_h == 1 && c.stride_w == 1)
-      return c.kernel_h == 3 ? fast_planes<T, 3, 1>(call) : fast_planes<T, 5, 1>(call);
-    if (fast && c.stride_h == 2 && c.stride_w == 2)
-      return c.kernel_h == 3 ? fast_planes<T, 3, 2>(call) : fast_planes<T, 5, 2>(call);
+    if (call.sources == 1 && call.shared == 1 && lanes_pay<T>(c))
+      return lanes_forward<T>(c, call.x, call.weight, call.bias, call.y, call.backward, call.relu);
+    if (fast && c.stride_h == 1 && c.stride_w == 1) return fast_planes<T, 1>(call);
+    if (fast && c.stride_h == 2 && c.stride_w == 2) return fast_planes<T, 2>(call);
   }
   any_planes<T>(call);
 }
@@ -346,7 +332,8 @@ void strided_data_gradient(const Conv2d& c, const T* dy, const T* weight, T* dx)
   const int64_t bytes = round_up(size * static_cast<int64_t>(sizeof(T)), 64);
   const int64_t lists = list * static_cast<int64_t>(sizeof(T) + sizeof(int64_t)) + 8 * c.stride_w;
   const int64_t cost = c.height * c.width * (2 + list / (c.stride_h * c.stride_w)) / 8;
-  const bool fast = has_fast_taps<T>(c) && s.many == 1 && c.stride_h == 2 && c.stride_w == 2;
+  const bool fast = s.many == 1 && c.stride_h == 2 && c.stride_w == 2 &&
+                    c.dilation_h * c.dilation_w == 1 && c.kernel_h == c.kernel_w;
   parallel_for(c.batch * c.channels, grain_for(cost), [=](int64_t begin, int64_t end) {
     T* const planes = static_cast<T*>(buffer_acquire(bytes + lists));
     fill_row<T>(T(0), size, planes);
@@ -361,7 +348,7 @@ void strided_data_gradient(const Conv2d& c, const T* dy, const T* weight, T* dx)
           fast_strided<T, 3>(c, s, planes, w, plane, lines, dx);
           continue;
         }
-        if (fast) {
+        if (fast && c.kernel_h == 5) {
           fast_strided<T, 5>(c, s, planes, w, plane, lines, dx);
           continue;
         }

@@ -2,7 +2,7 @@
 // dy times what the tap reads. The sums stay vectors over the pixels' lanes until a weight's
 // pixels are all in them.
 
-#include "cpu/conv_depthwise.h"
+#include "cpu/conv_depthwise_lanes.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -33,13 +33,13 @@ DLCORE_INLINE void each_vector(int64_t n, const Body& body) {
   body(larger(0, n - kLanes<T>), [=](Vec<T> v) { return counts ? v : Vec<T>{}; }, true);
 }
 
-// sums[t] += the products of R rows of dy, out_w elements each, for kH rows of K taps.
-template <class T, int K, int kH, int kStride, int R>
+// sums[t] += the products of R rows of dy, out_w elements each, for 3 x 3 taps.
+template <class T, int kStride, int R>
 __attribute__((noinline)) void weight_rows(const T* x, int64_t row, int64_t phase, const T* dy,
                                            int64_t out_w, T* sums) {
-  Vec<T> sum[kH * K];
-#pragma GCC unroll 32
-  for (int t = 0; t < kH * K; ++t) sum[t] = load<T>(sums + t * kLanes<T>);
+  Vec<T> sum[9];
+#pragma GCC unroll 9
+  for (int t = 0; t < 9; ++t) sum[t] = load<T>(sums + t * kLanes<T>);
   each_vector<T>(out_w, [&](int64_t j, auto keep, bool part) __attribute__((always_inline)) {
     Vec<T> g[R];
 #pragma GCC unroll 4
@@ -48,40 +48,28 @@ __attribute__((noinline)) void weight_rows(const T* x, int64_t row, int64_t phas
                                        : keep(load<T>(dy + r * out_w + j));
     const T* from = x + j;
 #pragma GCC unroll 16
-    for (int i = 0; i < (R - 1) * kStride + kH; ++i, from += row)
-#pragma GCC unroll 8
-      for (int s = 0; s < K; ++s) {
+    for (int i = 0; i < (R - 1) * kStride + 3; ++i, from += row)
+#pragma GCC unroll 3
+      for (int s = 0; s < 3; ++s) {
         const Vec<T> v = keep(load<T>(from + s % kStride * phase + s / kStride));
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r)
-          if (i - r * kStride >= 0 && i - r * kStride < kH)
-            sum[(i - r * kStride) * K + s] += g[r] * v;
+          if (i - r * kStride >= 0 && i - r * kStride < 3)
+            sum[(i - r * kStride) * 3 + s] += g[r] * v;
       }
   });
-#pragma GCC unroll 32
-  for (int t = 0; t < kH * K; ++t) store<T>(sums + t * kLanes<T>, sum[t]);
+#pragma GCC unroll 9
+  for (int t = 0; t < 9; ++t) store<T>(sums + t * kLanes<T>, sum[t]);
 }
 
-template <class T, int K, int kH, int kStride>
+template <class T, int kStride>
 DLCORE_INLINE void weight_block(const T* x, int64_t row, int64_t phase, const T* dy, int64_t rows,
                                 int64_t out_w, T* sums) {
   int64_t i = 0;
   for (; i + kRows <= rows; i += kRows)
-    weight_rows<T, K, kH, kStride, kRows>(x + i * kStride * row, row, phase, dy + i * out_w, out_w,
-                                          sums);
+    weight_rows<T, kStride, kRows>(x + i * kStride * row, row, phase, dy + i * out_w, out_w, sums);
   for (; i < rows; ++i)
-    weight_rows<T, K, kH, kStride, 1>(x + i * kStride * row, row, phase, dy + i * out_w, out_w,
-                                      sums);
-}
-
-// All K x K taps: 3 x 3 at once, of 5 x 5 a row of taps at a time.
-template <class T, int K, int kStride>
-DLCORE_INLINE void weight_taps(const T* x, int64_t row, int64_t phase, const T* dy, int64_t rows,
-                               int64_t out_w, T* sums) {
-  constexpr int kH = K == 3 ? 3 : 1;
-  for (int k = 0; k < K; k += kH)
-    weight_block<T, K, kH, kStride>(x + k * row, row, phase, dy, rows, out_w,
-                                    sums + k * K * kLanes<T>);
+    weight_rows<T, kStride, 1>(x + i * kStride * row, row, phase, dy + i * out_w, out_w, sums);
 }
 
 // sums += the products of a block of rows for kTapsAtOnce taps that read at `offset`.
@@ -128,12 +116,9 @@ DLCORE_INLINE void add_block(const Conv2d& c, const Cut<T>& cut, const T* x, con
                              const T* dy, int64_t rows, T* sums) {
   const int64_t row = cut.padded.row(), phase = cut.padded.phase_size;
   if constexpr (kIsFloat<T>) {
-    if (cut.fast && c.kernel_h == 3)
-      return c.stride_h == 1 ? weight_taps<T, 3, 1>(x, row, phase, dy, rows, c.out_w, sums)
-                             : weight_taps<T, 3, 2>(x, row, phase, dy, rows, c.out_w, sums);
     if (cut.fast)
-      return c.stride_h == 1 ? weight_taps<T, 5, 1>(x, row, phase, dy, rows, c.out_w, sums)
-                             : weight_taps<T, 5, 2>(x, row, phase, dy, rows, c.out_w, sums);
+      return c.stride_h == 1 ? weight_block<T, 1>(x, row, phase, dy, rows, c.out_w, sums)
+                             : weight_block<T, 2>(x, row, phase, dy, rows, c.out_w, sums);
   }
   for (int64_t t = 0; t * kLanes<T> < cut.sums; t += kTapsAtOnce)
     any_taps<T>(x, c.stride_h * row, offset + t, dy, rows, c.out_w, sums + t * kLanes<T>);
@@ -141,6 +126,8 @@ DLCORE_INLINE void add_block(const Conv2d& c, const Cut<T>& cut, const T* x, con
 
 template <class T>
 void weight_gradient(const Conv2d& c, const T* x, const T* dy, T* dw) {
+  if constexpr (kIsFloat<T>)
+    if (lanes_pay<T>(c)) return lanes_weight_gradient<T>(c, x, dy, dw);
   const Cut<T> cut(c);
   const int64_t many = c.out_channels / c.channels, taps = c.kernel_h * c.kernel_w;
   const int64_t padded_taps = cut.sums / kLanes<T>;
