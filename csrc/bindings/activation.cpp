@@ -23,7 +23,7 @@ py::object leaky_relu_backward(py::handle x_, py::handle dy_, double slope) {
 
 }  // namespace
 
-void bind_activation(py::module_& m) {
+void bind_activation(Module& m) {
   def_unary(m, "relu_forward", "relu", kCopyCost, PICK(relu_forward));
   def_unary(m, "relu6_forward", "relu6", kCopyCost, PICK(relu6_forward));
   def_unary(m, "sigmoid_forward", "sigmoid", kExpCost, PICK(sigmoid_forward));

@@ -9,20 +9,9 @@ namespace {
 // mapped and 64-byte aligned.
 constexpr int64_t kOwnBlockFrom = 8 << 10;
 
-int64_t itemsize(int typenum) {
-  PyArray_Descr* descr = PyArray_DescrFromType(typenum);
-  const int64_t size = PyDataType_ELSIZE(descr);
-  Py_DECREF(descr);
-  return size;
-}
-
 py::object steal(PyObject* object) {
   if (!object) throw py::error_already_set();
   return py::reinterpret_steal<py::object>(object);
-}
-
-bool is_ready(PyArrayObject* a) {
-  return PyArray_ISCARRAY_RO(a);  // C-contiguous, aligned, native byte order
 }
 
 bool has_whole_strides(PyArrayObject* a) {
@@ -116,12 +105,12 @@ static py::object ready_copy(py::handle object) {
                                nullptr));
 }
 
-Array::Array(const char* op, const char* name, py::handle object) {
+void Array::make_ready(const char* op, const char* name, py::handle object) {
   py::object made;
-  if (!PyArray_Check(object.ptr())) [[unlikely]]
+  if (!PyArray_Check(object.ptr()))
     if ((made = array_of_scalar(object))) object = made;
   check_argument(op, name, object);
-  object_ = is_ready(reinterpret_cast<PyArrayObject*>(object.ptr()))
+  object_ = PyArray_ISCARRAY_RO(reinterpret_cast<PyArrayObject*>(object.ptr()))
                 ? py::reinterpret_borrow<py::object>(object)
                 : ready_copy(object);
 }
@@ -140,21 +129,24 @@ Array Array::boolean(const char* op, const char* name, py::handle object) {
   PyArrayObject* a = reinterpret_cast<PyArrayObject*>(object.ptr());
   CHECK_TYPE(PyArray_Check(object.ptr()) && PyArray_TYPE(a) == NPY_BOOL && !hides_entries(object),
              op, ": ", name, " must be an array of bool, got ", Py_TYPE(object.ptr())->tp_name);
-  return Array(is_ready(a) ? py::reinterpret_borrow<py::object>(object) : ready_copy(object));
+  return Array(PyArray_ISCARRAY_RO(a) ? py::reinterpret_borrow<py::object>(object)
+                                      : ready_copy(object));
 }
 
 Array Array::empty(const char* op, const Shape& shape, int typenum) {
-  const int64_t bytes = checked_mul(op, shape.numel(op), itemsize(typenum));
-  PyArray_Descr* descr = PyArray_DescrFromType(typenum);
-  npy_intp* dims = const_cast<npy_intp*>(shape.size);
-  if (bytes < kOwnBlockFrom)
-    return Array(steal(PyArray_NewFromDescr(&PyArray_Type, descr, shape.ndim, dims, nullptr,
-                                            nullptr, 0, nullptr)));
+  py::object descr = steal(reinterpret_cast<PyObject*>(PyArray_DescrFromType(typenum)));
+  const auto make = [&](void* block) {  // takes over descr
+    return steal(PyArray_NewFromDescr(
+        &PyArray_Type, reinterpret_cast<PyArray_Descr*>(descr.release().ptr()), shape.ndim,
+        const_cast<npy_intp*>(shape.size), nullptr, block, block ? NPY_ARRAY_CARRAY : 0, nullptr));
+  };
+  const int64_t bytes = checked_mul(
+      op, shape.numel(op), PyDataType_ELSIZE(reinterpret_cast<PyArray_Descr*>(descr.ptr())));
+  if (bytes < kOwnBlockFrom) return Array(make(nullptr));
   void* block = nullptr;
   try {
     block = buffer_acquire(static_cast<size_t>(bytes));
   } catch (const std::bad_alloc&) {
-    Py_DECREF(descr);
     py::set_error(PyExc_MemoryError, text(op, ": no memory for a result of shape ", shape).c_str());
     throw py::error_already_set();
   }
@@ -162,70 +154,30 @@ Array Array::empty(const char* op, const Shape& shape, int typenum) {
     buffer_release(PyCapsule_GetPointer(capsule, nullptr));
   });
   if (!owner) {
-    Py_DECREF(descr);
     buffer_release(block);
     throw py::error_already_set();
   }
-  PyObject* made = PyArray_NewFromDescr(&PyArray_Type, descr, shape.ndim, dims, nullptr, block,
-                                        NPY_ARRAY_CARRAY, nullptr);
-  if (!made) {
-    Py_DECREF(owner);
+  py::object owned = steal(owner);
+  py::object made = make(block);
+  if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(made.ptr()), owned.release().ptr()) <
+      0)
     throw py::error_already_set();
-  }
-  PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(made), owner);
-  return Array(steal(made));
-}
-
-bool Array::same_shape(const Array& other) const {
-  if (ndim() != other.ndim()) return false;
-  for (int i = 0; i < ndim(); ++i)
-    if (size(i) != other.size(i)) return false;
-  return true;
+  return Array(std::move(made));
 }
 
 Array optional_array(const char* op, const char* name, py::handle object) {
   return object.is_none() ? Array() : Array(op, name, object);
 }
 
-int64_t int_argument(const char* op, const char* name, py::handle object) {
-  if (!PyLong_CheckExact(object.ptr())) {
-    const py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(object.ptr()));
-    if (!index) PyErr_Clear();
-    CHECK_TYPE(index, op, ": ", name, " must be a whole number, got ",
-               Py_TYPE(object.ptr())->tp_name);
-    return int_argument(op, name, index);
-  }
-  int overflow;
-  const int64_t value = PyLong_AsLongLongAndOverflow(object.ptr(), &overflow);
-  CHECK(!overflow, op, ": ", name, " must fit into 64 bits");
-  return value;
+void refuse_dtypes(const char* op, const char* a_name, const Array& a, const char* b_name,
+                   const Array& b) {
+  throw py::type_error(text(op, ": ", a_name, " and ", b_name, " must have one dtype, got ",
+                            a.dtype(), " and ", b.dtype(), ": cast with .astype"));
 }
 
-double real_argument(const char* op, const char* name, py::handle object) {
-  const double value = PyFloat_AsDouble(object.ptr());
-  if (value == -1.0 && PyErr_Occurred()) {
-    const bool too_large = PyErr_ExceptionMatches(PyExc_OverflowError);
-    PyErr_Clear();
-    CHECK(!too_large, op, ": ", name, " must fit into a float64");
-    CHECK_TYPE(false, op, ": ", name, " must be a real number, got ",
-               Py_TYPE(object.ptr())->tp_name);
-  }
-  return value;
-}
-
-void check_same_dtype(const char* op, const char* a_name, const Array& a, const char* b_name,
-                      const Array& b) {
-  CHECK_TYPE(a.typenum() == b.typenum(), op, ": ", a_name, " and ", b_name,
-             " must have one dtype, got ", a.dtype(), " and ", b.dtype(), ": cast with .astype");
-}
-
-Output::Output(const char* op, py::handle out, const Shape& shape, int typenum,
-               std::initializer_list<const Array*> inputs,
-               std::initializer_list<const Array*> whole) {
-  if (!out || out.is_none()) {
-    array_ = Array::empty(op, shape, typenum);
-    return;
-  }
+void Output::into(const char* op, py::handle out, const Shape& shape, int typenum,
+                  std::initializer_list<const Array*> inputs,
+                  std::initializer_list<const Array*> whole) {
   CHECK_TYPE(PyArray_Check(out.ptr()) && !hides_entries(out), op,
              ": out must be a NumPy array, got ", Py_TYPE(out.ptr())->tp_name);
   PyArrayObject* target = reinterpret_cast<PyArrayObject*>(out.ptr());

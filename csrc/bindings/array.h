@@ -1,9 +1,8 @@
-// NumPy arrays at the border: checked here, trusted below. The only folder that knows pybind11.
+// NumPy arrays at the border: checked here, trusted below.
 //
 // A binding reads: take each argument as a py::handle, make an Array of it (checks kind and dtype,
 // copies only what is not C-contiguous, aligned and native), or a number (int_argument,
-// real_argument), CHECK the shapes, make outputs, call. A C++ int64_t or double in a binding's
-// signature would refuse a wrong kind with pybind11's many lines instead of our one.
+// real_argument, or in the signature: see function.h), CHECK the shapes, make outputs, call.
 #pragma once
 
 #ifndef PY_ARRAY_UNIQUE_SYMBOL
@@ -15,8 +14,7 @@
 #define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
 #define NPY_TARGET_VERSION NPY_1_25_API_VERSION
 
-#include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
+#include "bindings/function.h"
 //
 #include <numpy/arrayobject.h>
 #include <unistd.h>
@@ -28,36 +26,8 @@
 #include <vector>
 
 #include "dispatch.h"
-#include "runtime/text.h"
-
-namespace py = pybind11;
 
 namespace dlcore {
-
-// ValueError, TypeError and IndexError in one line. The parts are put together only on failure.
-#define DLCORE_RAISE_UNLESS(condition, exception, ...) \
-  do {                                                 \
-    if (!(condition)) [[unlikely]]                     \
-      throw exception(::dlcore::text(__VA_ARGS__));    \
-  } while (0)
-#define CHECK(condition, ...) DLCORE_RAISE_UNLESS(condition, py::value_error, __VA_ARGS__)
-#define CHECK_TYPE(condition, ...) DLCORE_RAISE_UNLESS(condition, py::type_error, __VA_ARGS__)
-#define CHECK_INDEX(condition, ...) DLCORE_RAISE_UNLESS(condition, py::index_error, __VA_ARGS__)
-
-// A parameter in a message: its kind when its text would not fit into the line.
-inline std::string shown(py::handle value) {
-  const std::string repr = py::repr(value);
-  const bool long_text = repr.size() > 60 || repr.find('\n') != std::string::npos;
-  return long_text ? std::string(Py_TYPE(value.ptr())->tp_name) : repr;
-}
-
-// The text of a str, "" for what is none or has no UTF-8 (lone surrogates).
-inline std::string word(py::handle value) {
-  const char* text = PyUnicode_Check(value.ptr()) ? PyUnicode_AsUTF8(value.ptr()) : "";
-  if (text) return text;
-  PyErr_Clear();
-  return "";
-}
 
 // Masked entries would be computed with: a wrong answer without a word.
 inline bool hides_entries(py::handle object) {
@@ -91,7 +61,12 @@ class Array {
  public:
   Array() = default;
   // The argument `name` of `op`. TypeError when it is no NumPy array of float32 or float64.
-  Array(const char* op, const char* name, py::handle object);
+  Array(const char* op, const char* name, py::handle object) {
+    if (is_ready(object.ptr())) [[likely]]
+      object_ = py::reinterpret_borrow<py::object>(object);
+    else
+      make_ready(op, name, object);
+  }
   // The same, but any strides that are whole elements stay as they are.
   static Array strided(const char* op, const char* name, py::handle object);
   // An array of bool, likewise.
@@ -110,7 +85,10 @@ class Array {
     return PyArray_STRIDE(get(), axis < 0 ? axis + ndim() : axis) / PyArray_ITEMSIZE(get());
   }
   Shape shape() const { return Shape(ndim(), PyArray_DIMS(get())); }
-  bool same_shape(const Array& other) const;
+  bool same_shape(const Array& other) const {
+    return ndim() == other.ndim() &&
+           PyArray_CompareLists(PyArray_DIMS(get()), PyArray_DIMS(other.get()), ndim());
+  }
   int64_t numel() const { return PyArray_SIZE(get()); }
   int64_t nbytes() const { return PyArray_NBYTES(get()); }
   int typenum() const { return PyArray_TYPE(get()); }
@@ -127,21 +105,28 @@ class Array {
  private:
   friend class Output;
   explicit Array(py::object object) : object_(std::move(object)) {}
+  // An array of these dtypes, no subclass of it, C-contiguous, aligned, native.
+  static bool is_ready(PyObject* object) {
+    if (!PyArray_CheckExact(object)) return false;
+    PyArrayObject* a = reinterpret_cast<PyArrayObject*>(object);
+    const int type = PyArray_TYPE(a);
+    return (type == NPY_FLOAT || type == NPY_DOUBLE) && PyArray_ISCARRAY_RO(a);
+  }
+  void make_ready(const char* op, const char* name, py::handle object);
   py::object object_;
 };
 
 // An optional array argument: undefined when None.
 Array optional_array(const char* op, const char* name, py::handle object);
 
-// A number: Python's or NumPy's. TypeError: "<op>: dim must be a whole number, got str"; ValueError
-// when it does not fit.
-int64_t int_argument(const char* op, const char* name, py::handle object);
-double real_argument(const char* op, const char* name, py::handle object);
-
 // TypeError unless both have one dtype: "<op>: a and b must have one dtype, got float32 and
 // float64".
-void check_same_dtype(const char* op, const char* a_name, const Array& a, const char* b_name,
-                      const Array& b);
+[[noreturn]] void refuse_dtypes(const char* op, const char* a_name, const Array& a,
+                                const char* b_name, const Array& b);
+inline void check_same_dtype(const char* op, const char* a_name, const Array& a, const char* b_name,
+                             const Array& b) {
+  if (a.typenum() != b.typenum()) refuse_dtypes(op, a_name, a, b_name, b);
+}
 
 // Where a result goes: a new array, or the caller's out=, which must have the shape and dtype of
 // the result and be writable. When out is not contiguous, or overlaps an input, the result is
@@ -151,7 +136,12 @@ class Output {
  public:
   Output(const char* op, py::handle out, const Shape& shape, int typenum,
          std::initializer_list<const Array*> inputs,
-         std::initializer_list<const Array*> whole = {});
+         std::initializer_list<const Array*> whole = {}) {
+    if (!out || out.is_none())
+      array_ = Array::empty(op, shape, typenum);
+    else
+      into(op, out, shape, typenum, inputs, whole);
+  }
   template <class T>
   T* data() const {
     return array_.data<T>();
@@ -160,6 +150,8 @@ class Output {
   py::object finish();  // the object to return
 
  private:
+  void into(const char* op, py::handle out, const Shape& shape, int typenum,
+            std::initializer_list<const Array*> inputs, std::initializer_list<const Array*> whole);
   Array array_;
   py::object target_;  // the caller's out when the result must be copied into it
 };

@@ -153,7 +153,7 @@ py::object grid_anchors(py::handle boxes_, py::handle grid_size, py::handle stri
 
 }  // namespace
 
-void bind_box_coding(py::module_& m) {
+void bind_box_coding(Module& m) {
   m.def("encode_boxes_forward", &encode_boxes_forward, py::arg("reference_boxes"),
         py::arg("proposals"), py::arg("weights"));
   m.def("encode_boxes_backward", &encode_boxes_backward, py::arg("reference_boxes"),

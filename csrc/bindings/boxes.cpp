@@ -276,7 +276,7 @@ py::object box_loss_backward(const std::string& name, py::handle a, py::handle b
 
 }  // namespace
 
-void bind_boxes(py::module_& m) {
+void bind_boxes(Module& m) {
   m.def("box_convert", &box_convert, py::arg("boxes"), py::arg("in_fmt"), py::arg("out_fmt"));
   m.def("box_convert_backward", &box_convert_backward, py::arg("dy"), py::arg("in_fmt"),
         py::arg("out_fmt"));

@@ -25,14 +25,14 @@ py::object compare(const char* op, py::handle a_, py::handle b_, bool turned, Pi
 }
 
 template <class Pick>
-void def_compare(py::module_& m, const char* op, bool turned, Pick pick) {
+void def_compare(Module& m, const char* op, bool turned, Pick pick) {
   m.def(
       op, [=](py::handle a, py::handle b) { return compare(op, a, b, turned, pick); }, py::arg("a"),
       py::arg("b"));
 }
 
 template <class Pick>
-void def_test(py::module_& m, const char* op, Pick pick) {
+void def_test(Module& m, const char* op, Pick pick) {
   m.def(
       op,
       [=](py::handle x_) {
@@ -74,7 +74,7 @@ py::object where(py::handle condition_, py::handle x_, py::handle y_) {
 
 }  // namespace
 
-void bind_compare(py::module_& m) {
+void bind_compare(Module& m) {
   def_compare(m, "eq", false, PICK(eq));
   def_compare(m, "ne", false, PICK(ne));
   def_compare(m, "lt", false, PICK(lt));

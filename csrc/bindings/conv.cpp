@@ -64,7 +64,7 @@ py::object backward(py::handle dy_, py::handle x_, py::handle weight_, bool need
 }
 
 template <int kDims>
-void bind(py::module_& m, const char* forward_name, const char* backward_name) {
+void bind(Module& m, const char* forward_name, const char* backward_name) {
   m.def(forward_name, &forward<kDims>, py::arg("x"), py::arg("weight"), py::arg("bias"),
         py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
         py::arg("relu"), py::arg("out") = py::none());
@@ -75,7 +75,7 @@ void bind(py::module_& m, const char* forward_name, const char* backward_name) {
 
 }  // namespace
 
-void bind_conv(py::module_& m) {
+void bind_conv(Module& m) {
   bind<1>(m, "conv1d_forward", "conv1d_backward");
   bind<2>(m, "conv2d_forward", "conv2d_backward");
   bind<3>(m, "conv3d_forward", "conv3d_backward");

@@ -42,7 +42,7 @@ ConvCall parse_transposed(const char* op, int dims, const Array& x, const Array&
 // An undefined array for None.
 Array parse_bias(const char* op, const Array& x, py::handle bias, int64_t channels);
 
-void bind_conv_transpose(py::module_& m);
-void bind_im2col(py::module_& m);
+void bind_conv_transpose(Module& m);
+void bind_im2col(Module& m);
 
 }  // namespace dlcore

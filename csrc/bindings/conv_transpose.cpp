@@ -82,7 +82,7 @@ py::object backward(py::handle dy_, py::handle x_, py::handle weight_, bool need
 }
 
 template <int kDims>
-void bind(py::module_& m) {
+void bind(Module& m) {
   const std::string name = kName<kDims>;
   m.def((name + "_forward").c_str(), &forward<kDims>, py::arg("x"), py::arg("weight"),
         py::arg("bias"), py::arg("stride"), py::arg("padding"), py::arg("output_padding"),
@@ -95,7 +95,7 @@ void bind(py::module_& m) {
 
 }  // namespace
 
-void bind_conv_transpose(py::module_& m) {
+void bind_conv_transpose(Module& m) {
   bind<1>(m);
   bind<2>(m);
   bind<3>(m);

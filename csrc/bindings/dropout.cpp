@@ -43,7 +43,7 @@ py::object dropout_backward(py::handle dy_, double p, uint64_t seed, uint64_t of
 
 }  // namespace
 
-void bind_dropout(py::module_& m) {
+void bind_dropout(Module& m) {
   m.def("dropout_forward", &dropout_forward, py::arg("x"), py::arg("p"),
         py::arg("out") = py::none());
   m.def("dropout_backward", &dropout_backward, py::arg("dy"), py::arg("p"), py::arg("seed"),

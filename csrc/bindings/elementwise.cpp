@@ -22,7 +22,7 @@ py::object binary(const char* op, const Operand& a, const Operand& b, py::handle
 }
 
 template <class Pick>
-void def_binary(py::module_& m, const char* op, int64_t cost, Pick pick) {
+void def_binary(Module& m, const char* op, int64_t cost, Pick pick) {
   m.def(
       op,
       [=](py::handle a, py::handle b, py::handle out) {
@@ -80,7 +80,7 @@ py::object clip_backward(py::handle x, py::handle dy, double low, double high) {
 
 }  // namespace
 
-void bind_elementwise(py::module_& m) {
+void bind_elementwise(Module& m) {
   def_binary(m, "add", kCopyCost, PICK(add));
   def_binary(m, "sub", kCopyCost, PICK(sub));
   def_binary(m, "mul", kCopyCost, PICK(mul));

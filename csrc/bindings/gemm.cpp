@@ -377,7 +377,7 @@ py::tuple linear_backward(py::handle x, py::handle weight, py::handle kept_, py:
 
 }  // namespace
 
-void bind_gemm(py::module_& m) {
+void bind_gemm(Module& m) {
   using py::arg;
   m.def("matmul", &matmul, arg("a"), arg("b"), arg("out") = py::none());
   m.def("addmm", &addmm, arg("op"), arg("ndim"), arg("input"), arg("a"), arg("b"), arg("beta"),

@@ -100,7 +100,7 @@ py::object grid_sample_backward(py::handle dy_, py::handle x, py::handle grid, b
 
 }  // namespace
 
-void bind_grid_sample(py::module_& m) {
+void bind_grid_sample(Module& m) {
   m.def("grid_sample_forward", &grid_sample_forward, py::arg("x"), py::arg("grid"), py::arg("mode"),
         py::arg("padding_mode"), py::arg("align_corners"));
   m.def("grid_sample_backward", &grid_sample_backward, py::arg("dy"), py::arg("x"), py::arg("grid"),

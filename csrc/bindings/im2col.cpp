@@ -72,7 +72,7 @@ py::object col2im(py::handle cols_, py::handle output_size, py::handle kernel_si
 
 }  // namespace
 
-void bind_im2col(py::module_& m) {
+void bind_im2col(Module& m) {
   m.def("im2col", &im2col, py::arg("x"), py::arg("kernel_size"), py::arg("dilation"),
         py::arg("padding"), py::arg("stride"), py::arg("out") = py::none());
   m.def("col2im", &col2im, py::arg("cols"), py::arg("output_size"), py::arg("kernel_size"),

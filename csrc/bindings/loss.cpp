@@ -303,7 +303,7 @@ py::object mse_backward(py::handle x, py::handle target, py::handle reduction_, 
 
 }  // namespace
 
-void bind_loss(py::module_& m) {
+void bind_loss(Module& m) {
   m.def("cross_entropy_forward", &cross_entropy_forward, py::arg("input"), py::arg("target"),
         py::arg("weight"), py::arg("ignore_index"), py::arg("reduction"),
         py::arg("label_smoothing"), py::arg("gradient"));

@@ -101,7 +101,7 @@ py::object soft_nms(py::handle boxes_, py::handle scores_, py::handle method,
 
 }  // namespace
 
-void bind_nms(py::module_& m) {
+void bind_nms(Module& m) {
   m.def("nms", &nms, py::arg("boxes"), py::arg("scores"), py::arg("idxs"),
         py::arg("iou_threshold"));
   m.def("soft_nms", &soft_nms, py::arg("boxes"), py::arg("scores"), py::arg("method"),

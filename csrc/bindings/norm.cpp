@@ -344,7 +344,7 @@ py::object local_norm_backward(py::handle x_, py::handle dy_, py::handle size, p
 
 }  // namespace
 
-void bind_norm(py::module_& m) {
+void bind_norm(Module& m) {
   const auto arg = [](const char* name) { return py::arg(name); };
   m.def("layer_norm_forward", &layer_norm_forward, arg("x"), arg("normalized_shape"), arg("weight"),
         arg("bias"), arg("eps"));

@@ -250,7 +250,7 @@ void adam_step(py::handle params, py::handle grads, py::handle means_, py::handl
 
 }  // namespace
 
-void bind_optim(py::module_& m) {
+void bind_optim(Module& m) {
   m.def("sgd_step", &sgd_step, py::arg("params"), py::arg("grads"), py::arg("buffers"),
         py::arg("lr"), py::arg("momentum"), py::arg("dampening"), py::arg("weight_decay"),
         py::arg("nesterov"), py::arg("maximize"), py::arg("first"));

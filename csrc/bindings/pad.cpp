@@ -133,7 +133,7 @@ py::object pad_backward(py::handle dy_, const std::vector<int64_t>& sizes, py::h
 
 }  // namespace
 
-void bind_pad(py::module_& m) {
+void bind_pad(Module& m) {
   m.def("pad_forward", &pad_forward, py::arg("x"), py::arg("pad"), py::arg("mode"),
         py::arg("value"));
   m.def("pad_backward", &pad_backward, py::arg("dy"), py::arg("shape"), py::arg("pad"),

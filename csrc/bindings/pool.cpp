@@ -316,7 +316,7 @@ py::object max_unpool_backward(const char* op, int dims, py::handle dy_, py::han
 
 }  // namespace
 
-void bind_pool(py::module_& m) {
+void bind_pool(Module& m) {
   using py::arg;
   m.def("max_pool_forward", &max_pool_forward, arg("op"), arg("dims"), arg("x"), arg("kernel_size"),
         arg("stride"), arg("padding"), arg("dilation"), arg("ceil_mode"), arg("lowest"),

@@ -25,6 +25,6 @@ int64_t work_of(const Pool& p);
 // The gradient of the output: its dtype and shape checked against the forward's.
 Array output_gradient(const char* op, int dims, const Array& x, const Pool& p, py::handle dy);
 
-void bind_pool_average(py::module_& m);
+void bind_pool_average(Module& m);
 
 }  // namespace dlcore

@@ -120,7 +120,7 @@ py::object lp_pool_backward(const char* op, int dims, py::handle dy_, py::handle
 
 }  // namespace
 
-void bind_pool_average(py::module_& m) {
+void bind_pool_average(Module& m) {
   using py::arg;
   m.def("avg_pool_forward", &avg_pool_forward, arg("op"), arg("dims"), arg("x"), arg("kernel_size"),
         arg("stride"), arg("padding"), arg("ceil_mode"), arg("count_include_pad"),

@@ -38,7 +38,7 @@ py::object probe_copy(py::handle x_, py::handle out, bool past_caches) {
 
 }  // namespace
 
-void bind_probe(py::module_& m) {
+void bind_probe(Module& m) {
   m.def("probe_fma", &probe_fma, py::arg("chunks"), py::arg("wide") = false);
   m.def("probe_read", &probe_read, py::arg("x"));
   m.def("probe_copy", &probe_copy, py::arg("x"), py::arg("out"), py::arg("past_caches"));

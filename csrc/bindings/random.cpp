@@ -140,13 +140,14 @@ py::object random_bits(int64_t n, uint64_t seed, uint64_t offset, uint64_t strea
 
 }  // namespace
 
-void bind_random(py::module_& m) {
+void bind_random(Module& m) {
   m.def("random_state", [] {
     const RandomState state = random_state();
     return py::make_tuple(state.seed, state.offset);
   });
-  m.def("set_random_state",
-        [](uint64_t seed, uint64_t offset) { set_random_state({seed, offset}); });
+  m.def(
+      "set_random_state", [](uint64_t seed, uint64_t offset) { set_random_state({seed, offset}); },
+      py::arg("seed"), py::arg("offset"));
   m.def("uniform", &uniform, py::arg("low"), py::arg("high"), py::arg("size"),
         py::arg("is_double"));
   m.def("normal", &normal, py::arg("mean"), py::arg("std"), py::arg("size"), py::arg("is_double"));

@@ -191,7 +191,7 @@ py::object argmin(py::handle x, py::handle dim, bool keepdim) {
 
 }  // namespace
 
-void bind_reduction(py::module_& m) {
+void bind_reduction(Module& m) {
   const auto def = [&](const char* name, auto function) {
     m.def(name, function, py::arg("x"), py::arg("dim") = py::none(), py::arg("keepdim") = false,
           py::arg("out") = py::none());

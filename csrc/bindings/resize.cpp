@@ -113,7 +113,7 @@ py::object resize_backward(py::handle dy_, const std::vector<int64_t>& sizes,
 
 }  // namespace
 
-void bind_resize(py::module_& m) {
+void bind_resize(Module& m) {
   m.def("resize_forward", &resize_forward, py::arg("x"), py::arg("size"), py::arg("scales"),
         py::arg("mode"), py::arg("align_corners"), py::arg("antialias"));
   m.def("resize_backward", &resize_backward, py::arg("dy"), py::arg("shape"), py::arg("size"),

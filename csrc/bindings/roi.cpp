@@ -147,7 +147,7 @@ py::object roi_pool_backward(py::handle dy_, py::handle places_, py::handle x, p
 
 }  // namespace
 
-void bind_roi(py::module_& m) {
+void bind_roi(Module& m) {
   m.def("roi_align_forward", &roi_align_forward, py::arg("input"), py::arg("boxes"),
         py::arg("output_size"), py::arg("spatial_scale"), py::arg("sampling_ratio"),
         py::arg("aligned"));

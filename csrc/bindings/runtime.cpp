@@ -39,7 +39,7 @@ std::pair<double, double> bind_cgroup_quota(const std::string& groups, const std
 
 }  // namespace
 
-void bind_runtime(py::module_& m) {
+void bind_runtime(Module& m) {
   m.def("isa", &isa);
   m.def("isas", &isas);
   m.def("built_isas", &built_isas);
@@ -56,7 +56,10 @@ void bind_runtime(py::module_& m) {
   m.def("set_cache_limit", &bind_set_cache_limit, py::arg("nbytes"));
   m.def("winograd", &winograd_enabled);
   m.def("set_winograd", &bind_set_winograd, py::arg("enabled"));
-  m.def("empty_cache", &empty_cache, py::call_guard<GilReleased>());
+  m.def("empty_cache", [] {
+    const GilReleased released;
+    empty_cache();
+  });
 }
 
 }  // namespace dlcore

@@ -88,7 +88,7 @@ py::object channel_shuffle(py::handle x_, py::handle groups_) {
 
 }  // namespace
 
-void bind_shuffle(py::module_& m) {
+void bind_shuffle(Module& m) {
   m.def("pixel_shuffle", &pixel_shuffle, py::arg("x"), py::arg("upscale_factor"));
   m.def("pixel_unshuffle", &pixel_unshuffle, py::arg("x"), py::arg("downscale_factor"));
   m.def("channel_shuffle", &channel_shuffle, py::arg("x"), py::arg("groups"));

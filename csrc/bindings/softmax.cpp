@@ -62,7 +62,7 @@ py::object log_softmax_backward(py::handle y, py::handle dy, int64_t dim) {
 
 }  // namespace
 
-void bind_softmax(py::module_& m) {
+void bind_softmax(Module& m) {
   m.def("softmax_forward", &softmax_forward, py::arg("x"), py::arg("dim"),
         py::arg("out") = py::none());
   m.def("softmax_backward", &softmax_backward, py::arg("y"), py::arg("dy"), py::arg("dim"));

@@ -9,7 +9,17 @@ namespace dlcore {
 constexpr int64_t kCopyCost = 1, kExpCost = 8;
 
 // A kernel of the table, whatever its dtype.
-#define PICK(kernel) [](const auto& k) -> const auto& { return k.kernel; }
+#define PICK(kernel)                                          \
+  Slot {                                                      \
+    &KernelTable<float>::kernel, &KernelTable<double>::kernel \
+  }
+template <class F, class D>
+struct Slot {
+  F KernelTable<float>::* of_float;
+  D KernelTable<double>::* of_double;
+  const F& operator()(const KernelTable<float>& k) const { return k.*of_float; }
+  const D& operator()(const KernelTable<double>& k) const { return k.*of_double; }
+};
 
 template <class Pick>
 py::object unary(const char* op, const char* name, py::handle x_, py::handle out, int64_t cost,
@@ -42,18 +52,18 @@ py::object unary_backward(const char* op, const char* name, py::handle saved_, p
 }
 
 template <class Pick>
-void def_unary(py::module_& m, const char* function, const char* op, int64_t cost, Pick pick) {
+void def_unary(Module& m, const char* function, const char* op, int64_t cost, Pick pick) {
   m.def(
       function, [=](py::handle x, py::handle out) { return unary(op, "x", x, out, cost, pick); },
       py::arg("x"), py::arg("out") = py::none());
 }
 template <class Pick>
-void def_unary(py::module_& m, const char* op, int64_t cost, Pick pick) {
+void def_unary(Module& m, const char* op, int64_t cost, Pick pick) {
   def_unary(m, op, op, cost, pick);
 }
 
 template <class Pick>
-void def_unary_backward(py::module_& m, const char* op, const char* name, int64_t cost, Pick pick) {
+void def_unary_backward(Module& m, const char* op, const char* name, int64_t cost, Pick pick) {
   m.def(
       op,
       [=](py::handle saved, py::handle dy) {

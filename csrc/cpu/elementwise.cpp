@@ -262,8 +262,9 @@ void erf_backward(const T* x, const T* dy, T* dx, int64_t n) {
   map<T>(
       dx, n, kExpCost,
       [](Vec<T> v, Vec<T> d) {
-        const Vec<T> h = min<T>(splat<T>(kHalfSquareEnd<T>), abs<T>(v) * T(1.4142135623730951));
-        return d * (exp_minus_half_square<T>(h) * T(1.1283791670955126));
+        Vec<T> e;
+        bell<T>(v * T(1.4142135623730951), e);
+        return d * (e * T(1.1283791670955126));
       },
       x, dy);
 }

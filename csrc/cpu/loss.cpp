@@ -114,7 +114,7 @@ DLCORE_INLINE Slope<T> slope_of(const ClassLoss<T>& s, int64_t t, T g) {
 template <class T>
 DLCORE_INLINE void row_backward(const T* x, T shift, T log_sum, Slope<T> g, const T* weight, T* dx,
                                 int64_t n, bool past_caches) {
-  const auto softmax = [=](Vec<T> v) { return exp_below_top<T>((v - shift) - log_sum); };
+  const auto softmax = [=](Vec<T> v) { return exp_up_to_40<T>((v - shift) - log_sum); };
   if (g.every == T(0))
     map_unfenced<T>(dx, n, past_caches, [=](Vec<T> v) { return softmax(v) * g.all; }, Each<T>{x});
   else if (!weight)
@@ -160,7 +160,7 @@ DLCORE_INLINE void columns_backward(const T* x, int64_t lanes, const T* normaliz
   for (int64_t i = 0; i < s.n; ++i) {
     const Vec<T> v = load_lanes<T>(x + i * s.inner, lanes, T(0));
     const Vec<T> p =
-        exp_below_top<T>((v - shift) - log_sum) * all - every * (s.weight ? s.weight[i] : T(1));
+        exp_up_to_40<T>((v - shift) - log_sum) * all - every * (s.weight ? s.weight[i] : T(1));
     store_lanes<T>(dx + i * s.inner, lanes, p);
   }
   for (int64_t j = 0; j < lanes; ++j) {

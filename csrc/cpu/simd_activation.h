@@ -47,7 +47,7 @@ DLCORE_INLINE Vec<T> tanh(Vec<T> x) {
     // 1 - 2 / (e^(2a) + 1), which cancels near 0. A rational of x alone is shorter by ten
     // instructions and wrong by 5 ULP.
     const Vec<T> a = min<T>(splat<T>(T(10)), abs<T>(x));
-    const Vec<T> far = T(1) - quotient<T>(splat<T>(T(2)), exp_below_top<T>(a + a) + T(1));
+    const Vec<T> far = T(1) - quotient<T>(splat<T>(T(2)), exp_of_normal<T>(a + a) + T(1));
     const Vec<T> z = a * a;
     const Vec<T> near = polynomial<T>(z, -0.0004590783263, 0.002592816386, -0.008275677766,
                                       0.02166955441, -0.05393094403, 0.1333299892, -0.3333332313);
@@ -62,14 +62,14 @@ DLCORE_INLINE Vec<T> tanh(Vec<T> x) {
 // e^x / (e^x + 1). e^30 + 1 is e^30, and no inf to divide by.
 template <class T>
 DLCORE_INLINE Vec<T> sigmoid(Vec<T> x) {
-  const Vec<T> e = exp_below_top<T>(min<T>(splat<T>(T(kIsFloat<T> ? 30 : 60)), x));
+  const Vec<T> e = exp_up_to_40<T>(min<T>(splat<T>(T(kIsFloat<T> ? 30 : 38)), x));
   return quotient<T>(e, e + T(1));
 }
 
 // exp(-|x|).
 template <class T>
 DLCORE_INLINE Vec<T> exp_minus_abs(Vec<T> x) {
-  return exp_below_top<T>(from_bits<T>(to_bits<T>(x) | to_bits<T>(splat<T>(T(-0.0)))));
+  return exp_up_to_40<T>(from_bits<T>(to_bits<T>(x) | to_bits<T>(splat<T>(T(-0.0)))));
 }
 
 // sigmoid(x), and its derivative without the cancellation of s (1 - s).
@@ -82,16 +82,19 @@ DLCORE_INLINE Vec<T> sigmoid(Vec<T> x, Vec<T>& derivative) {
   return x < T(0) ? other : s;
 }
 
+// Above this h times the normal distribution's upper tail is no longer a normal number, and taken
+// for 0: denormal numbers on the way there cost a hundred cycles each.
 template <class T>
-constexpr T kHalfSquareEnd = kIsFloat<T> ? T(14.6) : T(40);  // exp(-h^2 / 2) is 0 from here on
+constexpr T kTailEnd = kIsFloat<T> ? T(13.14) : T(37.6);
 
-// exp(-h^2 / 2) for 0 <= h <= kHalfSquareEnd. The square is never rounded: that would cost
+// exp(-h^2 / 2) for 0 <= h <= kTailEnd. The square is never rounded: that would cost
 // h^2 / 2 ULP.
 template <class T>
 DLCORE_INLINE Vec<T> exp_minus_half_square(Vec<T> h) {
   const Vec<T> minus_half = h * T(-0.5);
-  const Vec<T> biased = multiply_add<T>(minus_half * h, splat<T>(kLog2E<T>), splat<T>(kRounder<T>));
-  const Vec<T> n = biased - kRounder<T>;
+  constexpr T rounder = kRounder<T> + T(kExponentBias<T>);
+  const Vec<T> biased = multiply_add<T>(minus_half * h, splat<T>(kLog2E<T>), splat<T>(rounder));
+  const Vec<T> n = biased - rounder;
   Vec<T> r;
   if constexpr (kHasFma) {
     r = multiply_add<T>(minus_half, h, n * -kLn2High<T>);
@@ -102,13 +105,8 @@ DLCORE_INLINE Vec<T> exp_minus_half_square(Vec<T> h) {
     r = (n * -kLn2High<T> + high * high * T(-0.5)) - (h - high) * (h + high) * T(0.5);
   }
   r = multiply_add<T>(n, splat<T>(-kLn2Low<T>), r);
-  return times_power_of_2<T>(exp_reduced<T>(r), n, biased);
+  return times_power_of_2<T>(exp_reduced<T>(r), n, to_bits<T>(biased));
 }
-
-// Above this h times the normal distribution's upper tail is no longer a normal number, and taken
-// for 0: denormal numbers on the way there cost a hundred cycles each.
-template <class T>
-constexpr T kTailEnd = kIsFloat<T> ? T(13.14) : T(37.6);
 
 // |x| up to kTailEnd, and e = exp(-x^2 / 2), 0 from there on.
 template <class T>

@@ -152,21 +152,28 @@ DLCORE_INLINE Vec<T> quotient(Vec<T> a, Vec<T> b) {
   return a / b;
 }
 
-// p * 2^n, rounded once, for whole -1080 < n < 1030 (float: -160 < n < 130); biased = n + kRounder.
+// x = n ln 2 + r for a whole n and |r| <= ln(2) / 2; the low bits of the result are n + bias.
 template <class T>
-DLCORE_INLINE Vec<T> times_power_of_2(Vec<T> p, Vec<T> n, [[maybe_unused]] Vec<T> biased) {
+DLCORE_INLINE Bits<T> split_by_ln2(Vec<T> x, int bias, Vec<T>& n, Vec<T>& r) {
+  const T rounder = kRounder<T> + T(bias);
+  const Vec<T> biased = multiply_add<T>(x, splat<T>(kLog2E<T>), splat<T>(rounder));
+  n = biased - rounder;
+  r = multiply_add<T>(n, splat<T>(-kLn2High<T>), x);
+  r = multiply_add<T>(n, splat<T>(-kLn2Low<T>), r);
+  return to_bits<T>(biased);
+}
+
+// p * 2^n for normal 2^n; `bits` end in n + kExponentBias. A product, so that NaN stays NaN.
+template <class T>
+DLCORE_INLINE Vec<T> times_power_of_2(Vec<T> p, [[maybe_unused]] Vec<T> n,
+                                      [[maybe_unused]] Bits<T> bits) {
 #if defined(__AVX512F__)
   if constexpr (kIsFloat<T>)
     return Vec<T>(_mm512_scalef_ps(__m512(p), __m512(n)));
   else
     return Vec<T>(_mm512_scalef_pd(__m512d(p), __m512d(n)));
 #else
-  // In two factors, as 2^n itself may overflow or be denormal. The first keeps p normal.
-  const Vec<T> half = (n * T(0.5) + kRounder<T>);
-  const Bits<T> bias = to_bits<T>(splat<T>(T(1)));
-  const Bits<T> first = to_bits<T>(half) << kMantissaBits<T>;
-  const Bits<T> whole = to_bits<T>(biased) << kMantissaBits<T>;
-  return p * from_bits<T>(first + bias) * from_bits<T>(whole - first + bias);
+  return p * from_bits<T>(bits << kMantissaBits<T>);
 #endif
 }
 
@@ -208,18 +215,27 @@ DLCORE_INLINE Vec<float> exp_by_table(Vec<float> x) {
 }
 #endif
 
-// e^x for x <= kExpTop or NaN.
+// e^x where that is a normal number.
 template <class T>
-DLCORE_INLINE Vec<T> exp_below_top(Vec<T> x) {
+DLCORE_INLINE Vec<T> exp_of_normal(Vec<T> x) {
 #if defined(__AVX512F__)
   if constexpr (kIsFloat<T>) return exp_by_table(x);
 #endif
-  x = max<T>(splat<T>(kExpBottom<T>), x);
-  const Vec<T> biased = multiply_add<T>(x, splat<T>(kLog2E<T>), splat<T>(kRounder<T>));
-  const Vec<T> n = biased - kRounder<T>;
-  Vec<T> r = multiply_add<T>(n, splat<T>(-kLn2High<T>), x);
-  r = multiply_add<T>(n, splat<T>(-kLn2Low<T>), r);
-  return times_power_of_2<T>(exp_reduced<T>(r), n, biased);
+  Vec<T> n, r;
+  const Bits<T> bits = split_by_ln2<T>(x, kExponentBias<T>, n, r);
+  return times_power_of_2<T>(exp_reduced<T>(r), n, bits);
+}
+
+// e^x for x <= 40 or NaN: times 2^64 it is always normal.
+template <class T>
+DLCORE_INLINE Vec<T> exp_up_to_40(Vec<T> x) {
+#if defined(__AVX512F__)
+  if constexpr (kIsFloat<T>) return exp_by_table(x);
+#endif
+  Vec<T> n, r;
+  const Bits<T> bits =
+      split_by_ln2<T>(max<T>(splat<T>(kExpBottom<T>), x), kExponentBias<T> + 64, n, r);
+  return times_power_of_2<T>(exp_reduced<T>(r), n + T(64), bits) * T(0x1p-64);
 }
 
 template <class T>
@@ -227,7 +243,18 @@ DLCORE_INLINE Vec<T> exp(Vec<T> x) {
 #if defined(__AVX512F__)
   if constexpr (kIsFloat<T>) return exp_by_table(x);
 #endif
-  return exp_below_top<T>(min<T>(splat<T>(kExpTop<T>), x));
+  Vec<T> n, r;
+  const Bits<T> bits =
+      split_by_ln2<T>(clamp<T>(x, kExpBottom<T>, kExpTop<T>), 2 * kExponentBias<T>, n, r);
+  const Vec<T> p = exp_reduced<T>(r);
+#if defined(__AVX512F__)
+  return times_power_of_2<T>(p, n, bits);
+#else
+  // In two factors, as 2^n itself may overflow or be denormal. The first keeps p normal.
+  const Bits<T> first = (bits >> 1) << kMantissaBits<T>;
+  const Bits<T> second = (bits << kMantissaBits<T>)-first;
+  return p * from_bits<T>(first) * from_bits<T>(second);
+#endif
 }
 
 template <class T>

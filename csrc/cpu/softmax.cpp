@@ -142,7 +142,7 @@ template <class T>
 void log_softmax_backward(const T* y, const T* dy, T* dx, int64_t outer, int64_t n, int64_t inner) {
   backward<T>(
       y, dy, dx, outer, n, inner, [](Vec<T>, Vec<T> da) { return da; },
-      [](Vec<T> a, Vec<T> da, Vec<T> sum) { return da - exp_below_top<T>(a) * sum; });
+      [](Vec<T> a, Vec<T> da, Vec<T> sum) { return da - exp_up_to_40<T>(a) * sum; });
 }
 
 }  // namespace

@@ -63,7 +63,7 @@ DLCORE_INLINE Vec<T> finite_shift(Vec<T> top) {
 template <class T, class Visit>
 DLCORE_INLINE Vec<T> exp_sum(const T* x, int64_t n, Vec<T> shift, const Visit& each) {
   const auto value = [=](int64_t i, int64_t lanes) {
-    const Vec<T> e = exp_below_top<T>(load_lanes<T>(x + i, lanes, -kInf<T>) - shift);
+    const Vec<T> e = exp_up_to_40<T>(load_lanes<T>(x + i, lanes, -kInf<T>) - shift);
     each(i, lanes, e);
     return e;
   };
@@ -78,7 +78,7 @@ struct Running {
   // A further block's largest element: the new shift.
   DLCORE_INLINE_MEMBER Vec<T> raise(Vec<T> block_top) {
     if (block_top[0] > top[0]) {
-      sum *= exp_below_top<T>(top - block_top);
+      sum *= exp_up_to_40<T>(top - block_top);
       top = block_top;
     }
     return finite_shift<T>(top);
@@ -136,7 +136,7 @@ DLCORE_INLINE Column<T> running_column(const T* x, int64_t n, int64_t inner, int
   for (int64_t i = 0; i < n; ++i) top = max<T>(load_lanes<T>(x + i * inner, lanes, T(0)), top);
   top = finite_shift<T>(top);
   for (int64_t i = 0; i < n; ++i) {
-    const Vec<T> e = exp_below_top<T>(load_lanes<T>(x + i * inner, lanes, T(0)) - top);
+    const Vec<T> e = exp_up_to_40<T>(load_lanes<T>(x + i * inner, lanes, T(0)) - top);
     each(i, e);
     sum += e;
   }
