@@ -162,7 +162,7 @@ def test_includes_point_down():
 def test_public_names_are_documented(name, thing):
     text = inspect.getdoc(thing) or ""
     assert text.split("\n")[0].endswith((".", "``", ":")), f"{name} has no first line"
-    if inspect.isfunction(thing) and "Parameters\n----------" in text:
+    if inspect.isfunction(inspect.unwrap(thing)) and "Parameters\n----------" in text:
         aliases = {"axis", "keepdims"}  # NumPy's words for dim and keepdim
         for parameter in inspect.signature(thing).parameters.keys() - aliases:
             assert re.search(

@@ -5,6 +5,7 @@
 namespace dlcore {
 
 void bind_runtime(Module& m);
+void bind_short_way(py::module_& made, Module& m);
 void bind_activation(Module& m);
 void bind_boxes(Module& m);
 void bind_compare(Module& m);
@@ -42,6 +43,7 @@ PYBIND11_MODULE(_C, made) {
   made.attr("compiler") = __VERSION__;
   Module m(made);
   bind_runtime(m);
+  bind_short_way(made, m);
   bind_activation(m);
   bind_boxes(m);
   bind_compare(m);

@@ -63,10 +63,10 @@ py::object log_softmax_backward(py::handle y, py::handle dy, int64_t dim) {
 }  // namespace
 
 void bind_softmax(Module& m) {
-  m.def("softmax_forward", &softmax_forward, py::arg("x"), py::arg("dim"),
+  m.def("softmax_forward", &softmax_forward, py::arg("x"), py::arg("dim") = -1,
         py::arg("out") = py::none());
   m.def("softmax_backward", &softmax_backward, py::arg("y"), py::arg("dy"), py::arg("dim"));
-  m.def("log_softmax_forward", &log_softmax_forward, py::arg("x"), py::arg("dim"),
+  m.def("log_softmax_forward", &log_softmax_forward, py::arg("x"), py::arg("dim") = -1,
         py::arg("out") = py::none());
   m.def("log_softmax_backward", &log_softmax_backward, py::arg("y"), py::arg("dy"), py::arg("dim"));
 }

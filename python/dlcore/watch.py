@@ -1,8 +1,8 @@
 """Calls of kernels as they happen, for those who count or trace them.
 
 Every op looks its kernel up in `_C` when it is called. While somebody watches, a
-function that tells him stands in the kernel's place; while nobody does, a call costs
-nothing more.
+function that tells him stands in the kernel's place, and the short ways past the ops
+are closed; while nobody does, a call costs nothing more.
 """
 
 import functools
@@ -32,6 +32,7 @@ class watching:
         with _lock:
             _watchers.append(self._watcher)
             if len(_watchers) == 1:
+                _C.open_short_ways(False)
                 for name, kernel in _kernels.items():
                     setattr(_C, name, _told(name, kernel))
 
@@ -41,6 +42,7 @@ class watching:
             if not _watchers:
                 for name, kernel in _kernels.items():
                     setattr(_C, name, kernel)
+                _C.open_short_ways(True)
 
 
 def _told(name, kernel):

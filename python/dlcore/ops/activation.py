@@ -1,15 +1,15 @@
 """Activations, one element at a time.
 
-A backward that a short way passes by takes what it keeps as defaults: a variable that a
-closure captures is made a cell at every call, some 20 ns.
+A backward takes what it keeps as defaults: a variable that a closure captures is made a
+cell at every call, some 20 ns.
 """
-
-from numpy import ndarray
 
 from .. import _C
 from ..tensor import raw, record
+from .inputs import short_way
 
 
+@short_way(_C.relu_forward)
 def relu(x, out=None):
     """Rectified linear unit, ``max(x, 0)``.
 
@@ -37,12 +37,11 @@ def relu(x, out=None):
     >>> dl.relu(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
-    if type(x) is ndarray:  # the short way: a call on a small array costs its overhead
-        return _C.relu_forward(x, out)
     y = _C.relu_forward(raw(x, out), out)
     return record(y, (x,), lambda dy, y=y: (_C.relu_backward(y, dy),))
 
 
+@short_way(_C.relu6_forward)
 def relu6(x, out=None):
     """Rectified linear unit with a ceiling, ``min(max(x, 0), 6)``.
 
@@ -98,6 +97,7 @@ def leaky_relu(x, negative_slope=0.01, out=None):
     return record(y, (x,), lambda dy: (_C.leaky_relu_backward(a, dy, negative_slope),))
 
 
+@short_way(_C.sigmoid_forward)
 def sigmoid(x, out=None):
     """Logistic function, ``1 / (1 + exp(-x))``.
 
@@ -124,12 +124,11 @@ def sigmoid(x, out=None):
     >>> dl.sigmoid(np.array([0.0, np.inf]))
     array([0.5, 1. ])
     """
-    if type(x) is ndarray:
-        return _C.sigmoid_forward(x, out)
     y = _C.sigmoid_forward(raw(x, out), out)
     return record(y, (x,), lambda dy, y=y: (_C.sigmoid_backward(y, dy),))
 
 
+@short_way(_C.tanh_forward)
 def tanh(x, out=None):
     """Hyperbolic tangent.
 
@@ -156,8 +155,6 @@ def tanh(x, out=None):
     >>> dl.tanh(np.array([0.0, np.inf]))
     array([0., 1.])
     """
-    if type(x) is ndarray:
-        return _C.tanh_forward(x, out)
     y = _C.tanh_forward(raw(x, out), out)
     return record(y, (x,), lambda dy, y=y: (_C.tanh_backward(y, dy),))
 
@@ -207,6 +204,7 @@ def gelu(x, approximate="none", out=None):
     raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
 
 
+@short_way(_C.silu_forward)
 def silu(x, out=None):
     """Sigmoid linear unit (Swish), ``x * sigmoid(x)``.
 
@@ -229,8 +227,6 @@ def silu(x, out=None):
     >>> dl.silu(np.array([-1.0, 0.0, 1.0])).round(4)
     array([-0.2689,  0.    ,  0.7311])
     """
-    if type(x) is ndarray:
-        return _C.silu_forward(x, out)
     a = raw(x, out)
     y = _C.silu_forward(a, out)
     return record(y, (x,), lambda dy, a=a: (_C.silu_backward(a, dy),))

@@ -1,13 +1,13 @@
 """Arithmetic of two arrays, broadcast as in NumPy."""
 
 import numpy as np
-from numpy import ndarray
 
 from .. import _C
 from ..tensor import raw, record
-from .inputs import wants
+from .inputs import short_way, wants
 
 
+@short_way(_C.add)
 def add(a, b, out=None):
     """``a + b``.
 
@@ -37,13 +37,12 @@ def add(a, b, out=None):
     >>> dl.add(np.array([1.0, 2.0]), 10.0)
     array([11., 12.])
     """
-    if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
-        return _C.add(a, b, out)
     p, q = raw(a, out), raw(b, out)
     y = _C.add(p, q, out)
     return record(y, (a, b), lambda dy: (dy, dy))
 
 
+@short_way(_C.sub)
 def sub(a, b, out=None):
     """``a - b``.
 
@@ -56,13 +55,12 @@ def sub(a, b, out=None):
     >>> dl.sub(np.array([1.0, 2.0]), 1.0)
     array([0., 1.])
     """
-    if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
-        return _C.sub(a, b, out)
     p, q = raw(a, out), raw(b, out)
     y = _C.sub(p, q, out)
     return record(y, (a, b), lambda dy, b=b: (dy, _C.neg(dy) if wants(b) else None))
 
 
+@short_way(_C.mul)
 def mul(a, b, out=None):
     """``a * b``.
 
@@ -75,8 +73,6 @@ def mul(a, b, out=None):
     >>> dl.mul(np.array([1.0, 2.0]), 3.0)
     array([3., 6.])
     """
-    if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
-        return _C.mul(a, b, out)
     p, q = raw(a, out), raw(b, out)
     y = _C.mul(p, q, out)
 
@@ -87,6 +83,7 @@ def mul(a, b, out=None):
     return record(y, (a, b), backward)
 
 
+@short_way(_C.div)
 def div(a, b, out=None):
     """``a / b``; inf or NaN by zero, as IEEE 754 has it.
 
@@ -99,8 +96,6 @@ def div(a, b, out=None):
     >>> dl.div(np.array([1.0, 2.0]), 2.0)
     array([0.5, 1. ])
     """
-    if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
-        return _C.div(a, b, out)
     p, q = raw(a, out), raw(b, out)
     y = _C.div(p, q, out)
 
@@ -111,6 +106,7 @@ def div(a, b, out=None):
     return record(y, (a, b), backward)
 
 
+@short_way(_C.pow)
 def pow(a, b, out=None):
     """``a ** b``, by IEEE 754's rules for zeros, infinities and NaN.
 
@@ -126,8 +122,6 @@ def pow(a, b, out=None):
     >>> dl.pow(np.array([1.0, 2.0]), 3.0)
     array([1., 8.])
     """
-    if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
-        return _C.pow(a, b, out)
     p, q = raw(a, out), raw(b, out)
     y = _C.pow(p, q, out)
 
@@ -147,6 +141,7 @@ def pow(a, b, out=None):
     return record(y, (a, b), backward)
 
 
+@short_way(_C.maximum)
 def maximum(a, b, out=None):
     """The larger of `a` and `b`; NaN where either is NaN.
 
@@ -161,8 +156,6 @@ def maximum(a, b, out=None):
     >>> dl.maximum(np.array([1.0, 2.0]), 1.5)
     array([1.5, 2. ])
     """
-    if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
-        return _C.maximum(a, b, out)
     p, q = raw(a, out), raw(b, out)
     y = _C.maximum(p, q, out)
 
@@ -173,6 +166,7 @@ def maximum(a, b, out=None):
     return record(y, (a, b), backward)
 
 
+@short_way(_C.minimum)
 def minimum(a, b, out=None):
     """The smaller of `a` and `b`; NaN where either is NaN.
 
@@ -187,8 +181,6 @@ def minimum(a, b, out=None):
     >>> dl.minimum(np.array([1.0, 2.0]), 1.5)
     array([1. , 1.5])
     """
-    if type(a) is ndarray and (type(b) is ndarray or type(b) is float):
-        return _C.minimum(a, b, out)
     p, q = raw(a, out), raw(b, out)
     y = _C.minimum(p, q, out)
 

@@ -2,12 +2,12 @@
 
 from math import inf
 
-from numpy import ndarray
-
 from .. import _C
 from ..tensor import raw, record
+from .inputs import short_way
 
 
+@short_way(_C.exp)
 def exp(x, out=None):
     """Exponential, ``e ** x``.
 
@@ -34,12 +34,11 @@ def exp(x, out=None):
     >>> dl.exp(np.array([0.0, 1.0]))
     array([1.        , 2.71828183])
     """
-    if type(x) is ndarray:
-        return _C.exp(x, out)
     y = _C.exp(raw(x, out), out)
     return record(y, (x,), lambda dy, y=y: (_C.mul(dy, y),))
 
 
+@short_way(_C.expm1)
 def expm1(x, out=None):
     """``exp(x) - 1`` without the loss of digits near 0.
 
@@ -52,12 +51,11 @@ def expm1(x, out=None):
     >>> dl.expm1(np.array([0.0, 1e-10]))
     array([0.e+00, 1.e-10])
     """
-    if type(x) is ndarray:
-        return _C.expm1(x, out)
     y = _C.expm1(raw(x, out), out)
     return record(y, (x,), lambda dy, y=y: (_C.expm1_backward(y, dy),))
 
 
+@short_way(_C.log)
 def log(x, out=None):
     """Natural logarithm.
 
@@ -70,13 +68,12 @@ def log(x, out=None):
     >>> dl.log(np.array([1.0, np.e]))
     array([0., 1.])
     """
-    if type(x) is ndarray:
-        return _C.log(x, out)
     a = raw(x, out)
     y = _C.log(a, out)
     return record(y, (x,), lambda dy, a=a: (_C.div(dy, a),))
 
 
+@short_way(_C.log1p)
 def log1p(x, out=None):
     """``log(1 + x)`` without the loss of digits near 0.
 
@@ -89,13 +86,12 @@ def log1p(x, out=None):
     >>> dl.log1p(np.array([0.0, 1e-10]))
     array([0.e+00, 1.e-10])
     """
-    if type(x) is ndarray:
-        return _C.log1p(x, out)
     a = raw(x, out)
     y = _C.log1p(a, out)
     return record(y, (x,), lambda dy, a=a: (_C.log1p_backward(a, dy),))
 
 
+@short_way(_C.erf)
 def erf(x, out=None):
     """Error function, the integral of ``2 / sqrt(pi) * exp(-t**2)`` from 0 to x.
 
@@ -108,13 +104,12 @@ def erf(x, out=None):
     >>> dl.erf(np.array([0.0, 1.0])).round(6)
     array([0.      , 0.842701])
     """
-    if type(x) is ndarray:
-        return _C.erf(x, out)
     a = raw(x, out)
     y = _C.erf(a, out)
     return record(y, (x,), lambda dy, a=a: (_C.erf_backward(a, dy),))
 
 
+@short_way(_C.sqrt)
 def sqrt(x, out=None):
     """Square root; NaN below 0.
 
@@ -127,12 +122,11 @@ def sqrt(x, out=None):
     >>> dl.sqrt(np.array([4.0, 2.25]))
     array([2. , 1.5])
     """
-    if type(x) is ndarray:
-        return _C.sqrt(x, out)
     y = _C.sqrt(raw(x, out), out)
     return record(y, (x,), lambda dy, y=y: (_C.sqrt_backward(y, dy),))
 
 
+@short_way(_C.rsqrt)
 def rsqrt(x, out=None):
     """``1 / sqrt(x)``.
 
@@ -145,12 +139,11 @@ def rsqrt(x, out=None):
     >>> dl.rsqrt(np.array([4.0, 0.25]))
     array([0.5, 2. ])
     """
-    if type(x) is ndarray:
-        return _C.rsqrt(x, out)
     y = _C.rsqrt(raw(x, out), out)
     return record(y, (x,), lambda dy, y=y: (_C.rsqrt_backward(y, dy),))
 
 
+@short_way(_C.reciprocal)
 def reciprocal(x, out=None):
     """``1 / x``.
 
@@ -163,12 +156,11 @@ def reciprocal(x, out=None):
     >>> dl.reciprocal(np.array([4.0, 0.5]))
     array([0.25, 2.  ])
     """
-    if type(x) is ndarray:
-        return _C.reciprocal(x, out)
     y = _C.reciprocal(raw(x, out), out)
     return record(y, (x,), lambda dy, y=y: (_C.reciprocal_backward(y, dy),))
 
 
+@short_way(_C.square)
 def square(x, out=None):
     """``x * x``.
 
@@ -181,13 +173,12 @@ def square(x, out=None):
     >>> dl.square(np.array([-3.0, 2.0]))
     array([9., 4.])
     """
-    if type(x) is ndarray:
-        return _C.square(x, out)
     a = raw(x, out)
     y = _C.square(a, out)
     return record(y, (x,), lambda dy, a=a: (_C.square_backward(a, dy),))
 
 
+@short_way(_C.abs)
 def abs(x, out=None):
     """Absolute value; its gradient is 0 at 0.
 
@@ -200,13 +191,12 @@ def abs(x, out=None):
     >>> dl.abs(np.array([-3.0, 2.0]))
     array([3., 2.])
     """
-    if type(x) is ndarray:
-        return _C.abs(x, out)
     a = raw(x, out)
     y = _C.abs(a, out)
     return record(y, (x,), lambda dy, a=a: (_C.abs_backward(a, dy),))
 
 
+@short_way(_C.neg)
 def neg(x, out=None):
     """``-x``.
 
@@ -219,12 +209,11 @@ def neg(x, out=None):
     >>> dl.neg(np.array([-3.0, 2.0]))
     array([ 3., -2.])
     """
-    if type(x) is ndarray:
-        return _C.neg(x, out)
     y = _C.neg(raw(x, out), out)
     return record(y, (x,), lambda dy: (_C.neg(dy),))
 
 
+@short_way(_C.sign)
 def sign(x, out=None):
     """-1, 0 or 1; NaN stays NaN. The gradient is 0.
 
@@ -237,8 +226,6 @@ def sign(x, out=None):
     >>> dl.sign(np.array([-3.0, 0.0]))
     array([-1.,  0.])
     """
-    if type(x) is ndarray:
-        return _C.sign(x, out)
     y = _C.sign(raw(x, out), out)
     return record(y, (x,), lambda dy: (_C.mul(dy, 0.0),))
 

@@ -5,10 +5,11 @@ import numpy as np
 from .. import _C
 from ..tensor import Tensor, raw, record
 from .axes import as_axes, is_counted, kept, words
-from .inputs import plain
+from .inputs import plain, short_way
 from .shape import as_array, check_dim
 
 
+@short_way(_C.amax)
 def amax(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     """Largest along axes; NaN where there is one. Arguments as for `sum`.
 
@@ -30,6 +31,7 @@ def amax(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     return _extreme(_C.amax, np.max, x, dim, keepdim, out, _shared)
 
 
+@short_way(_C.amin)
 def amin(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     """Smallest along axes, otherwise as `amax`.
 
@@ -44,6 +46,7 @@ def amin(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     return _extreme(_C.amin, np.min, x, dim, keepdim, out, _shared)
 
 
+@short_way(_C.amax)
 def max(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     """Largest along axes, as `amax`, but all of the gradient goes to the first.
 
@@ -60,6 +63,7 @@ def max(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     return _extreme(_C.amax, np.max, x, dim, keepdim, out, _first(_C.argmax))
 
 
+@short_way(_C.amin)
 def min(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     """Smallest along axes, otherwise as `max`.
 
@@ -74,6 +78,7 @@ def min(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     return _extreme(_C.amin, np.min, x, dim, keepdim, out, _first(_C.argmin))
 
 
+@short_way(_C.argmax)
 def argmax(x, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """Index of the first largest along one axis, or in the flattened array.
 
@@ -104,6 +109,7 @@ def argmax(x, dim=None, keepdim=False, *, axis=None, keepdims=None):
     return plain(_C.argmax(a, dim, keepdim), x)
 
 
+@short_way(_C.argmin)
 def argmin(x, dim=None, keepdim=False, *, axis=None, keepdims=None):
     """Index of the first smallest, otherwise as `argmax`.
 

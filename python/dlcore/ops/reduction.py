@@ -14,10 +14,11 @@ from ..tensor import Tensor, raw, record
 from . import arithmetic, elementwise
 from .axes import as_axes, count, dropped, is_counted, kept, words
 from .extreme import amax, amin
-from .inputs import plain
+from .inputs import plain, short_way
 from .shape import as_array
 
 
+@short_way(_C.sum)
 def sum(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     """Sum along axes.
 
@@ -61,6 +62,7 @@ def sum(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     return record(y, (x,), lambda dy: (_C.expand(kept(dy, a, dim), a.shape),))
 
 
+@short_way(_C.mean)
 def mean(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     """Arithmetic mean along axes; of nothing it is NaN. Arguments as for `sum`.
 
@@ -84,6 +86,7 @@ def mean(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     return record(y, (x,), backward)
 
 
+@short_way(_C.prod)
 def prod(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     """Product along axes; of nothing it is 1. Arguments as for `sum`.
 

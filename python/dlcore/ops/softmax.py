@@ -1,12 +1,12 @@
 """Softmax and log-softmax along one axis."""
 
-from numpy import ndarray
-
 from .. import _C
 from ..tensor import raw, record
+from .inputs import short_way
 from .shape import one_axis
 
 
+@short_way(_C.softmax_forward)
 def softmax(x, dim=-1, axis=None, out=None):
     r"""Softmax along one axis.
 
@@ -52,12 +52,11 @@ def softmax(x, dim=-1, axis=None, out=None):
     """
     if axis is not None:
         dim = one_axis("softmax", dim, -1, axis)
-    if type(x) is ndarray:
-        return _C.softmax_forward(x, dim, out)
     y = _C.softmax_forward(raw(x, out), dim, out)
     return record(y, (x,), lambda dy, y=y, dim=dim: (_C.softmax_backward(y, dy, dim),))
 
 
+@short_way(_C.log_softmax_forward)
 def log_softmax(x, dim=-1, axis=None, out=None):
     r"""Logarithm of softmax along one axis, without its underflow.
 
@@ -103,8 +102,6 @@ def log_softmax(x, dim=-1, axis=None, out=None):
     """
     if axis is not None:
         dim = one_axis("log_softmax", dim, -1, axis)
-    if type(x) is ndarray:
-        return _C.log_softmax_forward(x, dim, out)
     y = _C.log_softmax_forward(raw(x, out), dim, out)
     return record(
         y, (x,), lambda dy, y=y, dim=dim: (_C.log_softmax_backward(y, dy, dim),)
