@@ -1,5 +1,6 @@
 // Convolution over three axes and its gradient of x; see conv_volume.h.
 
+#include "cpu/conv_scatter.h"
 #include "cpu/conv_volume.h"
 #include "cpu/simd_activation.h"
 #include "kernels.h"
@@ -220,6 +221,7 @@ void conv3d_forward(const T* x, const T* weight, const T* bias, T* y, const Conv
 template <class T>
 void conv3d_backward_data(const T* dy, const T* weight, T* dx, const Conv3d& c) {
   if (c.plane.batch == 0) return;
+  if (scatter_pays(c)) return scatter_data_gradient(c, dy, weight, dx);
   convolve_volume<T>(Volume(c, true), dy, weight, nullptr, dx, false);
 }
 

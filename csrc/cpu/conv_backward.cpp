@@ -13,6 +13,7 @@
 #include "cpu/conv_direct_weight.h"
 #include "cpu/conv_point.h"
 #include "cpu/conv_row.h"
+#include "cpu/conv_scatter.h"
 #include "cpu/conv_windows.h"
 #include "cpu/conv_winograd.h"
 #include "cpu/gemm_pack.h"
@@ -150,6 +151,8 @@ void conv2d_backward_data(const T* dy, const T* weight, T* dx, const Conv2d& c) 
   if (c.stride_h == 1 && c.stride_w == 1 && channels_pay<T>(direct))
     return channel_conv(direct, dy, weight, nullptr, dx, Activation::none);
   if (is_point(c) && products_pay(c)) return point_data_gradient<T>(c, dy, weight, dx);
+  const Conv3d flat_volume{c, 1, 1, 1, 1, 1, 0};
+  if (scatter_pays(flat_volume)) return scatter_data_gradient(flat_volume, dy, weight, dx);
   if (phases_pay<T>(c)) return phase_data_gradient<T>(c, dy, weight, dx);
   if (direct_pays(c, direct)) return direct_conv(direct, dy, weight, nullptr, dx, Activation::none);
   const Windows<T> w(c), wy(flat(c));
