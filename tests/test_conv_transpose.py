@@ -33,7 +33,7 @@ CASES = [
     (1, 4, (3, 4, 3), 6, (3, 3, 2), (1, 2, 3), (1, 0, 1), (0, 1, 2), 2, (2, 1, 1)),
     (1, 3, (3, 4, 3), 2, (3, 3, 3), 2, 3, 1, 1, 1),
     (2, 3, (3, 4, 4), 3, (3, 3, 3), 1, ((0, 2), 1, (2, 0)), 0, 3, 1),
-    # large enough for one product: overlapping, tiled, tiled along rows only, merged images
+    # large enough for one product: overlapping, tiled, along rows only, merged images
     (2, 32, (17, 19), 16, (4, 4), 2, 1, 0, 1, 1),
     (1, 32, (16, 18), 16, (2, 2), 2, 0, 0, 1, 1),
     (1, 32, (12, 14), 16, (5, 2), (3, 2), (2, 0), 0, 1, 1),

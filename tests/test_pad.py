@@ -178,6 +178,9 @@ BAD = [
     (lambda: dl.pad(X, (1, 1), value="a"), TypeError, "value must be a real number"),
     (lambda: dl.pad(X, (2**62, 2**62)), ValueError, "add up to more|multiply to more"),
     (lambda: dl.pad(X.astype(int), (2**62, 2**62)), ValueError, "fit into an array"),
+    (lambda: dl.pad(X.astype(int), (1, 0), value=0.5), ValueError, "that int64 holds"),
+    (lambda: dl.pad(X.astype("u1"), (1, 0), value=-1), ValueError, "that uint8 holds"),
+    (lambda: dl.pad(X.astype("i2"), (1, 0), value=np.nan), ValueError, "int16 holds"),
     (lambda: dl.pad(X.astype(int), (1, 1), "reflect"), TypeError, "got int64"),
     (lambda: dl.pad([1.0], (1, 1)), TypeError, "must be a NumPy array or a Tensor"),
 ]

@@ -217,6 +217,20 @@ def test_a_plane_does_not_see_the_others(isa, dtype, rng, size, window, name):
         np.testing.assert_allclose(ours, lone, **bound)
 
 
+@pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
+def test_a_window_beyond_the_plane_in_ceil_mode(torch, rng, name):
+    x = rng.standard_normal((2, 9, 3, 12)).astype(np.float32)
+    ours, theirs = dl.Tensor(x, True), torch.tensor(x, requires_grad=True)
+    y = getattr(dl, name)(ours, (5, 2), 3, ceil_mode=True)
+    want = getattr(torch.nn.functional, name)(theirs, (5, 2), 3, ceil_mode=True)
+    np.testing.assert_allclose(y.data, want.detach().numpy(), rtol=1e-6)
+    y.backward(y.data)
+    want.backward(torch.tensor(y.data))
+    np.testing.assert_allclose(ours.grad.data, theirs.grad.numpy(), rtol=1e-5)
+    with pytest.raises(ValueError, match="must fit into the padded height"):
+        getattr(dl, name)(x, (5, 2), 2, ceil_mode=True)
+
+
 def test_output_size_none_keeps_an_axis(rng):
     x = rng.standard_normal((2, 3, 6, 8))
     assert dl.adaptive_avg_pool2d(x, (None, 2)).shape == (2, 3, 6, 2)

@@ -242,10 +242,11 @@ py::object adaptive_max_pool_backward(const char* op, int dims, py::handle dy, p
 
 // Indices into planes of `size` elements, one for each element of x.
 py::object parse_indices(const char* op, const Array& x, py::handle object, int64_t size) {
-  CHECK_TYPE(PyArray_Check(object.ptr()) &&
-                 PyArray_TYPE(reinterpret_cast<PyArrayObject*>(object.ptr())) == NPY_INT64,
-             op, ": indices must be a NumPy array of int64, got ",
-             std::string(Py_TYPE(object.ptr())->tp_name));
+  const bool array = PyArray_Check(object.ptr());
+  CHECK_TYPE(array && PyArray_TYPE(reinterpret_cast<PyArrayObject*>(object.ptr())) == NPY_INT64, op,
+             ": indices must be a NumPy array of int64, got ",
+             array ? "one of " + std::string(py::str(object.attr("dtype")))
+                   : std::string(Py_TYPE(object.ptr())->tp_name));
   CHECK_TYPE(!hides_entries(object), op, ": indices must not be a masked array");
   PyArrayObject* given = reinterpret_cast<PyArrayObject*>(object.ptr());
   const Shape shape(PyArray_NDIM(given), PyArray_DIMS(given));

@@ -40,10 +40,11 @@ struct Axis {
 };
 
 // floor((size + low + high - dilation * (kernel - 1) - 1) / stride) + 1. ValueError when the
-// window does not fit once.
+// window does not fit once; in ceil_mode it may reach beyond by less than a stride, as PyTorch's.
 inline int64_t window_positions(const char* op, const Axis& a, bool ceil_mode = false) {
   const int64_t padded = checked_add(op, checked_add(op, a.size, a.low), a.high);
   const int64_t span = checked_add(op, checked_mul(op, a.dilation, a.kernel - 1), 1);
+  if (ceil_mode && span > padded && span - padded < a.stride) return 1;
   CHECK(span <= padded, op, ": kernel_size must fit into the padded ", a.name, ", got a window of ",
         span, " over ", a.size, " + ", a.low, " + ", a.high, ": enlarge padding");
   const int64_t rest = padded - span;

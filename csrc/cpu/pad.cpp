@@ -57,7 +57,8 @@ struct Ends {
   }
 };
 
-// As copy_row, without its loop over the elements of a last part.
+// As copy_row; a last part of a vector is copied with what lies before it. Long ones may go past
+// the caches.
 template <class T>
 DLCORE_INLINE void copy_stretch(const T* x, int64_t n, bool past_caches, T* y) {
   constexpr int64_t L = kLanes<T>;

@@ -73,6 +73,21 @@ def pad(x, pad, mode="constant", value=0.0):
     return record(y, (x,), lambda dy: (_C.pad_backward(dy, shape, pad, mode),))
 
 
+def _check_value(dtype, value):
+    """Nothing is rounded or wrapped round on its way into whole numbers."""
+    if dtype.kind not in "biu":
+        return
+    try:
+        with np.errstate(invalid="ignore"):
+            kept = bool(np.array(value).astype(dtype) == value)
+    except (TypeError, ValueError, OverflowError):
+        kept = False
+    if not kept:
+        raise ValueError(
+            f"pad: value must be a number that {dtype} holds, got {one_line(value)}"
+        )
+
+
 def _pad_other(a, pad, mode, value):
     """With a constant, of the dtypes without kernels: integers and the like."""
     if mode != "constant" or a.dtype.kind not in "biufc":
@@ -91,6 +106,7 @@ def _pad_other(a, pad, mode, value):
         raise ValueError(
             f"pad: pad must not crop more than x.shape = {a.shape}, got {tuple(pad)}"
         )
+    _check_value(a.dtype, value)
     kept = tuple(slice(max(0, -p), n - max(0, -q)) for n, (p, q) in zip(a.shape, ends))
     try:
         if any(n + p + q > _LONGEST for n, (p, q) in zip(a.shape, ends)):
