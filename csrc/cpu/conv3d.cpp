@@ -209,11 +209,26 @@ void convolve_volume(const Volume& v, const T* x, const T* weight, const T* bias
   buffer_release(call.taps.first);
 }
 
+// With a stride of 1, dx is the convolution of dy with the taps backwards.
+DLCORE_INLINE Conv3d turned_around(const Conv3d& c) {
+  Conv3d back = c;
+  Conv2d& p = back.plane;
+  back.depth = c.out_d, p.height = c.plane.out_h, p.width = c.plane.out_w;
+  back.out_d = c.depth, p.out_h = c.plane.height, p.out_w = c.plane.width;
+  back.pad_front = (c.kernel_d - 1) * c.dilation_d - c.pad_front;
+  p.pad_top = (p.kernel_h - 1) * p.dilation_h - p.pad_top;
+  p.pad_left = (p.kernel_w - 1) * p.dilation_w - p.pad_left;
+  return back;
+}
+
 // y = activation(conv(x, weight) + bias); bias may be null.
 template <class T>
 void conv3d_forward(const T* x, const T* weight, const T* bias, T* y, const Conv3d& c,
                     Activation activation) {
   if (c.plane.batch == 0) return;
+  if constexpr (kIsFloat<T>)
+    if (depthwise_volume_pays(c))
+      return depthwise_volume(c, x, weight, bias, y, false, activation == Activation::relu);
   convolve_volume<T>(Volume(c, false), x, weight, bias, y, activation == Activation::relu);
 }
 
@@ -221,6 +236,11 @@ void conv3d_forward(const T* x, const T* weight, const T* bias, T* y, const Conv
 template <class T>
 void conv3d_backward_data(const T* dy, const T* weight, T* dx, const Conv3d& c) {
   if (c.plane.batch == 0) return;
+  if constexpr (kIsFloat<T>) {
+    const Conv3d back = turned_around(c);
+    if (c.stride_d * c.plane.stride_h * c.plane.stride_w == 1 && depthwise_volume_pays(back))
+      return depthwise_volume(back, dy, weight, nullptr, dx, true, false);
+  }
   if (scatter_pays(c)) return scatter_data_gradient(c, dy, weight, dx);
   convolve_volume<T>(Volume(c, true), dy, weight, nullptr, dx, false);
 }

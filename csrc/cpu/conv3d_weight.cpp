@@ -154,6 +154,8 @@ void conv3d_backward_weight(const T* x, const T* dy, T* dw, const Conv3d& c) {
   const Volume v(c, false);
   const int64_t size = v.groups * v.rows * v.window();
   if (v.batch == 0) return fill_row<T>(T(0), size, dw);
+  if constexpr (kIsFloat<T>)
+    if (depthwise_volume_pays(c)) return depthwise_volume_weight(c, x, dy, dw);
   WeightPlan<T> plan(v);
   const VolumeTaps taps = make_volume_taps<T>(v, plan.cut);
   const int64_t slices = plan.slices.count, parts_size = slices > 1 ? slices * size : 0;

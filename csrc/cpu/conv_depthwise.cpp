@@ -192,8 +192,9 @@ void convolve_planes(const PlaneCall<T>& call) {
   const Conv2d& c = call.c;
   const bool fast = has_fast_taps<T>(c) && call.sources == 1 && c.out_h >= kRows;
   if constexpr (kIsFloat<T>) {
-    if (call.sources == 1 && call.shared == 1 && lanes_pay<T>(c))
-      return lanes_forward<T>(c, call.x, call.weight, call.bias, call.y, call.backward, call.relu);
+    if (call.sources == 1 && call.shared == 1 && lanes_pay<T>(one_deep(c)))
+      return lanes_forward<T>(one_deep(c), call.x, call.weight, call.bias, call.y, call.backward,
+                              call.relu);
     if (fast && c.stride_h == 1 && c.stride_w == 1) return fast_planes<T, 1>(call);
     if (fast && c.stride_h == 2 && c.stride_w == 2) return fast_planes<T, 2>(call);
   }
@@ -385,6 +386,14 @@ void depthwise_data_gradient(const Conv2d& c, const float* dy, const float* weig
 }
 void depthwise_data_gradient(const Conv2d& c, const double* dy, const double* weight, double* dx) {
   data_gradient<double>(c, dy, weight, dx);
+}
+
+bool depthwise_volume_pays(const Conv3d& c) {
+  return lanes_pay<float>(c);
+}
+void depthwise_volume(const Conv3d& c, const float* x, const float* weight, const float* bias,
+                      float* y, bool backward, bool relu) {
+  lanes_forward<float>(c, x, weight, bias, y, backward, relu);
 }
 
 }  // namespace DLCORE_ISA

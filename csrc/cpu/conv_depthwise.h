@@ -141,5 +141,12 @@ void depthwise_data_gradient(const Conv2d& c, const double* dy, const double* we
 void depthwise_weight_gradient(const Conv2d& c, const float* x, const float* dy, float* dw);
 void depthwise_weight_gradient(const Conv2d& c, const double* x, const double* dy, double* dw);
 
+// The same over three axes: with as many channels of y as of x, in float32. `backward`: with the
+// taps backwards.
+bool depthwise_volume_pays(const Conv3d& c);
+void depthwise_volume(const Conv3d& c, const float* x, const float* weight, const float* bias,
+                      float* y, bool backward, bool relu);
+void depthwise_volume_weight(const Conv3d& c, const float* x, const float* dy, float* dw);
+
 }  // namespace DLCORE_ISA
 }  // namespace dlcore

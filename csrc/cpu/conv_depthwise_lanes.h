@@ -18,19 +18,20 @@ constexpr int64_t kLaneBytes = 64 << 10;  // of a band of padded rows: some of L
 template <class T>
 struct LanePlanes {
   static constexpr int64_t L = kLanes<T>;
+  const Conv3d& v;
   const Conv2d& c;
   int64_t row, taps, groups;
   int64_t left, width;  // of x that is seen
   Groups bands;         // of rows of results
   int64_t band, rows;   // the most rows of results, of x
 
-  explicit LanePlanes(const Conv2d& c) : c(c) {
+  explicit LanePlanes(const Conv3d& v) : v(v), c(v.plane) {
     row = (c.out_w - 1) * c.stride_w + (c.kernel_w - 1) * c.dilation_w + 1;
-    taps = c.kernel_h * c.kernel_w;
+    taps = v.kernel_d * c.kernel_h * c.kernel_w;
     groups = ceil_div(c.channels, L);
     left = larger(0, -c.pad_left);
     width = larger(0, smaller(c.width, row - c.pad_left) - left);
-    const int64_t bytes = row * L * static_cast<int64_t>(sizeof(T));
+    const int64_t bytes = v.kernel_d * row * L * static_cast<int64_t>(sizeof(T));
     const int64_t fit = (kLaneBytes / bytes - under(1)) / c.stride_h + 1;
     bands = balanced(c.out_h, larger(8, fit));
     band = bands.size + (bands.larger > 0);
@@ -40,24 +41,35 @@ struct LanePlanes {
     return (n - 1) * c.stride_h + (c.kernel_h - 1) * c.dilation_h + 1;
   }
   bool narrow() const { return width < kLineElements<T> / 2; }
-  int64_t size() const { return (rows * row + narrow() * rows * c.width) * L; }
+  int64_t slab() const { return rows * row * L; }  // of one depth
+  int64_t size() const { return v.kernel_d * slab() + narrow() * rows * c.width * L; }
+  int64_t volume() const { return v.depth * c.height * c.width; }
+  int64_t results() const { return v.out_d * c.out_h * c.out_w; }
 
-  // What the rows first..first+n-1 of results reach of the planes from x on. Zeros at the ends of
-  // rows are there already. Narrow rows are transposed together and then parted.
-  DLCORE_INLINE_MEMBER void fill(const T* x, int64_t lanes, int64_t first, int64_t n, T* to) const {
-    const int64_t plane = c.height * c.width, top = first * c.stride_h - c.pad_top;
-    const int64_t begin = smaller(larger(top, 0), c.height);
-    const int64_t end = larger(begin, smaller(top + under(n), c.height));
-    fill_row<T>(T(0), (begin - top) * row * L, to);
-    fill_row<T>(T(0), (top + under(n) - end) * row * L, to + (end - top) * row * L);
-    T* const all = to + rows * row * L;
-    if (narrow()) turn(x + begin * c.width, plane, lanes, (end - begin) * c.width, all, L);
-    for (int64_t h = begin; h < end; ++h) {
-      T* const pixels = to + ((h - top) * row + left + c.pad_left) * L;
-      if (narrow())
-        copy_row<T>(all + ((h - begin) * c.width + left) * L, width * L, pixels);
-      else
-        turn(x + h * c.width + left, plane, lanes, width, pixels, L);
+  // What the rows first..first+n-1 of results at depth od reach of the channels from x on. Zeros at
+  // the ends of rows are there already. Narrow rows are transposed together and then parted.
+  DLCORE_INLINE_MEMBER void fill(const T* x, int64_t lanes, int64_t od, int64_t first, int64_t n,
+                                 T* to) const {
+    T* const all = to + v.kernel_d * slab();
+    const int64_t top = first * c.stride_h - c.pad_top, bottom = top + under(n);
+    const int64_t begin = larger(top, 0), end = smaller(bottom, c.height);
+    for (int64_t q = 0; q < v.kernel_d; ++q, to += slab()) {
+      const int64_t z = od * v.stride_d - v.pad_front + q * v.dilation_d;
+      if (z < 0 || z >= v.depth || begin >= end) {
+        fill_row<T>(T(0), under(n) * row * L, to);
+        continue;
+      }
+      const T* const plane = x + z * c.height * c.width;
+      fill_row<T>(T(0), (begin - top) * row * L, to);
+      fill_row<T>(T(0), (bottom - end) * row * L, to + (end - top) * row * L);
+      if (narrow()) turn(plane + begin * c.width, volume(), lanes, (end - begin) * c.width, all, L);
+      for (int64_t h = begin; h < end; ++h) {
+        T* const pixels = to + ((h - top) * row + left + c.pad_left) * L;
+        if (narrow())
+          copy_row<T>(all + ((h - begin) * c.width + left) * L, width * L, pixels);
+        else
+          turn(plane + h * c.width + left, volume(), lanes, width, pixels, L);
+      }
     }
   }
   // Eight short streams are more than the hardware foresees.
@@ -66,9 +78,11 @@ struct LanePlanes {
   }
   // Where each tap reads, counted from the pixel's first; 0 for taps behind the last.
   void offsets(int64_t n, int64_t* to) const {
-    for (int64_t t = 0; t < n; ++t)
-      to[t] =
-          t < taps ? (t / c.kernel_w * c.dilation_h * row + t % c.kernel_w * c.dilation_w) * L : 0;
+    for (int64_t t = 0; t < n; ++t) {
+      const int64_t q = t / c.kernel_w / c.kernel_h, r = t / c.kernel_w % c.kernel_h;
+      const int64_t at = r * c.dilation_h * row + t % c.kernel_w * c.dilation_w;
+      to[t] = t < taps ? q * slab() + at * L : 0;
+    }
   }
   static __attribute__((noinline)) void turn(const T* from, int64_t from_row, int64_t rows,
                                              int64_t columns, T* to, int64_t to_row) {
@@ -79,8 +93,8 @@ struct LanePlanes {
 // What the pixels of a row of results have in common.
 template <class T>
 struct LaneRow {
-  int64_t step, down;  // numbers of x from pixel to pixel, from a row of taps to the next
-  int64_t kernel_h, taps;
+  int64_t step, down, deep;  // numbers of x from pixel to pixel, to the taps a row and a slab on
+  int64_t kernel_d, kernel_h, taps;
   const T* w;
   const int64_t* offset;
   Vec<T> start;
@@ -96,17 +110,21 @@ DLCORE_INLINE void lane_pixels(const T* x, const LaneRow<T>& r, T* to) {
 #pragma GCC unroll 8
   for (int p = 0; p < N; ++p) sum[p] = r.start;
   if constexpr (K > 0) {
-    for (int64_t i = 0; i < r.kernel_h; ++i, x += r.down) {
-      Vec<T> w[K];
+    const T* weights = r.w;
+    for (int64_t d = 0; d < r.kernel_d; ++d, x += r.deep) {
+      const T* from = x;
+      for (int64_t i = 0; i < r.kernel_h; ++i, from += r.down, weights += K * L) {
+        Vec<T> w[K];
 #pragma GCC unroll 8
-      for (int s = 0; s < K; ++s) w[s] = load<T>(r.w + (i * K + s) * L);
+        for (int s = 0; s < K; ++s) w[s] = load<T>(weights + s * L);
 #pragma GCC unroll 32
-      for (int q = 0; q < (N - 1) * kStride + K; ++q) {
-        const Vec<T> v = load<T>(x + q * L);
+        for (int q = 0; q < (N - 1) * kStride + K; ++q) {
+          const Vec<T> v = load<T>(from + q * L);
 #pragma GCC unroll 8
-        for (int s = 0; s < K; ++s)
-          if (q >= s && (q - s) % kStride == 0 && (q - s) / kStride < N)
-            sum[(q - s) / kStride] += w[s] * v;
+          for (int s = 0; s < K; ++s)
+            if (q >= s && (q - s) % kStride == 0 && (q - s) / kStride < N)
+              sum[(q - s) / kStride] += w[s] * v;
+        }
       }
     }
   } else {
@@ -132,7 +150,8 @@ __attribute__((noinline)) void lane_row(const T* x, const LaneRow<T>& r, int64_t
 
 // Most planes in practice are a multiple of 7 wide.
 template <class T>
-DLCORE_INLINE auto lane_row_for(const Conv2d& c) {
+DLCORE_INLINE auto lane_row_for(const Conv3d& v) {
+  const Conv2d& c = v.plane;
   if (c.out_w < 4) return lane_row<T, 1>;
   if (c.out_w < 7) return lane_row<T, 4>;
   if (c.dilation_w == 1 && c.stride_w == 1) {
@@ -149,14 +168,17 @@ DLCORE_INLINE auto lane_row_for(const Conv2d& c) {
 
 // y = convolution of x, of as many channels; `backward`: with the taps backwards.
 template <class T>
-DLCORE_INLINE void lanes_forward(const Conv2d& c, const T* x, const T* weight, const T* bias, T* y,
+DLCORE_INLINE void lanes_forward(const Conv3d& v, const T* x, const T* weight, const T* bias, T* y,
                                  bool backward, bool relu_after) {
   constexpr int64_t L = kLanes<T>, kSize = static_cast<int64_t>(sizeof(T));
-  const LanePlanes<T> planes(c);
-  const int64_t taps = planes.taps, pixels = c.out_h * c.out_w, bands = planes.bands.count;
-  const auto run = lane_row_for<T>(c);
-  const int64_t cost = (planes.rows * c.width + planes.band * c.out_w * (taps + 4)) / 2;
-  parallel_for(c.batch * planes.groups * bands, grain_for(cost), [&](int64_t begin, int64_t end) {
+  const Conv2d& c = v.plane;
+  const LanePlanes<T> planes(v);
+  const int64_t taps = planes.taps, volume = planes.volume(), bands = planes.bands.count;
+  const int64_t items = v.out_d * bands;  // of some channels
+  const auto run = lane_row_for<T>(v);
+  const int64_t cost =
+      (v.kernel_d * planes.rows * c.width + planes.band * c.out_w * (taps + 4)) / 2;
+  parallel_for(c.batch * planes.groups * items, grain_for(cost), [&](int64_t begin, int64_t end) {
     const int64_t room = taps + 1 + planes.band * c.out_w;
     Scratch scratch((planes.size() + room * L) * kSize + taps * 8 + 5 * 64);
     T* const all = scratch.take<T>(planes.size());
@@ -169,8 +191,9 @@ DLCORE_INLINE void lanes_forward(const Conv2d& c, const T* x, const T* weight, c
     fill_row<T>(T(0), taps * L, w);
     fill_row<T>(T(0), L, start);
     for (int64_t item = begin; item < end; ++item) {
-      const int64_t first = item / bands % planes.groups * L;
-      const int64_t plane = item / bands / planes.groups * c.channels + first;
+      const int64_t first = item / items % planes.groups * L;
+      const int64_t channel = item / items / planes.groups * c.channels + first;
+      const int64_t od = item / bands % v.out_d;
       const int64_t lanes = smaller(L, c.channels - first);
       const int64_t i = planes.bands.begin(item % bands);
       const int64_t n = planes.bands.begin(item % bands + 1) - i;
@@ -181,12 +204,14 @@ DLCORE_INLINE void lanes_forward(const Conv2d& c, const T* x, const T* weight, c
         store<T>(w + (taps - 1 - t) * L, v);
       }
       if (bias) copy_row<T>(bias + first, lanes, start);
-      planes.fill(x + plane * c.height * c.width, lanes, i, n, all);
-      if (bands == 1 && item + 1 < end)
-        planes.fetch(x + (plane + L) * c.height * c.width,
-                     smaller(L, c.batch * c.channels - plane - L) * c.height * c.width);
+      planes.fill(x + channel * volume, lanes, od, i, n, all);
+      if (items == 1 && item + 1 < end)
+        planes.fetch(x + (channel + L) * volume,
+                     smaller(L, c.batch * c.channels - channel - L) * volume);
       const LaneRow<T> row{c.stride_w * L,
                            c.dilation_h * planes.row * L,
+                           planes.slab(),
+                           v.kernel_d,
                            c.kernel_h,
                            taps,
                            w,
@@ -195,7 +220,8 @@ DLCORE_INLINE void lanes_forward(const Conv2d& c, const T* x, const T* weight, c
                            relu_after};
       for (int64_t r = 0; r < n; ++r)
         run(all + r * c.stride_h * planes.row * L, row, c.out_w, results + r * c.out_w * L);
-      planes.turn(results, L, n * c.out_w, lanes, y + plane * pixels + i * c.out_w, pixels);
+      planes.turn(results, L, n * c.out_w, lanes,
+                  y + channel * planes.results() + (od * c.out_h + i) * c.out_w, planes.results());
     }
   });
 }
@@ -226,11 +252,14 @@ __attribute__((noinline)) void lane_taps(const T* x, int64_t x_row, int64_t step
 }
 
 template <class T>
-DLCORE_INLINE void lanes_weight_gradient(const Conv2d& c, const T* x, const T* dy, T* dw) {
+DLCORE_INLINE void lanes_weight_gradient(const Conv3d& v, const T* x, const T* dy, T* dw) {
   constexpr int64_t L = kLanes<T>, kSize = static_cast<int64_t>(sizeof(T));
-  const LanePlanes<T> planes(c);
-  const int64_t taps = planes.taps, pixels = c.out_h * c.out_w, room = round_up(taps, kLaneTaps);
-  const int64_t cost = c.batch * (c.height * c.width + pixels * (room + 2));
+  const Conv2d& c = v.plane;
+  const LanePlanes<T> planes(v);
+  const int64_t taps = planes.taps, room = round_up(taps, kLaneTaps);
+  const int64_t volume = planes.volume(), pixels = planes.results(), bands = planes.bands.count;
+  const int64_t items = v.out_d * bands;
+  const int64_t cost = c.batch * (v.kernel_d * volume + pixels * (room + 2));
   parallel_for(planes.groups, grain_for(cost), [&](int64_t begin, int64_t end) {
     const int64_t results = planes.band * c.out_w;
     Scratch scratch((planes.size() + (room + results) * L) * kSize + room * 8 + 4 * 64);
@@ -244,15 +273,16 @@ DLCORE_INLINE void lanes_weight_gradient(const Conv2d& c, const T* x, const T* d
     for (int64_t group = begin; group < end; ++group) {
       const int64_t first = group * L, lanes = smaller(L, c.channels - first);
       fill_row<T>(T(0), room * L, sums);
-      for (int64_t item = 0; item < c.batch * planes.bands.count; ++item) {
-        const int64_t plane = item / planes.bands.count * c.channels + first;
-        const int64_t i = planes.bands.begin(item % planes.bands.count);
-        const int64_t n = planes.bands.begin(item % planes.bands.count + 1) - i;
-        planes.fill(x + plane * c.height * c.width, lanes, i, n, all);
-        planes.turn(dy + plane * pixels + i * c.out_w, pixels, lanes, n * c.out_w, g, L);
-        if (planes.bands.count == 1 && item + 1 < c.batch) {
-          planes.fetch(x + (plane + c.channels) * c.height * c.width, lanes * c.height * c.width);
-          planes.fetch(dy + (plane + c.channels) * pixels, lanes * pixels);
+      for (int64_t item = 0; item < c.batch * items; ++item) {
+        const int64_t channel = item / items * c.channels + first, od = item / bands % v.out_d;
+        const int64_t i = planes.bands.begin(item % bands);
+        const int64_t n = planes.bands.begin(item % bands + 1) - i;
+        planes.fill(x + channel * volume, lanes, od, i, n, all);
+        planes.turn(dy + channel * pixels + (od * c.out_h + i) * c.out_w, pixels, lanes,
+                    n * c.out_w, g, L);
+        if (items == 1 && item + 1 < c.batch) {
+          planes.fetch(x + (channel + c.channels) * volume, lanes * volume);
+          planes.fetch(dy + (channel + c.channels) * pixels, lanes * pixels);
         }
         for (int64_t t = 0; t < room; t += kLaneTaps)
           lane_taps<T>(all, c.stride_h * planes.row * L, c.stride_w * L, offset + t, g, n, c.out_w,
@@ -266,12 +296,19 @@ DLCORE_INLINE void lanes_weight_gradient(const Conv2d& c, const T* x, const T* d
 // Whether channels in the lanes pay: planes too narrow for the kernels along rows, kernels that
 // these have no code for, and channels enough.
 template <class T>
-DLCORE_INLINE bool lanes_pay(const Conv2d& c) {
-  if (!kIsFloat<T> || c.out_channels != c.channels || 2 * c.channels < kLanes<T>) return false;
-  const LanePlanes<T> planes(c);
+DLCORE_INLINE bool lanes_pay(const Conv3d& v) {
+  const Conv2d& c = v.plane;
+  if (!kIsFloat<T> || c.out_channels != c.channels || c.groups != c.channels ||
+      2 * c.channels < kLanes<T> || c.batch == 0)
+    return false;
+  const LanePlanes<T> planes(v);
   if (planes.size() * static_cast<int64_t>(sizeof(T)) > 2 * kLaneBytes || c.out_h < 2) return false;
-  if (c.stride_h != c.stride_w || c.stride_h > 2) return true;
+  if (v.kernel_d > 1 || c.stride_h != c.stride_w || c.stride_h > 2) return true;
   return !has_fast_taps<T>(c) || c.out_w <= 14;
+}
+
+DLCORE_INLINE Conv3d one_deep(const Conv2d& c) {
+  return {c, 1, 1, 1, 1, 1, 0};
 }
 
 }  // namespace

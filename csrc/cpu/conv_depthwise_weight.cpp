@@ -127,7 +127,7 @@ DLCORE_INLINE void add_block(const Conv2d& c, const Cut<T>& cut, const T* x, con
 template <class T>
 void weight_gradient(const Conv2d& c, const T* x, const T* dy, T* dw) {
   if constexpr (kIsFloat<T>)
-    if (lanes_pay<T>(c)) return lanes_weight_gradient<T>(c, x, dy, dw);
+    if (lanes_pay<T>(one_deep(c))) return lanes_weight_gradient<T>(one_deep(c), x, dy, dw);
   const Cut<T> cut(c);
   const int64_t many = c.out_channels / c.channels, taps = c.kernel_h * c.kernel_w;
   const int64_t padded_taps = cut.sums / kLanes<T>;
@@ -167,6 +167,10 @@ void depthwise_weight_gradient(const Conv2d& c, const float* x, const float* dy,
 }
 void depthwise_weight_gradient(const Conv2d& c, const double* x, const double* dy, double* dw) {
   weight_gradient<double>(c, x, dy, dw);
+}
+
+void depthwise_volume_weight(const Conv3d& c, const float* x, const float* dy, float* dw) {
+  lanes_weight_gradient<float>(c, x, dy, dw);
 }
 
 }  // namespace DLCORE_ISA
