@@ -20,6 +20,8 @@ struct Slot {
   const F& operator()(const KernelTable<float>& k) const { return k.*of_float; }
   const D& operator()(const KernelTable<double>& k) const { return k.*of_double; }
 };
+template <class F, class D>
+Slot(F KernelTable<float>::*, D KernelTable<double>::*) -> Slot<F, D>;  // for Clang 14
 
 template <class Pick>
 py::object unary(const char* op, const char* name, py::handle x_, py::handle out, int64_t cost,
