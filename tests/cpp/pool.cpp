@@ -193,6 +193,8 @@ void all() {
       {2, {5, 3, 3, 2, 1, 1, 1}, {7, 3, 3, 2, 1, 0, 0}, {19, 10, 3, 2, 1, 1, 1}},
       {2, {6, 3, 2, 2, 1, 0, 0}, {4, 2, 2, 2, 1, 0, 0}, {14, 7, 2, 2, 1, 0, 0}},
       {3, one, {7, 3, 4, 0, 1, 0, 0}, {12, 7, 3, 0, 1, 0, 0}},  // adaptive
+      {19, one, {7, 7, 3, 1, 1, 1, 1}, {7, 7, 3, 1, 1, 1, 1}},  // small planes, several at a time
+      {2, one, {9, 3, 3, 3, 1, 0, 0}, {1300, 434, 5, 3, 1, 2, 2}},  // distant windows, long rows
   };
   for (const Pool& p : windows) {
     for (const bool lowest : {false, true}) extremes<T>(p, lowest);
