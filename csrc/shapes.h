@@ -27,7 +27,17 @@ struct Reduction {
   int64_t kept1, reduced1, kept2, reduced2;
 };
 
-enum class Activation : int { none, relu, leaky_relu, gelu, gelu_tanh, silu, sigmoid, tanh };
+enum class Activation : int {
+  none,
+  relu,
+  relu6,  // up to here limits of the sum
+  leaky_relu,
+  gelu,
+  gelu_tanh,
+  silu,
+  sigmoid,
+  tanh
+};
 
 // C = activation(alpha * A B + beta * C + bias + residual), for each of `batch` matrices.
 // A is (m, k), B is (k, n), C is (m, n). A and B have two strides of which one is 1; C's rows are
@@ -61,6 +71,14 @@ struct Conv2d {
   int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
   int64_t pad_top, pad_left;  // pad_bottom and pad_right follow from out_h and out_w
   int64_t groups;
+};
+
+// What becomes of a convolution's sums: y = activation(sums + bias + residual).
+template <class T>
+struct Finish {
+  const T* residual = nullptr;  // laid out as y, and not y; may be null
+  Activation activation = Activation::none;
+  T slope = T(0);  // of leaky_relu
 };
 
 // The same with a depth: x is (batch, channels, depth, height, width), weight (out_channels,

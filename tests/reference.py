@@ -10,13 +10,17 @@ import numpy as np
 def linear(x, weight, bias=None, activation="none", residual=None, slope=0.01):
     z = x.astype("d") @ weight.T.astype("d")
     z = z if bias is None else z + bias
-    z = z if residual is None else z + residual
+    return activated(activation, z if residual is None else z + residual, slope)
+
+
+def activated(activation, z, slope=0.01):
     if activation == "none":
         return z
     if activation == "leaky_relu":
         return np.where(z > 0, z, slope * z)
     return {
         "relu": lambda: np.maximum(z, 0),
+        "relu6": lambda: np.clip(z, 0, 6),
         "gelu": lambda: z * 0.5 * (1 + np.vectorize(math.erf, otypes="d")(z / 2**0.5)),
         "gelu_tanh": lambda: (
             z * 0.5 * (1 + np.tanh((2 / np.pi) ** 0.5 * (z + 0.044715 * z**3)))

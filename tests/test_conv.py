@@ -358,7 +358,7 @@ BAD = [
     (
         lambda: dl.conv2d(X4, W4, activation="step"),
         ValueError,
-        "activation must be None",
+        "activation must be one of none",
     ),
 ]
 

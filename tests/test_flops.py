@@ -49,6 +49,16 @@ def test_networks(name, published):
             72,
             2 * 72 + 2 * 36,
         ),
+        (
+            lambda: dl.conv2d(
+                zeros(1, 2, 3, 3),
+                zeros(4, 2, 1, 1),
+                activation="silu",
+                residual=zeros(1, 4, 3, 3),
+            ),
+            72,
+            2 * 72 + 2 * 36,
+        ),
         (lambda: dl.matmul(zeros(2, 3), zeros(3, 5)), 30, 60),
         (lambda: dl.matmul(zeros(7, 2, 3), zeros(3)), 42, 84),
         (lambda: dl.addmm(zeros(5), zeros(2, 3), zeros(3, 5)), 30, 70),

@@ -10,6 +10,7 @@ from dlcore.testing import assert_close, gradcheck
 ACTIVATIONS = [
     "none",
     "relu",
+    "relu6",
     "leaky_relu",
     "gelu",
     "gelu_tanh",

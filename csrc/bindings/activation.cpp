@@ -1,3 +1,5 @@
+#include "bindings/activation.h"
+
 #include "bindings/unary.h"
 
 namespace dlcore {
@@ -21,7 +23,30 @@ py::object leaky_relu_backward(py::handle x_, py::handle dy_, double slope) {
   });
 }
 
+struct Named {
+  const char* name;
+  Activation activation;
+};
+constexpr Named kActivations[] = {
+    {"none", Activation::none},   {"relu", Activation::relu},
+    {"relu6", Activation::relu6}, {"leaky_relu", Activation::leaky_relu},
+    {"gelu", Activation::gelu},   {"gelu_tanh", Activation::gelu_tanh},
+    {"silu", Activation::silu},   {"sigmoid", Activation::sigmoid},
+    {"tanh", Activation::tanh},
+};
+
 }  // namespace
+
+Activation activation_argument(const char* op, py::handle activation) {
+  if (activation.is_none()) return Activation::none;
+  CHECK_TYPE(PyUnicode_Check(activation.ptr()), op, ": activation must be a name or None, got ",
+             Py_TYPE(activation.ptr())->tp_name);
+  for (const Named& one : kActivations)
+    if (PyUnicode_CompareWithASCIIString(activation.ptr(), one.name) == 0) return one.activation;
+  std::string known;
+  for (const Named& one : kActivations) known += std::string(known.empty() ? "" : ", ") + one.name;
+  CHECK(false, op, ": activation must be one of ", known, ", got ", shown(activation));
+}
 
 void bind_activation(Module& m) {
   def_unary(m, "relu_forward", "relu", kCopyCost, PICK(relu_forward));

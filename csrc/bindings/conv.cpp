@@ -1,28 +1,43 @@
 #include "bindings/conv.h"
 
+#include "bindings/activation.h"
+
 namespace dlcore {
 namespace {
 
+Array parse_residual(const char* op, const Array& x, py::handle residual_, const ConvCall& call) {
+  const Array residual = optional_array(op, "residual", residual_);
+  if (!residual.defined()) return residual;
+  check_same_dtype(op, "x", x, "residual", residual);
+  CHECK(residual.shape() == call.output_shape(), op, ": residual must have the result's shape ",
+        call.output_shape(), ", got residual.shape = ", residual.shape());
+  return residual;
+}
+
 template <int kDims>
 py::object forward(py::handle x_, py::handle weight_, py::handle bias_, py::handle stride,
-                   py::handle padding, py::handle dilation, int64_t groups, bool relu,
-                   py::handle out) {
+                   py::handle padding, py::handle dilation, int64_t groups, py::handle activation_,
+                   py::handle residual_, py::handle slope_, py::handle out) {
   constexpr const char* op = kDims == 1 ? "conv1d" : kDims == 2 ? "conv2d" : "conv3d";
   const Array x(op, "x", x_), weight(op, "weight", weight_);
   const ConvCall call = parse_conv(op, kDims, x, weight, stride, padding, dilation, groups);
   const Array bias = parse_bias(op, x, bias_, call.out_channels);
+  const Array residual = parse_residual(op, x, residual_, call);
+  const Activation activation = activation_argument(op, activation_);
+  const double slope = real_argument(op, "negative_slope", slope_);
   const Conv3d c = call.shape();
   Conv2d plane;
   const bool planar = is_planar(c, plane);
-  Output y(op, out, call.output_shape(), x.typenum(), {&x, &weight, &bias});
+  Output y(op, out, call.output_shape(), x.typenum(), {}, {&x, &weight, &bias, &residual});
   with_kernels(x, call.multiply_adds(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
     const T* b = bias.defined() ? bias.data<T>() : nullptr;
-    const Activation activation = relu ? Activation::relu : Activation::none;
+    const T* added = residual.defined() ? residual.data<T>() : nullptr;
+    const Finish<T> finish{added, activation, static_cast<T>(slope)};
     if (planar)
-      k.conv2d_forward(x.data<T>(), weight.data<T>(), b, y.data<T>(), plane, activation);
+      k.conv2d_forward(x.data<T>(), weight.data<T>(), b, y.data<T>(), plane, finish);
     else
-      k.conv3d_forward(x.data<T>(), weight.data<T>(), b, y.data<T>(), c, activation);
+      k.conv3d_forward(x.data<T>(), weight.data<T>(), b, y.data<T>(), c, finish);
   });
   return y.finish();
 }
@@ -67,7 +82,8 @@ template <int kDims>
 void bind(Module& m, const char* forward_name, const char* backward_name) {
   m.def(forward_name, &forward<kDims>, py::arg("x"), py::arg("weight"), py::arg("bias"),
         py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
-        py::arg("relu"), py::arg("out") = py::none());
+        py::arg("activation"), py::arg("residual"), py::arg("negative_slope"),
+        py::arg("out") = py::none());
   m.def(backward_name, &backward<kDims>, py::arg("dy"), py::arg("x"), py::arg("weight"),
         py::arg("need_dx"), py::arg("need_dw"), py::arg("need_db"), py::arg("stride"),
         py::arg("padding"), py::arg("dilation"), py::arg("groups"));

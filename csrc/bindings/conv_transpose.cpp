@@ -66,7 +66,7 @@ py::object backward(py::handle dy_, py::handle x_, py::handle weight_, bool need
   with_kernels(x, call.multiply_adds(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
     const T *from = x.data<T>(), *w = weight.data<T>(), *g = dy.data<T>();
-    constexpr Activation none = Activation::none;
+    const Finish<T> none;
     if (planar) {
       if (need_dx) k.conv2d_forward(g, w, nullptr, dx.data<T>(), plane, none);
       if (need_dw) k.conv2d_backward_weight(g, from, dw.data<T>(), plane);

@@ -1,3 +1,4 @@
+#include "bindings/activation.h"
 #include "bindings/array.h"
 
 namespace dlcore {
@@ -208,32 +209,10 @@ py::object addmm(const char* op, int ndim, py::handle input_, py::handle a_, py:
   return c.finish();
 }
 
-Activation activation_of(const std::string& name) {
-  const std::pair<const char*, Activation> all[] = {
-      {"none", Activation::none}, {"relu", Activation::relu},
-      {"gelu", Activation::gelu}, {"gelu_tanh", Activation::gelu_tanh},
-      {"silu", Activation::silu}, {"sigmoid", Activation::sigmoid},
-      {"tanh", Activation::tanh}, {"leaky_relu", Activation::leaky_relu},
-  };
-  std::vector<std::string> known;
-  for (const auto& [word, activation] : all) {
-    if (name == word) return activation;
-    known.push_back(word);
-  }
-  throw py::value_error(
-      text("linear: activation must be one of ", join(known, ", "), ", got '", name, "'"));
-}
-
-Activation activation_argument(py::handle activation) {
-  if (activation.is_none()) return Activation::none;
-  CHECK_TYPE(py::isinstance<py::str>(activation), "linear: activation must be a name or None, got ",
-             Py_TYPE(activation.ptr())->tp_name);
-  return activation_of(word(activation));
-}
-
 // Backward reads the output of these; for the others forward keeps the derivative.
 bool keeps_output(Activation a) {
-  return a == Activation::relu || a == Activation::sigmoid || a == Activation::tanh;
+  return a == Activation::relu || a == Activation::relu6 || a == Activation::sigmoid ||
+         a == Activation::tanh;
 }
 
 // The arguments of linear, checked.
@@ -294,7 +273,7 @@ py::tuple linear_forward(py::handle x, py::handle weight, py::handle bias_, py::
   const Linear l(x, weight);
   const Array bias = optional_array("linear", "bias", bias_);
   const Array residual = optional_array("linear", "residual", residual_);
-  const Activation activation = activation_argument(activation_);
+  const Activation activation = activation_argument("linear", activation_);
   const double slope = real_argument("linear", "negative_slope", slope_);
   if (bias.defined()) {
     check_same_dtype("linear", "x", l.x, "bias", bias);
@@ -328,7 +307,7 @@ py::tuple linear_backward(py::handle x, py::handle weight, py::handle kept_, py:
                           py::handle activation_, bool want_dx, bool want_dw, bool want_db) {
   const Linear l(x, weight);
   const Array kept = optional_array("linear", "kept", kept_), dy("linear", "dy", dy_);
-  const Activation activation = activation_argument(activation_);
+  const Activation activation = activation_argument("linear", activation_);
   check_like_y("dy", dy, l);
   if (activation != Activation::none) {
     CHECK_TYPE(kept.defined(), "linear: kept must be given");

@@ -26,7 +26,7 @@ void relu_backward(const T* y, const T* dy, T* dx, int64_t n) {
 // y = min(max(x, 0), 6). NaN stays NaN. y may be x.
 template <class T>
 void relu6_forward(const T* x, T* y, int64_t n) {
-  map<T>(y, n, kCopyCost, [](Vec<T> v) { return min<T>(splat<T>(6), max<T>(Vec<T>{}, v)); }, x);
+  map<T>(y, n, kCopyCost, [](Vec<T> v) { return relu6<T>(v); }, x);
 }
 
 // dx = dy where 0 < y < 6, else 0. dx may be dy.

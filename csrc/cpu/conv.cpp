@@ -89,30 +89,51 @@ DLCORE_INLINE void pack_columns(const T* x, const Windows<T>& w,
     pack_panel<T>(x, w, pieces, first, last, panel);
 }
 
-// A block of results of merged columns to their images. `rows` rows from row0 of y's channels.
-template <class T>
-DLCORE_INLINE void place_columns(const T* block, int64_t width, int64_t rows, int64_t row0,
-                                 int64_t column0, int64_t columns, const Windows<T>& w, T* y) {
-  const int64_t pixels = w.pixels(), channels = w.c.out_channels;
-  if (pixels == 1)
-    return transpose<T>(block, width, rows, columns, y + column0 * channels + row0, channels);
-  for (int64_t j = 0; j < columns;) {
-    const int64_t n = (column0 + j) / pixels, p = (column0 + j) % pixels;
-    const int64_t run = smaller(pixels - p, columns - j);
-    for (int64_t row = 0; row < rows; ++row)
-      copy_row<T>(block + row * width + j, run, y + (n * channels + row0 + row) * pixels + p);
-    j += run;
-  }
-}
-
 template <class T>
 struct Call {
   const T *x, *weight, *bias;  // x of `split` shape when the stride is above 2
   T* y;
-  Activation activation;
+  Finish<T> finish;
 
-  Epilogue<T> epilogue() const { return {bias, nullptr, nullptr, 0, nullptr, 0, activation, T(0)}; }
+  // Of an image. Merged columns get their residual when they are in their places.
+  Epilogue<T> epilogue(const Windows<T>& w, bool merged, int64_t image) const {
+    if (merged && finish.residual) return {bias, nullptr, nullptr, 0, nullptr, 0, {}, T(0)};
+    const int64_t at = image * w.c.out_channels * w.pixels();
+    return {bias,
+            nullptr,
+            finish.residual ? finish.residual + at : nullptr,
+            w.pixels(),
+            nullptr,
+            0,
+            finish.activation,
+            finish.slope};
+  }
 };
+
+// A block of results of merged columns to their images. `rows` rows from row0 of y's channels.
+template <class T>
+DLCORE_INLINE void place_columns(const T* block, int64_t width, int64_t rows, int64_t row0,
+                                 int64_t column0, int64_t columns, const Windows<T>& w,
+                                 const Call<T>& call) {
+  const int64_t pixels = w.pixels(), channels = w.c.out_channels;
+  const auto finish = [&](int64_t at, int64_t m, int64_t n, int64_t step) {
+    if (call.finish.residual) finish_rows(call.finish, call.y, at, m, n, step);
+  };
+  if (pixels == 1) {
+    const int64_t at = column0 * channels + row0;
+    transpose<T>(block, width, rows, columns, call.y + at, channels);
+    return finish(at, columns, rows, channels);
+  }
+  for (int64_t j = 0; j < columns;) {
+    const int64_t n = (column0 + j) / pixels, p = (column0 + j) % pixels;
+    const int64_t run = smaller(pixels - p, columns - j);
+    const int64_t at = (n * channels + row0) * pixels + p;
+    for (int64_t row = 0; row < rows; ++row)
+      copy_row<T>(block + row * width + j, run, call.y + at + row * pixels);
+    finish(at, rows, run, pixels);
+    j += run;
+  }
+}
 
 // One row of tiles: m rows of weights in a panel by panels of columns side by side.
 template <class T>
@@ -121,6 +142,7 @@ DLCORE_INLINE void tile_row(int64_t m, int64_t columns, int64_t k, const T* a, c
   for (int64_t j = 0; j < columns; j += kTileCols<T>, b += b_size) {
     run_tile(Operands::panels, m, smaller(columns - j, kTileCols<T>), k, a, 0, b, 0, to);
     to.c += kTileCols<T>;
+    to.added += kTileCols<T>;
     to.col += kTileCols<T>;
   }
 }
@@ -152,9 +174,9 @@ DLCORE_INLINE void pixel_block(const Call<T>& call, const Windows<T>& w, const C
   }
 
   const int64_t row0 = group * cut.rows;
-  const Epilogue<T> epilogue = call.epilogue();
   for (int64_t image = cut.image_blocks.begin(image_block);
        image < cut.image_blocks.begin(image_block + 1); ++image) {
+    const Epilogue<T> epilogue = call.epilogue(w, cut.merged, image);
     const T* x = call.x + image * w.image + group * cut.channels * w.plane;
     T* const y = call.y + (image * c.out_channels + row0) * w.pixels() + column0;
     for (int64_t d = 0; d < cut.depth.count; ++d) {
@@ -175,7 +197,7 @@ DLCORE_INLINE void pixel_block(const Call<T>& call, const Windows<T>& w, const C
       }
     }
   }
-  if (cut.merged) place_columns<T>(local, width, cut.rows, row0, column0, columns, w, call.y);
+  if (cut.merged) place_columns<T>(local, width, cut.rows, row0, column0, columns, w, call);
   buffer_release(b);
 }
 
@@ -217,7 +239,7 @@ DLCORE_INLINE void row_block(const Call<T>& call, const Windows<T>& w, const Cut
   T* const a =
       static_cast<T*>(buffer_acquire((a_size + (cut.merged ? rows * width : 0)) * sizeof(T)));
   T* const local = a + a_size;
-  const Epilogue<T> epilogue = call.epilogue();
+  const Epilogue<T> epilogue = call.epilogue(w, cut.merged, 0);
   for (int64_t d = 0; d < cut.depth.count; ++d) {
     const int64_t k0 = cut.depth.begin(d) * w.taps(), k = cut.depth.begin(d + 1) * w.taps() - k0;
     const bool finish = epilogue.any() && d == cut.depth.count - 1;
@@ -230,33 +252,31 @@ DLCORE_INLINE void row_block(const Call<T>& call, const Windows<T>& w, const Cut
                    finish ? &epilogue : nullptr, row0 + row, 0});
     }
   }
-  if (cut.merged) place_columns<T>(local, width, rows, row0 + first, 0, cut.columns, w, call.y);
+  if (cut.merged) place_columns<T>(local, width, rows, row0 + first, 0, cut.columns, w, call);
   buffer_release(a);
 }
 
-// y = activation(conv(x, weight) + bias); bias may be null.
+// y = finish(conv(x, weight) + bias); bias may be null.
 template <class T>
 void conv2d_forward(const T* x, const T* weight, const T* bias, T* y, const Conv2d& c,
-                    Activation activation) {
+                    const Finish<T>& finish) {
   if (c.batch == 0) return;
-  if (is_depthwise(c))
-    return depthwise_forward(c, x, weight, bias, y, activation == Activation::relu);
+  if (is_depthwise(c)) return depthwise_forward(c, x, weight, bias, y, finish);
   if (is_long_row<T>(c, c.channels, c.out_channels))
-    return row_forward<T>(c, x, weight, bias, y, activation);
+    return row_forward<T>(c, x, weight, bias, y, finish);
   if (is_point(c) && skips_pixels(c)) {
     T* const picked =
         static_cast<T*>(buffer_acquire(c.batch * c.channels * c.out_h * c.out_w * sizeof(T)));
     pick_pixels<T>(c, x, picked);
-    conv2d_forward<T>(picked, weight, bias, y, of_picked(c), activation);
+    conv2d_forward<T>(picked, weight, bias, y, of_picked(c), finish);
     return buffer_release(picked);
   }
-  if (is_point(c) && point_products_pay(c))
-    return point_forward<T>(c, x, weight, bias, y, activation);
+  if (is_point(c) && point_products_pay(c)) return point_forward<T>(c, x, weight, bias, y, finish);
   const Direct direct = direct_forward(c);
   if constexpr (sizeof(T) == sizeof(float))
-    if (winograd_pays<T>(direct)) return winograd_conv(direct, x, weight, bias, y, activation);
-  if (channels_pay<T>(direct)) return channel_conv(direct, x, weight, bias, y, activation);
-  if (direct_pays(c, direct)) return direct_conv(direct, x, weight, bias, y, activation);
+    if (winograd_pays<T>(direct)) return winograd_conv(direct, x, weight, bias, y, finish);
+  if (channels_pay<T>(direct)) return channel_conv(direct, x, weight, bias, y, finish);
+  if (direct_pays(c, direct)) return direct_conv(direct, x, weight, bias, y, finish);
   const Windows<T> w(c);
   const Cut<T> cut(c, w);
   const int64_t split_size = w.split ? c.batch * w.image : 0;
@@ -266,7 +286,7 @@ void conv2d_forward(const T* x, const T* weight, const T* bias, T* y, const Conv
   T* const shared = static_cast<T*>(buffer_acquire((split_size + packed_size) * sizeof(T)));
   T* const packed = shared + split_size;
   if (w.split) split_planes<T>(x, w, c.batch * c.channels, shared);
-  const Call<T> call{w.split ? shared : x, weight, bias, y, activation};
+  const Call<T> call{w.split ? shared : x, weight, bias, y, finish};
   if (cut.few) {
     pack_all_columns<T>(call, w, cut, packed);
     parallel_for(c.groups * cut.row_blocks.count, 1,

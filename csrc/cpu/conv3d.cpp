@@ -1,8 +1,8 @@
 // Convolution over three axes and its gradient of x; see conv_volume.h.
 
+#include "cpu/conv_finish.h"
 #include "cpu/conv_scatter.h"
 #include "cpu/conv_volume.h"
-#include "cpu/simd_activation.h"
 #include "kernels.h"
 
 namespace dlcore {
@@ -19,7 +19,7 @@ struct VolumeCall {
   VolumeTaps taps;
   const T *x, *weight, *bias;
   T* y;
-  bool relu;
+  Finish<T> finish;
   int64_t panels, panel_size;
 };
 
@@ -91,6 +91,7 @@ DLCORE_INLINE void volume_phase(const VolumeCall<T>& call, const VolumeWork<T>& 
   const int64_t begin = call.taps.first[phase], taps = call.taps.first[phase + 1] - begin;
   const T* const weights = s.weights + begin * v.channels * kTileCols<T>;
   const Groups depth = balanced(v.channels, larger(1, kSliceRows / larger(1, taps)));
+  const Limits<T> limits(call.finish);
   for (int64_t k = 0; k < depth.count; ++k) {
     const int64_t first = depth.begin(k), channels = depth.begin(k + 1) - first;
     const bool last = k == depth.count - 1;
@@ -104,9 +105,7 @@ DLCORE_INLINE void volume_phase(const VolumeCall<T>& call, const VolumeWork<T>& 
             run_channel_tile(ceil_div(n, kLanes<T>), m, from + at, channels, call.cut.volume,
                              call.taps.offset + begin, taps, weights + first * taps * kTileCols<T>,
                              k ? to : s.start, k ? kTileCols<T> : 0, to);
-            if (last && call.relu)
-              for (int64_t e = 0; e < m * kTileCols<T>; e += kLanes<T>)
-                store<T>(to + e, relu<T>(load<T>(to + e)));
+            if (last) limits.apply(to, m * kTileCols<T>);
             if (last && w->phases == 1)
               store_across<T>(to, m, n, row + s.block.begin[2] + at, v.results());
             else if (last)
@@ -177,14 +176,19 @@ DLCORE_INLINE void volume_item(const VolumeCall<T>& call, const T* packed, int64
         for (int64_t c = 0; c < w.phases; ++c) volume_phase<T>(call, work, n, a, b, c);
         if (w.phases > 1) join_lines<T>(call, work, n, a, b);
       }
+    if (Limits<T>(call.finish).all) continue;
+    each_result_row(call, work, 0, 0, [&](int64_t, int64_t, T* row) {  // of forward: one phase
+      finish_rows(call.finish, call.y, row + block.begin[2] - call.y, n, block.size[2],
+                  v.results());
+    });
   }
   buffer_release(slab);
 }
 
 template <class T>
 void convolve_volume(const Volume& v, const T* x, const T* weight, const T* bias, T* y,
-                     bool relu_after) {
-  VolumeCall<T> call{v, {}, {}, x, weight, bias, y, relu_after, 0, 0};
+                     const Finish<T>& finish) {
+  VolumeCall<T> call{v, {}, {}, x, weight, bias, y, finish, 0, 0};
   call.panels = ceil_div(v.rows, kTileCols<T>);
   call.panel_size = v.window() * kTileCols<T>;
   call.cut = VolumeCut<T>(v, v.channels, v.batch * v.groups * call.panels);
@@ -221,15 +225,14 @@ DLCORE_INLINE Conv3d turned_around(const Conv3d& c) {
   return back;
 }
 
-// y = activation(conv(x, weight) + bias); bias may be null.
+// y = finish(conv(x, weight) + bias); bias may be null.
 template <class T>
 void conv3d_forward(const T* x, const T* weight, const T* bias, T* y, const Conv3d& c,
-                    Activation activation) {
+                    const Finish<T>& finish) {
   if (c.plane.batch == 0) return;
   if constexpr (kIsFloat<T>)
-    if (depthwise_volume_pays(c))
-      return depthwise_volume(c, x, weight, bias, y, false, activation == Activation::relu);
-  convolve_volume<T>(Volume(c, false), x, weight, bias, y, activation == Activation::relu);
+    if (depthwise_volume_pays(c)) return depthwise_volume(c, x, weight, bias, y, false, finish);
+  convolve_volume<T>(Volume(c, false), x, weight, bias, y, finish);
 }
 
 // dx = the gradient with respect to x.
@@ -239,10 +242,10 @@ void conv3d_backward_data(const T* dy, const T* weight, T* dx, const Conv3d& c) 
   if constexpr (kIsFloat<T>) {
     const Conv3d back = turned_around(c);
     if (c.stride_d * c.plane.stride_h * c.plane.stride_w == 1 && depthwise_volume_pays(back))
-      return depthwise_volume(back, dy, weight, nullptr, dx, true, false);
+      return depthwise_volume(back, dy, weight, nullptr, dx, true, {});
   }
   if (scatter_pays(c)) return scatter_data_gradient(c, dy, weight, dx);
-  convolve_volume<T>(Volume(c, true), dy, weight, nullptr, dx, false);
+  convolve_volume<T>(Volume(c, true), dy, weight, nullptr, dx, {});
 }
 
 }  // namespace

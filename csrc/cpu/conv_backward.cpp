@@ -147,14 +147,14 @@ void conv2d_backward_data(const T* dy, const T* weight, T* dx, const Conv2d& c) 
   const Direct direct = direct_backward(c);
   if constexpr (sizeof(T) == sizeof(float))
     if (c.stride_h == 1 && c.stride_w == 1 && winograd_pays<T>(direct))
-      return winograd_conv(direct, dy, weight, nullptr, dx, Activation::none);
+      return winograd_conv(direct, dy, weight, nullptr, dx, Finish<T>{});
   if (c.stride_h == 1 && c.stride_w == 1 && channels_pay<T>(direct))
-    return channel_conv(direct, dy, weight, nullptr, dx, Activation::none);
+    return channel_conv(direct, dy, weight, nullptr, dx, Finish<T>{});
   if (is_point(c) && products_pay(c)) return point_data_gradient<T>(c, dy, weight, dx);
   const Conv3d flat_volume{c, 1, 1, 1, 1, 1, 0};
   if (scatter_pays(flat_volume)) return scatter_data_gradient(flat_volume, dy, weight, dx);
   if (phases_pay<T>(c)) return phase_data_gradient<T>(c, dy, weight, dx);
-  if (direct_pays(c, direct)) return direct_conv(direct, dy, weight, nullptr, dx, Activation::none);
+  if (direct_pays(c, direct)) return direct_conv(direct, dy, weight, nullptr, dx, Finish<T>{});
   const Windows<T> w(c), wy(flat(c));
   const DataCut<T> cut(c, w);
   const int64_t planes = c.batch * c.channels;

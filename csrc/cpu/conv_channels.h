@@ -15,7 +15,6 @@
 #include "cpu/conv_channels_tile.h"
 #include "cpu/conv_direct.h"
 #include "cpu/rows.h"
-#include "cpu/simd_activation.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -86,7 +85,7 @@ DLCORE_INLINE int64_t list_lines(const Direct& d, const T* weight, int64_t row0,
 // no say: an image gives the same bits in any batch.
 template <class T>
 DLCORE_INLINE bool channels_pay(const Direct& d) {
-  if (d.pad_top < 0 || d.pad_left < 0 || d.window() < 64 || d.out_w < 4) return false;
+  if (d.pad_top < 0 || d.pad_left < 0 || d.window() < 24 || d.out_w < 4) return false;
   if (d.taps() > 1) return d.rows >= kLanes<T>;
   return d.in_place() && d.out_w <= kFewPixels && d.rows >= kFewPanels * kTileCols<T>;
 }
@@ -196,6 +195,7 @@ DLCORE_INLINE void channel_panel(const Direct& d, const DirectCall<T>& call,
   if (call.bias) copy_row<T>(call.bias + results, n, start);
   const auto* tiles = kChannel<T>.of[ceil_div(n, kLanes<T>) - 1];
   const T* const nothing = start;
+  const Limits<T> limits(call.finish);
   for (int64_t k = 0; k < cut.depth.count; ++k) {
     const int64_t first = cut.depth.begin(k), channels = cut.depth.begin(k + 1) - first;
     const T* w = s.packed + first * d.taps() * kTileCols<T>;
@@ -221,15 +221,18 @@ DLCORE_INLINE void channel_panel(const Direct& d, const DirectCall<T>& call,
                        fetched < listed ? Ahead<T>{lines + fetched, 1} : Ahead<T>{&nothing, 0});
           fetched += steps;
           if (k == cut.depth.count - 1) {
-            if (call.activation == Activation::relu)
-              for (int64_t i = 0; i < m * kTileCols<T>; i += kLanes<T>)
-                store<T>(to + i, relu<T>(load<T>(to + i)));
+            limits.apply(to, m * kTileCols<T>);
             store_across<T>(to, m, n, y + oh * d.out_w + ow, pixels);
           }
           if (cut.depth.count > 1) to += kSumSize<T>;
         }
     }
   }
+  if (limits.all) return;
+  for (int64_t image = s.image0; image < s.image0 + s.images; ++image)
+    finish_rows(call.finish, call.y,
+                (image * d.groups * d.rows + results) * pixels + s.oh0 * d.out_w, n,
+                (s.oh1 - s.oh0) * d.out_w, pixels);
 }
 
 template <class T>
@@ -315,11 +318,11 @@ DLCORE_INLINE void channels_few(const Direct& d, const DirectCall<T>& call,
 
 }  // namespace
 
-// y = activation(conv(x, weight) + bias); bias may be null. In conv_planes.cpp.
+// y = finish(conv(x, weight) + bias); bias may be null. In conv_planes.cpp.
 void channel_conv(const Direct& d, const float* x, const float* weight, const float* bias, float* y,
-                  Activation activation);
+                  const Finish<float>& finish);
 void channel_conv(const Direct& d, const double* x, const double* weight, const double* bias,
-                  double* y, Activation activation);
+                  double* y, const Finish<double>& finish);
 
 }  // namespace DLCORE_ISA
 }  // namespace dlcore

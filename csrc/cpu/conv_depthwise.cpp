@@ -21,7 +21,7 @@ struct PlaneCall {
   int64_t sources;  // planes of x summed up in one of y
   int64_t shared;   // planes of y that read the same of x
   bool backward;    // the taps are read backwards
-  bool relu;
+  Finish<T> finish;
 
   int64_t taps() const { return c.kernel_h * c.kernel_w; }
   const T* source(int64_t plane) const { return x + plane * sources / shared * c.height * c.width; }
@@ -45,12 +45,15 @@ DLCORE_INLINE void each_block(const PlaneCall<T>& call, int64_t row, int64_t scr
   const int64_t cost = (rows.size + 1) * c.out_w * (call.sources * call.taps() + 4) / 8;
   parallel_for(c.batch * c.out_channels * rows.count, grain_for(cost),
                [=](int64_t begin, int64_t end) {
+                 const bool done = Limits<T>(call.finish).all;
                  T* const planes = static_cast<T*>(buffer_acquire((size + scratch) * sizeof(T)));
                  fill_row<T>(T(0), size + scratch, planes);
                  for (int64_t item = begin; item < end; ++item) {
                    const int64_t first = rows.begin(item % rows.count);
-                   work(item / rows.count, first, rows.begin(item % rows.count + 1) - first, planes,
-                        slab, planes + size);
+                   const int64_t n = rows.begin(item % rows.count + 1) - first;
+                   work(item / rows.count, first, n, planes, slab, planes + size);
+                   const int64_t at = (item / rows.count * c.out_h + first) * c.out_w;
+                   if (!done) finish_rows(call.finish, call.y, at, 1, n * c.out_w, 0);
                  }
                  buffer_release(planes);
                });
@@ -70,8 +73,8 @@ DLCORE_INLINE void store_results(T* y, int64_t n, Vec<T> v, const T* limit) {
 // `phase` is the size of one of a row of x.
 template <class T, int kStride>
 __attribute__((noinline)) void fast_rows(const T* x, int64_t row, int64_t phase, const T* weight,
-                                         int64_t step, T start, bool relu_after, int64_t out_w,
-                                         T* y, const T* limit) {
+                                         int64_t step, T start, const Limits<T>& limits,
+                                         int64_t out_w, T* y, const T* limit) {
   Vec<T> w[9];
 #pragma GCC unroll 9
   for (int t = 0; t < 9; ++t) w[t] = splat<T>(weight[t * step]);
@@ -93,7 +96,7 @@ __attribute__((noinline)) void fast_rows(const T* x, int64_t row, int64_t phase,
       }
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r)
-      store_results<T>(y + r * out_w + j, out_w - j, relu_after ? relu<T>(sum[r]) : sum[r], limit);
+      store_results<T>(y + r * out_w + j, out_w - j, limits.of(sum[r]), limit);
     if (j == last) return;
   }
 }
@@ -105,6 +108,7 @@ void fast_planes(const PlaneCall<T>& call) {
   const PaddedRows<T> padded(c.height, c.width, c.pad_left, kStride,
                              larger(c.out_w, kLanes<T>) + 2 / kStride);
   const int64_t row = padded.row();
+  const Limits<T> limits(call.finish);
   each_block<T>(call, row, 0,
                 [=](int64_t plane, int64_t first, int64_t rows, T* planes, int64_t, T*) {
                   pad_block<T>(padded, call.source(plane), first * kStride - c.pad_top,
@@ -114,16 +118,16 @@ void fast_planes(const PlaneCall<T>& call) {
                   for (int64_t i = 0; i < rows; i += kRows) {
                     const int64_t at = smaller(i, rows - kRows);
                     fast_rows<T, kStride>(planes + at * kStride * row, row, padded.phase_size,
-                                          weight, call.backward ? -1 : 1, call.start(plane),
-                                          call.relu, c.out_w, y + at * c.out_w, y + rows * c.out_w);
+                                          weight, call.backward ? -1 : 1, call.start(plane), limits,
+                                          c.out_w, y + at * c.out_w, y + rows * c.out_w);
                   }
                 });
 }
 
 // kVectors vectors of results, any taps.
 template <class T, int kVectors>
-DLCORE_INLINE void taps_at(const T* x, const Taps<T>& taps, T start, bool relu_after, int64_t n,
-                           T* y, const T* limit) {
+DLCORE_INLINE void taps_at(const T* x, const Taps<T>& taps, T start, const Limits<T>& limits,
+                           int64_t n, T* y, const T* limit) {
   Vec<T> sum[kVectors];
 #pragma GCC unroll 8
   for (int v = 0; v < kVectors; ++v) sum[v] = splat<T>(start);
@@ -135,23 +139,22 @@ DLCORE_INLINE void taps_at(const T* x, const Taps<T>& taps, T start, bool relu_a
   }
 #pragma GCC unroll 8
   for (int v = 0; v < kVectors; ++v) {
-    if (relu_after) sum[v] = relu<T>(sum[v]);
-    store_results<T>(y + v * kLanes<T>, n - v * kLanes<T>, sum[v], limit);
+    store_results<T>(y + v * kLanes<T>, n - v * kLanes<T>, limits.of(sum[v]), limit);
   }
 }
 
 // One row of n results. Elements from n on to the next whole vector are written while they lie
 // before `limit`.
 template <class T>
-__attribute__((noinline)) void taps_row(const T* x, const Taps<T>& taps, T start, bool relu_after,
-                                        int64_t n, T* y, const T* limit) {
+__attribute__((noinline)) void taps_row(const T* x, const Taps<T>& taps, T start,
+                                        const Limits<T>& limits, int64_t n, T* y, const T* limit) {
   constexpr int kVectors = 6;
   int64_t j = 0;
   for (; j + kVectors * kLanes<T> <= n; j += kVectors * kLanes<T>)
-    taps_at<T, kVectors>(x + j, taps, start, relu_after, n - j, y + j, limit);
+    taps_at<T, kVectors>(x + j, taps, start, limits, n - j, y + j, limit);
   for (; j + kLanes<T> < n; j += 2 * kLanes<T>)
-    taps_at<T, 2>(x + j, taps, start, relu_after, n - j, y + j, limit);
-  if (j < n) taps_at<T, 1>(x + j, taps, start, relu_after, n - j, y + j, limit);
+    taps_at<T, 2>(x + j, taps, start, limits, n - j, y + j, limit);
+  if (j < n) taps_at<T, 1>(x + j, taps, start, limits, n - j, y + j, limit);
 }
 
 // Any kernel, stride and dilation.
@@ -163,6 +166,7 @@ void any_planes(const PlaneCall<T>& call) {
       round_up(c.out_w, kLanes<T>) + (c.kernel_w - 1) * c.dilation_w / c.stride_w);
   const int64_t row = padded.row(), count = call.sources * call.taps();
   const int64_t weights_size = round_up(count, kLineElements<T>);
+  const Limits<T> limits(call.finish);
   each_block<T>(
       call, row, weights_size + ceil_div(count * 8, static_cast<int64_t>(sizeof(T))),
       [=](int64_t plane, int64_t first, int64_t rows, T* planes, int64_t slab, T* scratch) {
@@ -182,7 +186,7 @@ void any_planes(const PlaneCall<T>& call) {
         const Taps<T> taps{count, offset, scratch};
         T* const y = call.y + (plane * c.out_h + first) * c.out_w;
         for (int64_t i = 0; i < rows; ++i)
-          taps_row<T>(planes + i * c.stride_h * row, taps, call.start(plane), call.relu, c.out_w,
+          taps_row<T>(planes + i * c.stride_h * row, taps, call.start(plane), limits, c.out_w,
                       y + i * c.out_w, y + rows * c.out_w);
       });
 }
@@ -194,7 +198,7 @@ void convolve_planes(const PlaneCall<T>& call) {
   if constexpr (kIsFloat<T>) {
     if (call.sources == 1 && call.shared == 1 && lanes_pay<T>(one_deep(c)))
       return lanes_forward<T>(one_deep(c), call.x, call.weight, call.bias, call.y, call.backward,
-                              call.relu);
+                              call.finish);
     if (fast && c.stride_h == 1 && c.stride_w == 1) return fast_planes<T, 1>(call);
     if (fast && c.stride_h == 2 && c.stride_w == 2) return fast_planes<T, 2>(call);
   }
@@ -203,8 +207,8 @@ void convolve_planes(const PlaneCall<T>& call) {
 
 template <class T>
 DLCORE_INLINE void forward(const Conv2d& c, const T* x, const T* weight, const T* bias, T* y,
-                           bool relu_after) {
-  convolve_planes<T>({c, x, weight, bias, y, 1, c.out_channels / c.channels, false, relu_after});
+                           const Finish<T>& finish) {
+  convolve_planes<T>({c, x, weight, bias, y, 1, c.out_channels / c.channels, false, finish});
 }
 
 // What dx with a stride has of its planes. Rows and columns are counted from the corner of the
@@ -273,8 +277,8 @@ DLCORE_INLINE void any_strided(const Conv2d& c, const Strided<T>& s, const T* pl
       T* const to = row_of(c, dx, plane, (s.i0 + i) * c.stride_h + a);
       if (!to) continue;
       for (int64_t b = 0, n = 0; b < c.stride_w; n += count[b++])
-        taps_row<T>(planes + i * s.padded.row(), {count[b], offset + n, of_phase + n}, T(0), false,
-                    s.columns, split + b * width, split + (b + 1) * width);
+        taps_row<T>(planes + i * s.padded.row(), {count[b], offset + n, of_phase + n}, T(0),
+                    Limits<T>({}), s.columns, split + b * width, split + (b + 1) * width);
       join_row<T>(split, width, c.pad_left - s.j0 * c.stride_w, c.stride_w, c.width, to);
     }
   }
@@ -368,18 +372,18 @@ DLCORE_INLINE void data_gradient(const Conv2d& c, const T* dy, const T* weight, 
   back.height = c.out_h, back.width = c.out_w, back.out_h = c.height, back.out_w = c.width;
   back.pad_top = (c.kernel_h - 1) * c.dilation_h - c.pad_top;
   back.pad_left = (c.kernel_w - 1) * c.dilation_w - c.pad_left;
-  convolve_planes<T>({back, dy, weight, nullptr, dx, c.out_channels / c.channels, 1, true, false});
+  convolve_planes<T>({back, dy, weight, nullptr, dx, c.out_channels / c.channels, 1, true, {}});
 }
 
 }  // namespace
 
 void depthwise_forward(const Conv2d& c, const float* x, const float* weight, const float* bias,
-                       float* y, bool relu) {
-  forward<float>(c, x, weight, bias, y, relu);
+                       float* y, const Finish<float>& finish) {
+  forward<float>(c, x, weight, bias, y, finish);
 }
 void depthwise_forward(const Conv2d& c, const double* x, const double* weight, const double* bias,
-                       double* y, bool relu) {
-  forward<double>(c, x, weight, bias, y, relu);
+                       double* y, const Finish<double>& finish) {
+  forward<double>(c, x, weight, bias, y, finish);
 }
 void depthwise_data_gradient(const Conv2d& c, const float* dy, const float* weight, float* dx) {
   data_gradient<float>(c, dy, weight, dx);
@@ -392,8 +396,8 @@ bool depthwise_volume_pays(const Conv3d& c) {
   return lanes_pay<float>(c);
 }
 void depthwise_volume(const Conv3d& c, const float* x, const float* weight, const float* bias,
-                      float* y, bool backward, bool relu) {
-  lanes_forward<float>(c, x, weight, bias, y, backward, relu);
+                      float* y, bool backward, const Finish<float>& finish) {
+  lanes_forward<float>(c, x, weight, bias, y, backward, finish);
 }
 
 }  // namespace DLCORE_ISA

@@ -133,9 +133,9 @@ struct Taps {
 
 // In conv_depthwise.cpp and conv_depthwise_weight.cpp.
 void depthwise_forward(const Conv2d& c, const float* x, const float* weight, const float* bias,
-                       float* y, bool relu);
+                       float* y, const Finish<float>& finish);
 void depthwise_forward(const Conv2d& c, const double* x, const double* weight, const double* bias,
-                       double* y, bool relu);
+                       double* y, const Finish<double>& finish);
 void depthwise_data_gradient(const Conv2d& c, const float* dy, const float* weight, float* dx);
 void depthwise_data_gradient(const Conv2d& c, const double* dy, const double* weight, double* dx);
 void depthwise_weight_gradient(const Conv2d& c, const float* x, const float* dy, float* dw);
@@ -145,7 +145,7 @@ void depthwise_weight_gradient(const Conv2d& c, const double* x, const double* d
 // taps backwards.
 bool depthwise_volume_pays(const Conv3d& c);
 void depthwise_volume(const Conv3d& c, const float* x, const float* weight, const float* bias,
-                      float* y, bool backward, bool relu);
+                      float* y, bool backward, const Finish<float>& finish);
 void depthwise_volume_weight(const Conv3d& c, const float* x, const float* dy, float* dw);
 
 }  // namespace DLCORE_ISA

@@ -4,9 +4,9 @@
 #pragma once
 
 #include "cpu/conv_depthwise.h"
+#include "cpu/conv_finish.h"
 #include "cpu/gemm_pack.h"
 #include "cpu/scratch.h"
-#include "cpu/simd_activation.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -98,7 +98,7 @@ struct LaneRow {
   const T* w;
   const int64_t* offset;
   Vec<T> start;
-  bool relu;
+  Limits<T> limits;
 };
 
 // N pixels of results: a weight that is loaded serves all of them. With K taps in a row, kStride
@@ -136,7 +136,7 @@ DLCORE_INLINE void lane_pixels(const T* x, const LaneRow<T>& r, T* to) {
     }
   }
 #pragma GCC unroll 8
-  for (int p = 0; p < N; ++p) store<T>(to + p * L, r.relu ? relu<T>(sum[p]) : sum[p]);
+  for (int p = 0; p < N; ++p) store<T>(to + p * L, r.limits.of(sum[p]));
 }
 
 // A row of n results; the last pixels are computed again where they end it.
@@ -169,13 +169,14 @@ DLCORE_INLINE auto lane_row_for(const Conv3d& v) {
 // y = convolution of x, of as many channels; `backward`: with the taps backwards.
 template <class T>
 DLCORE_INLINE void lanes_forward(const Conv3d& v, const T* x, const T* weight, const T* bias, T* y,
-                                 bool backward, bool relu_after) {
+                                 bool backward, const Finish<T>& finish) {
   constexpr int64_t L = kLanes<T>, kSize = static_cast<int64_t>(sizeof(T));
   const Conv2d& c = v.plane;
   const LanePlanes<T> planes(v);
   const int64_t taps = planes.taps, volume = planes.volume(), bands = planes.bands.count;
   const int64_t items = v.out_d * bands;  // of some channels
   const auto run = lane_row_for<T>(v);
+  const Limits<T> limits(finish);
   const int64_t cost =
       (v.kernel_d * planes.rows * c.width + planes.band * c.out_w * (taps + 4)) / 2;
   parallel_for(c.batch * planes.groups * items, grain_for(cost), [&](int64_t begin, int64_t end) {
@@ -217,11 +218,12 @@ DLCORE_INLINE void lanes_forward(const Conv3d& v, const T* x, const T* weight, c
                            w,
                            offset,
                            load<T>(start),
-                           relu_after};
+                           limits};
       for (int64_t r = 0; r < n; ++r)
         run(all + r * c.stride_h * planes.row * L, row, c.out_w, results + r * c.out_w * L);
-      planes.turn(results, L, n * c.out_w, lanes,
-                  y + channel * planes.results() + (od * c.out_h + i) * c.out_w, planes.results());
+      const int64_t to = channel * planes.results() + (od * c.out_h + i) * c.out_w;
+      planes.turn(results, L, n * c.out_w, lanes, y + to, planes.results());
+      if (!limits.all) finish_rows(finish, y, to, lanes, n * c.out_w, planes.results());
     }
   });
 }

@@ -12,8 +12,8 @@
 // The gradient of x is the same with the channels exchanged and the taps read backwards.
 #pragma once
 
+#include "cpu/conv_finish.h"
 #include "cpu/gemm_pack.h"
-#include "cpu/gemm_tile.h"
 #include "cpu/rows.h"
 #include "shapes.h"
 
@@ -156,7 +156,7 @@ template <class T>
 struct DirectCall {
   const T *x, *weight, *bias;
   T* y;
-  Activation activation;
+  Finish<T> finish;
   const int64_t* offset;  // of each tap from a position
 };
 
@@ -185,15 +185,19 @@ DLCORE_INLINE void pad_plane(const Direct& d, const T* x, T* to) {
   fill_row<T>(T(0), (d.plane_rows() - d.pad_top - d.height) * row, to - d.pad_left);
 }
 
-// Positions first..first+n-1 of m rows of sums to their places in y.
+// Positions first..first+n-1 of m rows of sums to their places in y, which begin at y[at].
 template <class T>
-DLCORE_INLINE void store_positions(const Direct& d, const T* sums, int64_t stride, int64_t m,
-                                   int64_t first, int64_t n, T* y) {
+DLCORE_INLINE void store_positions(const Direct& d, const DirectCall<T>& call, const T* sums,
+                                   int64_t stride, int64_t m, int64_t first, int64_t n,
+                                   int64_t at) {
+  const int64_t pixels = d.out_h * d.out_w;
   int64_t h = first / d.row(), w = first % d.row();
   for (int64_t done = 0; done < n; ++h, w = 0) {
     const int64_t count = smaller(d.out_w - w, n - done);
+    const int64_t to = at + h * d.out_w + w;
     for (int64_t i = 0; i < m; ++i)
-      copy_row<T>(sums + i * stride + done, count, y + i * d.out_h * d.out_w + h * d.out_w + w);
+      copy_row<T>(sums + i * stride + done, count, call.y + to + i * pixels);
+    if (call.finish.residual) finish_rows(call.finish, call.y, to, m, count, pixels);
     done += d.row() - w;
   }
 }
@@ -222,16 +226,15 @@ DLCORE_INLINE bool rows_pay(const Direct& d) {
 template <class T>
 DLCORE_INLINE void direct_positions(const Direct& d, const DirectCall<T>& call, const T* a,
                                     const T* planes, int64_t row0, int64_t m, int64_t first,
-                                    int64_t n, const TapRange& taps, T* y) {
+                                    int64_t n, const TapRange& taps, int64_t at) {
   alignas(64) T sums[(kTileRegisters + 1) * kLanes<T>];
-  const Epilogue<T> epilogue{nullptr, nullptr, nullptr, 0, nullptr, 0, call.activation, T(0)};
   const int64_t vectors = ceil_div(n, kLanes<T>), stride = vectors * kLanes<T>;
   kDirect<T>.of[m - 1][vectors - 1](
       a + taps.first * kTileRows, planes + first, d.channels, d.plane(), call.offset + taps.first,
       taps.count, d.taps() - taps.count, call.bias ? call.bias + row0 : nullptr, sums);
-  if (call.activation != Activation::none)
-    finish_tile(sums, stride, m, stride, {sums, stride, T(1), T(0), &epilogue, 0, 0});
-  store_positions<T>(d, sums, stride, m, first, n, y);
+  if (!call.finish.residual && call.finish.activation != Activation::none)
+    finish_rows(call.finish, sums, 0, m, stride, stride);
+  store_positions<T>(d, call, sums, stride, m, first, n, at);
 }
 
 // A panel of m rows by positions first..last-1 of one image's padded planes, or by all, row by row;
@@ -240,19 +243,19 @@ template <class T>
 DLCORE_INLINE void direct_block(const Direct& d, const DirectCall<T>& call, const T* a,
                                 const T* planes, int64_t image, int64_t row0, int64_t m,
                                 int64_t first, int64_t last, bool by_rows) {
-  T* const y = call.y + (image * d.groups * d.rows + row0) * d.out_h * d.out_w;
+  const int64_t at = (image * d.groups * d.rows + row0) * d.out_h * d.out_w;
   const int64_t width = direct_vectors(m) * kLanes<T>;
   if (!by_rows) {
     for (int64_t p = first; p < last; p += width)
       direct_positions<T>(d, call, a, planes, row0, m, p, smaller(width, last - p), {0, d.taps()},
-                          y);
+                          at);
     return;
   }
   for (int64_t oh = 0; oh < d.out_h; ++oh) {
     const TapRange taps = taps_of_row(d, oh);
     for (int64_t ow = 0; ow < d.out_w; ow += width)
       direct_positions<T>(d, call, a, planes, row0, m, oh * d.row() + ow,
-                          smaller(width, d.out_w - ow), taps, y);
+                          smaller(width, d.out_w - ow), taps, at);
   }
 }
 
@@ -347,11 +350,11 @@ DLCORE_INLINE int64_t* direct_offsets(const Direct& d) {
 
 }  // namespace
 
-// y = activation(conv(x, weight) + bias); bias may be null. In conv_planes.cpp.
+// y = finish(conv(x, weight) + bias); bias may be null. In conv_planes.cpp.
 void direct_conv(const Direct& d, const float* x, const float* weight, const float* bias, float* y,
-                 Activation activation);
+                 const Finish<float>& finish);
 void direct_conv(const Direct& d, const double* x, const double* weight, const double* bias,
-                 double* y, Activation activation);
+                 double* y, const Finish<double>& finish);
 
 }  // namespace DLCORE_ISA
 }  // namespace dlcore

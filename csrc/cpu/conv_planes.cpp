@@ -9,10 +9,19 @@ namespace DLCORE_ISA {
 namespace {
 
 template <class T>
+DLCORE_INLINE void finish_in_place(const Finish<T>& f, T* y, int64_t at, int64_t rows, int64_t n,
+                                   int64_t step) {
+  const Epilogue<T> e{nullptr,      nullptr, f.residual ? f.residual + at : nullptr,
+                      step,         nullptr, 0,
+                      f.activation, f.slope};
+  finish_tile(y + at, step, rows, n, {y + at, step, T(1), T(0), &e, 0, 0});
+}
+
+template <class T>
 DLCORE_INLINE void run_direct(const Direct& d, const T* x, const T* weight, const T* bias, T* y,
-                              Activation activation) {
+                              const Finish<T>& finish) {
   int64_t* const offset = direct_offsets(d);
-  const DirectCall<T> call{x, weight, bias, y, activation, offset};
+  const DirectCall<T> call{x, weight, bias, y, finish, offset};
   const Groups panels = balanced(d.rows, kTileRows);
   const int64_t image_cost = d.groups * d.rows * d.window() * d.positions() / kLanes<T> / 2;
   if (d.batch >= 8)
@@ -24,9 +33,9 @@ DLCORE_INLINE void run_direct(const Direct& d, const T* x, const T* weight, cons
 
 template <class T>
 DLCORE_INLINE void run_channels(const Direct& d, const T* x, const T* weight, const T* bias, T* y,
-                                Activation activation) {
+                                const Finish<T>& finish) {
   int64_t* const offset = direct_offsets(d);
-  const DirectCall<T> call{x, weight, bias, y, activation, offset};
+  const DirectCall<T> call{x, weight, bias, y, finish, offset};
   const ChannelCut<T> cut(d);
   if (cut.few)
     channels_few<T>(d, call, cut);
@@ -37,21 +46,30 @@ DLCORE_INLINE void run_channels(const Direct& d, const T* x, const T* weight, co
 
 }  // namespace
 
+void finish_rows(const Finish<float>& f, float* y, int64_t at, int64_t rows, int64_t n,
+                 int64_t step) {
+  finish_in_place<float>(f, y, at, rows, n, step);
+}
+void finish_rows(const Finish<double>& f, double* y, int64_t at, int64_t rows, int64_t n,
+                 int64_t step) {
+  finish_in_place<double>(f, y, at, rows, n, step);
+}
+
 void channel_conv(const Direct& d, const float* x, const float* weight, const float* bias, float* y,
-                  Activation activation) {
-  run_channels<float>(d, x, weight, bias, y, activation);
+                  const Finish<float>& finish) {
+  run_channels<float>(d, x, weight, bias, y, finish);
 }
 void channel_conv(const Direct& d, const double* x, const double* weight, const double* bias,
-                  double* y, Activation activation) {
-  run_channels<double>(d, x, weight, bias, y, activation);
+                  double* y, const Finish<double>& finish) {
+  run_channels<double>(d, x, weight, bias, y, finish);
 }
 void direct_conv(const Direct& d, const float* x, const float* weight, const float* bias, float* y,
-                 Activation activation) {
-  run_direct<float>(d, x, weight, bias, y, activation);
+                 const Finish<float>& finish) {
+  run_direct<float>(d, x, weight, bias, y, finish);
 }
 void direct_conv(const Direct& d, const double* x, const double* weight, const double* bias,
-                 double* y, Activation activation) {
-  run_direct<double>(d, x, weight, bias, y, activation);
+                 double* y, const Finish<double>& finish) {
+  run_direct<double>(d, x, weight, bias, y, finish);
 }
 
 void run_channel_tile(int64_t vectors, int64_t m, const float* x, int64_t channels, int64_t plane,

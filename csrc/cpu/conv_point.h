@@ -82,19 +82,20 @@ DLCORE_INLINE void spread_pixels(const Conv2d& c, const T* picked, T* x) {
                });
 }
 
-// C (m, n) = activation(A B + row_bias), or C += A B. Element (i, p) of A is
+// C (m, n) = activation(A B + row_bias + residual), or C += A B. Element (i, p) of A is
 // a[i * a_row + p * a_col], B likewise.
 template <class T>
 DLCORE_INLINE void product(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row,
                            int64_t a_col, const T* b, int64_t b_row, int64_t b_col, T* c, bool add,
-                           const T* row_bias = nullptr, Activation activation = Activation::none) {
+                           const T* row_bias = nullptr, const Finish<T>& finish = {}) {
   Gemm<T> g{};
   g.m = m, g.n = n, g.k = k;
   g.a = a, g.a_row = a_row, g.a_col = a_col;
   g.b = b, g.b_row = b_row, g.b_col = b_col;
   g.c = c, g.c_row = n;
   g.alpha = T(1), g.beta = T(add);
-  g.activation = activation;
+  g.residual = finish.residual;
+  g.activation = finish.activation, g.slope = finish.slope;
   g.batch = 1;
   gemm_with_row_bias(g, row_bias);
 }
@@ -122,14 +123,16 @@ DLCORE_INLINE bool point_products_pay(const Conv2d& c) {
 
 template <class T>
 DLCORE_INLINE void point_forward(const Conv2d& c, const T* x, const T* weight, const T* bias, T* y,
-                                 Activation activation) {
+                                 const Finish<T>& finish) {
   const int64_t channels = c.channels / c.groups, results = c.out_channels / c.groups;
   const int64_t pixels = c.out_h * c.out_w;
+  Finish<T> last = finish;
   for (int64_t i = 0; i < c.batch * c.groups; ++i) {
     const int64_t row0 = i % c.groups * results;
+    if (finish.residual) last.residual = finish.residual + i * results * pixels;
     product<T>(results, pixels, channels, weight + row0 * channels, channels, 1,
                x + i * channels * pixels, pixels, 1, y + i * results * pixels, false,
-               bias ? bias + row0 : nullptr, activation);
+               bias ? bias + row0 : nullptr, last);
   }
 }
 

@@ -25,12 +25,12 @@ DLCORE_INLINE bool is_long_row(const Conv2d& c, int64_t channels, int64_t result
 
 template <class T>
 DLCORE_INLINE void row_forward(const Conv2d& c, const T* x, const T* weight, const T* bias, T* y,
-                               Activation activation) {
+                               const Finish<T>& finish) {
   const Conv3d row{c, 1, 1, 1, 1, 1, 0};
   if constexpr (sizeof(T) == sizeof(float))
-    conv3d_forward_f32(x, weight, bias, y, row, activation);
+    conv3d_forward_f32(x, weight, bias, y, row, finish);
   else
-    conv3d_forward_f64(x, weight, bias, y, row, activation);
+    conv3d_forward_f64(x, weight, bias, y, row, finish);
 }
 
 template <class T>

@@ -13,7 +13,6 @@
 // added in order, as long chains make most of the error: see docs/numerics.md.
 
 #include "cpu/conv_winograd_tile.h"
-#include "cpu/simd_activation.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -66,7 +65,7 @@ DLCORE_INLINE void transform_weights(const Direct& d, const WinogradCut<T>& cut,
 // One row of tiles back: 4 rows of results, pixels by output channels.
 template <class T>
 DLCORE_INLINE void transform_results(const WinogradCut<T>& cut, const T* m, const T* bias,
-                                     bool rectify, T* lines) {
+                                     const Limits<T>& limits, T* lines) {
   constexpr int64_t kCols = kTileCols<T>;
   const int64_t product = cut.m_product, line = cut.rows.tiles_x * kTile * kCols;
   for (int64_t tx = 0; tx < cut.rows.tiles_x; ++tx, m += kCols, lines += kTile * kCols)
@@ -80,8 +79,7 @@ DLCORE_INLINE void transform_results(const WinogradCut<T>& cut, const T* m, cons
           [=](int i, int j)
               __attribute__((always_inline)) { return load<T>(from + (i * kPatch + j) * product); },
           [&](Vec<T> value) __attribute__((always_inline)) {
-            value += start;
-            store<T>(put, rectify ? relu<T>(value) : value);
+            store<T>(put, limits.of(value + start));
             put += ++at % kTile ? kCols : line - (kTile - 1) * kCols;
           });
     }
@@ -122,14 +120,16 @@ DLCORE_INLINE void winograd_item(const Direct& d, const DirectCall<T>& call,
   }
 
   const int64_t pixels = d.out_h * d.out_w;
+  const Limits<T> limits(call.finish);
   for (int64_t i = 0; i < count; ++i) {
-    transform_results<T>(cut, m + i * cut.rows.tiles_x * kCols, bias,
-                         call.activation == Activation::relu, lines);
+    transform_results<T>(cut, m + i * cut.rows.tiles_x * kCols, bias, limits, lines);
     const int64_t image = (first + i) / cut.rows.tiles_y,
                   oh = (first + i) % cut.rows.tiles_y * kTile;
-    T* const y = call.y + (image * d.rows + row0) * pixels + oh * d.out_w;
-    for (int64_t r = 0; r < smaller(kTile, d.out_h - oh); ++r)
-      transpose<T>(lines + r * line, kCols, d.out_w, n, y + r * d.out_w, pixels);
+    const int64_t at = (image * d.rows + row0) * pixels + oh * d.out_w;
+    const int64_t rows = smaller(kTile, d.out_h - oh);
+    for (int64_t r = 0; r < rows; ++r)
+      transpose<T>(lines + r * line, kCols, d.out_w, n, call.y + at + r * d.out_w, pixels);
+    if (!limits.all) finish_rows(call.finish, call.y, at, n, rows * d.out_w, pixels);
   }
   buffer_release(turned);
 }
@@ -160,8 +160,8 @@ DLCORE_INLINE void run_winograd(const Direct& d, const DirectCall<T>& call) {
 }  // namespace
 
 void winograd_conv(const Direct& d, const float* x, const float* weight, const float* bias,
-                   float* y, Activation activation) {
-  if constexpr (kServed) run_winograd<float>(d, {x, weight, bias, y, activation, nullptr});
+                   float* y, const Finish<float>& finish) {
+  if constexpr (kServed) run_winograd<float>(d, {x, weight, bias, y, finish, nullptr});
 }
 
 }  // namespace DLCORE_ISA

@@ -138,9 +138,9 @@ DLCORE_INLINE bool winograd_weight_pays(const Direct& d) {
 
 }  // namespace
 
-// y = activation(conv(x, weight) + bias); bias may be null. In conv_winograd.cpp.
+// y = finish(conv(x, weight) + bias); bias may be null. In conv_winograd.cpp.
 void winograd_conv(const Direct& d, const float* x, const float* weight, const float* bias,
-                   float* y, Activation activation);
+                   float* y, const Finish<float>& finish);
 // dw of the same. In conv_winograd_weight.cpp.
 void winograd_weight_gradient(const Direct& d, const float* x, const float* dy, float* dw);
 

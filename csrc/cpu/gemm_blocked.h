@@ -32,9 +32,10 @@ constexpr int64_t kBlockBytes = 700000;  // of packed A that stay in L2: a third
 #else
 constexpr int64_t kBlockBytes = 150000;  // a third of 512 KiB, and more than half of 256
 #endif
-constexpr int64_t kBlockRows = 3072;     // rows of A packed at a time
-constexpr int64_t kBlockCols = 4096;     // columns of B packed at a time
-constexpr int64_t kChunkWork = 1 << 18;  // multiply-adds worth handing to another thread
+constexpr int64_t kNearBytes = 16 << 10;  // of panels of B that stay in L1
+constexpr int64_t kBlockRows = 3072;      // rows of A packed at a time
+constexpr int64_t kBlockCols = 4096;      // columns of B packed at a time
+constexpr int64_t kChunkWork = 1 << 18;   // multiply-adds worth handing to another thread
 constexpr int64_t kMostChunks = 48;
 
 // Memory from the buffer cache for the length of a call.
@@ -86,6 +87,8 @@ struct Block {
   T* packed_tail;
   bool b_as_used;
   T beta;
+  const T* added;  // what beta is multiplied with: C or a residual
+  int64_t added_row;
   const Epilogue<T>* epilogue;
 };
 
@@ -145,6 +148,11 @@ DLCORE_INLINE void pack_b(const Block<T>& s) {
   });
 }
 
+template <class T>
+DLCORE_INLINE int64_t panel_bytes(const Block<T>& s) {
+  return b_panel_size<T>(s.depth) * static_cast<int64_t>(sizeof(T));
+}
+
 // The lines of memory that the tiles of a column panel fetch for those to come.
 template <class T>
 struct Ahead {
@@ -165,12 +173,14 @@ DLCORE_INLINE Ahead<T> after(const Block<T>& s, int64_t j, bool more, const T* b
   return {b, 0, 1};
 }
 
-// The tiles of row panels [i0, i1) and column panels [j0, j1) of the block.
+// The tiles of row panels [i0, i1) and column panels [j0, j1) of the block. Where L1 holds all
+// those columns, a row panel runs through them: what is written to C is then a few long runs.
 template <class T, Operands kFrom>
 DLCORE_INLINE void run_tiles(const Block<T>& s, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
   const Product<T>& g = *s.g;
   const int64_t a_step = s.packed_a ? kTileRows : kFrom == Operands::rows ? g.a_row : g.a_col;
-  for (int64_t j = j0; j < j1; ++j) {
+  const bool near = s.packed_b && (j1 - j0) * panel_bytes<T>(s) <= kNearBytes;
+  for (int64_t i = i0, j = j0; i < i1 && j < j1;) {
     const int64_t col = s.first_col + j * kTileCols<T>;
     const int64_t n = smaller(kTileCols<T>, s.cols - j * kTileCols<T>);
     const T* b =
@@ -181,15 +191,20 @@ DLCORE_INLINE void run_tiles(const Block<T>& s, int64_t i0, int64_t i1, int64_t 
       b_step = kTileCols<T>;
     }
     const Ahead<T> next = after(s, j, j + 1 < j1, b);
-    for (int64_t i = i0; i < i1; ++i) {
-      const int64_t row = s.rows.begin(s.first_row_panel + i);
-      const int64_t m = s.rows.begin(s.first_row_panel + i + 1) - row;
-      const T* a = s.packed_a ? s.packed_a + i * a_panel_size<T>(s.depth)
-                              : g.a + row * g.a_row + s.p0 * g.a_col;
-      const int64_t fetched = smaller((i - i0) * (s.depth / 8), next.lines - 1);
-      run_tile(kFrom, m, n, s.depth, a, a_step, b, b_step,
-               {g.c + row * g.c_row + col, g.c_row, g.alpha, s.beta, s.epilogue, row, col,
-                next.line + fetched * next.step, next.step});
+    const int64_t row = s.rows.begin(s.first_row_panel + i);
+    const int64_t m = s.rows.begin(s.first_row_panel + i + 1) - row;
+    const T* a = s.packed_a ? s.packed_a + i * a_panel_size<T>(s.depth)
+                            : g.a + row * g.a_row + s.p0 * g.a_col;
+    const int64_t fetched = smaller((i - i0) * (s.depth / 8), next.lines - 1);
+    run_tile(kFrom, m, n, s.depth, a, a_step, b, b_step,
+             {g.c + row * g.c_row + col, g.c_row, g.alpha, s.beta, s.epilogue, row, col,
+              next.line + fetched * next.step, next.step, s.added + row * s.added_row + col,
+              s.added_row});
+    if (near ? ++j == j1 : ++i == i1) {
+      if (near)
+        j = j0, ++i;
+      else
+        i = i0, ++j;
     }
   }
 }
@@ -224,9 +239,11 @@ DLCORE_INLINE void run_tiles(const Block<T>& s, int64_t i0, int64_t i1, int64_t 
 template <class T>
 DLCORE_INLINE void pack_and_run_tiles(Block<T> s, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
   const int64_t size = b_panel_size<T>(s.depth);
-  Scratch<T> panels(kPanelsAtOnce * size);
-  for (int64_t j = j0; j < j1; j += kPanelsAtOnce) {
-    const int64_t end = smaller(j + kPanelsAtOnce, j1);
+  const int64_t rounds = kNearBytes / (kPanelsAtOnce * larger(panel_bytes<T>(s), 1));
+  const int64_t together = kPanelsAtOnce * larger(1, rounds);
+  Scratch<T> panels(together * size);
+  for (int64_t j = j0; j < j1; j += together) {
+    const int64_t end = smaller(j + together, j1);
     pack_b(s, j, end, panels.get());
     s.packed_b = panels.get() - j * size;
     run_tiles(s, i0, i1, j, end);
@@ -269,6 +286,11 @@ void blocked(const Product<T>& g) {
   const int64_t b_size = (b_in_place ? tail : b_as_used ? 0 : most_cols) * b_panel_size<T>(depth);
   Scratch<T> scratch(a_size + b_size);
 
+  // A sum that begins with its residual ends in registers.
+  const bool begins = g.epilogue.residual && !g.epilogue.derivative && g.beta == T(0);
+  Epilogue<T> last = g.epilogue;
+  if (begins) last.residual = nullptr;
+
   Block<T> s{};
   s.g = &g;
   s.rows = rows;
@@ -285,8 +307,10 @@ void blocked(const Product<T>& g) {
     for (int64_t pc = 0; pc < slices.count; ++pc) {
       s.p0 = slices.begin(pc);
       s.depth = slices.begin(pc + 1) - s.p0;
-      s.beta = pc == 0 ? g.beta : T(1);
-      s.epilogue = pc == slices.count - 1 && g.epilogue.any() ? &g.epilogue : nullptr;
+      s.beta = pc == 0 && !begins ? g.beta : T(1);
+      s.added = pc == 0 && begins ? g.epilogue.residual : g.c;
+      s.added_row = pc == 0 && begins ? g.epilogue.residual_row : g.c_row;
+      s.epilogue = pc == slices.count - 1 && last.any() ? &last : nullptr;
       if (s.packed_b) {
         pack_b(s);
       } else if (b_in_place && s.cols % kLanes<T> != 0) {

@@ -18,8 +18,8 @@ DLCORE_INLINE void finish_with(const T* sum, int64_t sum_row, int64_t m, int64_t
     T* c = to.c + i * to.c_row;
     for (int64_t j = 0; j < n; j += kLanes<T>) {
       const int64_t rest = smaller(n - j, kLanes<T>), col = to.col + j;
-      Vec<T> v = to.alpha * load<T>(sum + i * sum_row + j);
-      if (to.beta != T(0)) v += to.beta * load_part<T>(c + j, rest, T(0));
+      Vec<T> v = to.alpha * load_part<T>(sum + i * sum_row + j, rest, T(0));
+      if (to.beta != T(0)) v += to.beta * load_part<T>(to.added + i * to.added_row + j, rest, T(0));
       if (e.row_bias) v += e.row_bias[row];
       if (e.col_bias) v += load_part<T>(e.col_bias + col, rest, T(0));
       if (e.residual) v += load_part<T>(e.residual + row * e.residual_row + col, rest, T(0));
@@ -51,6 +51,8 @@ __attribute__((noinline)) void finish(const T* sum, int64_t sum_row, int64_t m, 
       return alone([](Vec<T> v) { return v; });
     case Activation::relu:
       return alone([](Vec<T> v) { return relu<T>(v); });
+    case Activation::relu6:
+      return alone([](Vec<T> v) { return relu6<T>(v); });
     case Activation::sigmoid:
       return alone([](Vec<T> v) { return sigmoid<T>(v); });
     case Activation::tanh:
@@ -75,8 +77,7 @@ template <class T, int NV>
 DLCORE_INLINE bool finished_in_registers(int64_t n, const TileTarget<T>& to) {
   const Epilogue<T>* e = to.epilogue;
   return to.alpha == T(1) && (to.beta == T(0) || to.beta == T(1)) &&
-         (!e || (!e->residual && !e->derivative &&
-                 (e->activation == Activation::none || e->activation == Activation::relu))) &&
+         (!e || (!e->residual && !e->derivative && e->activation <= Activation::relu6)) &&
          (kMaskedStores || n == NV * kLanes<T>);
 }
 
@@ -92,9 +93,10 @@ DLCORE_INLINE void write_tile(Vec<T> (&sum)[M][NV], int64_t n, const TileTarget<
     const int64_t rest = larger(0, smaller(n - j * kLanes<T>, kLanes<T>));
     return kMaskedStores ? load_part<T>(p + j * kLanes<T>, rest, T(0)) : load<T>(p + j * kLanes<T>);
   };
-  if (to.beta != T(0))
+  if (to.beta != T(0)) {
     each([&](Vec<T>& v, int i, int j)
-             __attribute__((always_inline)) { v += part(to.c + i * to.c_row, j); });
+             __attribute__((always_inline)) { v += part(to.added + i * to.added_row, j); });
+  }
   if (const Epilogue<T>* e = to.epilogue) {
     if (e->row_bias)
       each([&](Vec<T>& v, int i, int)
@@ -102,8 +104,11 @@ DLCORE_INLINE void write_tile(Vec<T> (&sum)[M][NV], int64_t n, const TileTarget<
     if (e->col_bias)
       each([&](Vec<T>& v, int, int j)
                __attribute__((always_inline)) { v += part(e->col_bias + to.col, j); });
-    if (e->activation == Activation::relu)
-      each([](Vec<T>& v, int, int) __attribute__((always_inline)) { v = relu<T>(v); });
+    if (e->activation != Activation::none) {
+      const Vec<T> high = splat<T>(e->activation == Activation::relu6 ? T(6) : kInf<T>);
+      each([&](Vec<T>& v, int, int)
+               __attribute__((always_inline)) { v = min<T>(high, relu<T>(v)); });
+    }
   }
   each([&](Vec<T>& v, int i, int j) __attribute__((always_inline)) {
     T* at = to.c + i * to.c_row + j * kLanes<T>;
@@ -144,7 +149,7 @@ __attribute__((noinline)) void tile(int64_t n, int64_t k, const T* a, int64_t a_
   // A row of C is fetched every kStride steps: all at once they would fill the miss buffers, and
   // the panels, which come from L2, would wait.
   constexpr int64_t kStride = 8;
-  const T *next = to.c, *ahead = to.ahead ? to.ahead : b;
+  const T *next = to.added, *ahead = to.ahead ? to.ahead : b;
   const auto stride = [&]() __attribute__((always_inline)) {
     __builtin_prefetch(ahead, 0, 2);
     ahead += to.ahead_step;
@@ -154,7 +159,7 @@ __attribute__((noinline)) void tile(int64_t n, int64_t k, const T* a, int64_t a_
       if constexpr (kStepsAtOnce<M * NV> == 4) step(), step(), step();
     }
   };
-  for (int64_t i = 0; i < k / kStride; ++i, next += i < M ? to.c_row : 0) {
+  for (int64_t i = 0; i < k / kStride; ++i, next += i < M ? to.added_row : 0) {
     for (int64_t j = 0; j < NV * kLanes<T>; j += kLineElements<T>) __builtin_prefetch(next + j, 1);
     __builtin_prefetch(next + n - 1, 1);
     stride();

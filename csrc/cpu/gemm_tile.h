@@ -88,6 +88,7 @@ struct Epilogue {
 
 // Where a tile goes: c is its corner, (row, col) its place in the product. beta == 0 never reads
 // C; beta == 1 adds to what an earlier part of k left. The epilogue is null but for the last part.
+// beta is multiplied with `added`, which may be a residual in the place of C.
 template <class T>
 struct TileTarget {
   T* c;
@@ -97,6 +98,8 @@ struct TileTarget {
   int64_t row, col;
   const T* ahead = nullptr;  // what later tiles read: k / 8 lines of it are fetched into L2
   int64_t ahead_step = kLineElements<T>;
+  const T* added = c;
+  int64_t added_row = c_row;
 };
 
 // Where a tile finds A and B.
@@ -113,7 +116,7 @@ void run_tile(Operands from, int64_t m, int64_t n, int64_t k, const float* a, in
 void run_tile(Operands from, int64_t m, int64_t n, int64_t k, const double* a, int64_t a_step,
               const double* b, int64_t b_step, const TileTarget<double>& to);
 
-// alpha, beta and the epilogue on sums over k that lie in memory. Whole vectors of `sum` are read.
+// alpha, beta and the epilogue on sums over k that lie in memory, perhaps where c is.
 void finish_tile(const float* sum, int64_t sum_row, int64_t m, int64_t n,
                  const TileTarget<float>& to);
 void finish_tile(const double* sum, int64_t sum_row, int64_t m, int64_t n,

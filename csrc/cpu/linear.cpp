@@ -52,8 +52,8 @@ DLCORE_INLINE void gradient(const T* kept, const T* dy, T* dz, T* db, int64_t ro
 }
 
 // dz = dy * activation'(z), db = column sums of dz. All of dy is (rows, n), rows > 0. `kept` is the
-// output of relu, sigmoid and tanh, and the derivative itself for the others; unused, as dz, for
-// none. dz may be dy.
+// output of relu, relu6, sigmoid and tanh, and the derivative itself for the others; unused, as dz,
+// for none. dz may be dy.
 template <class T>
 void linear_gradient(const T* kept, const T* dy, T* dz, T* db, int64_t rows, int64_t n,
                      Activation activation) {
@@ -64,7 +64,12 @@ void linear_gradient(const T* kept, const T* dy, T* dz, T* db, int64_t rows, int
     case Activation::none:
       return with([](Vec<T>, Vec<T> d) { return d; });
     case Activation::relu:
-      return with([](Vec<T> y, Vec<T> d) { return y > T(0) ? d : Vec<T>{}; });
+    case Activation::relu6: {
+      const T top = activation == Activation::relu6
+                        ? T(6)
+                        : std::numeric_limits<T>::quiet_NaN();  // which nothing equals
+      return with([=](Vec<T> y, Vec<T> d) { return ((y > T(0)) & (y != top)) ? d : Vec<T>{}; });
+    }
     case Activation::sigmoid:
       return with([](Vec<T> y, Vec<T> d) { return d * (y * (T(1) - y)); });
     case Activation::tanh:

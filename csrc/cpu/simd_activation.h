@@ -161,9 +161,14 @@ DLCORE_INLINE Vec<T> erf(Vec<T> x) {
   const Vec<T> far = T(1) - T(2) * normal_tail<T>(h, exp_minus_half_square<T>(h));
   return a < T(1) ? x * near : copy_sign<T>(far, x);
 }
+
 template <class T>
 DLCORE_INLINE Vec<T> relu(Vec<T> x) {
   return max<T>(Vec<T>{}, x);
+}
+template <class T>
+DLCORE_INLINE Vec<T> relu6(Vec<T> x) {
+  return min<T>(splat<T>(6), relu<T>(x));
 }
 
 #if defined(__AVX512F__)

@@ -192,7 +192,9 @@ def conv1d_forward(
     padding: int | Sequence[int | Sequence[int]] | str,
     dilation: int | Sequence[int],
     groups: int,
-    relu: bool,
+    activation: str | None,
+    residual: ndarray | None,
+    negative_slope: float,
     out: ndarray | None = None,
 ) -> ndarray: ...
 def conv1d_backward(
@@ -215,7 +217,9 @@ def conv2d_forward(
     padding: int | Sequence[int | Sequence[int]] | str,
     dilation: int | Sequence[int],
     groups: int,
-    relu: bool,
+    activation: str | None,
+    residual: ndarray | None,
+    negative_slope: float,
     out: ndarray | None = None,
 ) -> ndarray: ...
 def conv2d_backward(
@@ -238,7 +242,9 @@ def conv3d_forward(
     padding: int | Sequence[int | Sequence[int]] | str,
     dilation: int | Sequence[int],
     groups: int,
-    relu: bool,
+    activation: str | None,
+    residual: ndarray | None,
+    negative_slope: float,
     out: ndarray | None = None,
 ) -> ndarray: ...
 def conv3d_backward(

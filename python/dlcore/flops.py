@@ -221,11 +221,16 @@ def _work(name, arguments, result):
     return 0, max((a.size for a in _arrays((arguments, result))), default=0)
 
 
+def _word(activation):
+    return None if activation == "none" else activation
+
+
 def _conv(name, arguments, y):
     x, weight, bias = arguments[:3]
-    side = x if "transpose" in name else y
-    fused = sum(value is True for value in arguments[3:]) + (bias is not None)
-    return side.size * prod(weight.shape[1:]), fused * y.size
+    transposed = "transpose" in name
+    extras = (bias,) if transposed else (bias, arguments[8], _word(arguments[7]))
+    fused = sum(extra is not None for extra in extras)
+    return (x if transposed else y).size * prod(weight.shape[1:]), fused * y.size
 
 
 def _conv_backward(name, arguments, result):
@@ -248,7 +253,7 @@ def _addmm(name, arguments, y):
 def _linear(name, arguments, result):
     x, weight, bias, residual, activation, *_ = arguments
     y = result[0]
-    extras = (bias, residual, None if activation == "none" else activation)
+    extras = (bias, residual, _word(activation))
     fused = sum(extra is not None for extra in extras)
     return x.size * weight.shape[0], fused * y.size
 

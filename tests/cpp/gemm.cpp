@@ -7,8 +7,9 @@ namespace dlcore {
 namespace {
 
 constexpr Activation kActivations[] = {
-    Activation::none,      Activation::relu, Activation::leaky_relu, Activation::gelu,
-    Activation::gelu_tanh, Activation::silu, Activation::sigmoid,    Activation::tanh};
+    Activation::none,       Activation::relu,    Activation::relu6,
+    Activation::leaky_relu, Activation::gelu,    Activation::gelu_tanh,
+    Activation::silu,       Activation::sigmoid, Activation::tanh};
 constexpr double kSlope = 0.125;
 
 Wide sigmoid(Wide x) {
@@ -20,6 +21,8 @@ Wide activated(Activation activation, Wide z) {
       return z;
     case Activation::relu:
       return std::max(z, 0.0L);
+    case Activation::relu6:
+      return std::min(std::max(z, 0.0L), 6.0L);
     case Activation::leaky_relu:
       return z > 0 ? z : z * kSlope;
     case Activation::gelu:
@@ -65,6 +68,8 @@ Wide slope_of(Activation activation, Wide kept) {
       return 1;
     case Activation::relu:
       return kept > 0;
+    case Activation::relu6:
+      return kept > 0 && kept < 6;
     case Activation::sigmoid:
       return kept * (1 - kept);
     case Activation::tanh:

@@ -2,6 +2,8 @@
 
 from .. import _C
 from ..tensor import Tensor, raw, record
+from .activation import gelu, leaky_relu, silu
+from .gemm import _needs_gradient
 
 
 def conv1d(
@@ -13,6 +15,8 @@ def conv1d(
     dilation=1,
     groups=1,
     activation=None,
+    residual=None,
+    negative_slope=0.01,
     out=None,
 ):
     """One-dimensional convolution: `conv2d` over a length.
@@ -32,7 +36,7 @@ def conv1d(
         convolution: ``((k - 1) * dilation, 0)``.
     dilation : int, optional
         Distance between the elements of a window.
-    groups, activation, out
+    groups, activation, residual, negative_slope, out
         As in `conv2d`.
 
     Returns
@@ -61,7 +65,8 @@ def conv1d(
     array([[1., 3., 5., 7.]])
     """
     window = (stride, padding, dilation, groups)
-    return _convolve("conv1d", x, weight, bias, window, activation, out)
+    finish = (activation, residual, negative_slope)
+    return _convolve("conv1d", x, weight, bias, window, finish, out)
 
 
 def conv2d(
@@ -73,6 +78,8 @@ def conv2d(
     dilation=1,
     groups=1,
     activation=None,
+    residual=None,
+    negative_slope=0.01,
     out=None,
 ):
     """Two-dimensional convolution (cross-correlation, as in every framework).
@@ -94,9 +101,13 @@ def conv2d(
         Distance between the elements of a window.
     groups : int, optional
         Blocks of channels that do not see each other; C for a depthwise convolution.
-    activation : {None, "relu", ...}, optional
-        Name of an op of one argument applied to the result. ``"relu"`` costs nothing
-        extra.
+    activation : str, optional
+        "none", "relu", "relu6", "leaky_relu", "gelu", "gelu_tanh", "silu", "sigmoid" or
+        "tanh", applied last. Default is none.
+    residual : ndarray or Tensor, shape (N, K, H_out, W_out), optional
+        Added before the activation.
+    negative_slope : float, optional
+        Of leaky_relu.
     out : ndarray, optional
         Where to put the result.
 
@@ -119,11 +130,13 @@ def conv2d(
 
     Notes
     -----
-    ``y[n, k, i, j] = bias[k] + sum(weight[k, c, r, s] *
-    x[n, c, i stride + r dilation - padding, j stride + s dilation - padding])``,
+    ``y[n, k, i, j] = activation(residual[n, k, i, j] + bias[k] + sum(weight[k, c, r, s]
+    * x[n, c, i stride + r dilation - padding, j stride + s dilation - padding]))``,
     computed without ever forming the windows' matrix; with a group to each channel
     (depthwise), plane by plane. A kernel of 3 x 3 may take Winograd's way, with another
-    rounding: see `set_winograd`.
+    rounding: see `set_winograd`. Residual and activation are applied while the results
+    are in cache; where a gradient is recorded and does not follow from the output
+    (leaky_relu, gelu, gelu_tanh, silu), the activation is an op of its own.
 
     Examples
     --------
@@ -137,7 +150,8 @@ def conv2d(
     array([ 0., 30., 30.,  0.])
     """
     window = (stride, padding, dilation, groups)
-    return _convolve("conv2d", x, weight, bias, window, activation, out)
+    finish = (activation, residual, negative_slope)
+    return _convolve("conv2d", x, weight, bias, window, finish, out)
 
 
 def conv3d(
@@ -149,6 +163,8 @@ def conv3d(
     dilation=1,
     groups=1,
     activation=None,
+    residual=None,
+    negative_slope=0.01,
     out=None,
 ):
     """Three-dimensional convolution: `conv2d` with a depth.
@@ -166,7 +182,7 @@ def conv3d(
     padding : int, three ints, "valid" or "same", optional
         Zeros on each side; where sides differ,
         ``((front, back), (top, bottom), (left, right))``.
-    groups, activation, out
+    groups, activation, residual, negative_slope, out
         As in `conv2d`.
 
     Returns
@@ -196,33 +212,42 @@ def conv3d(
            [4., 4.]])
     """
     window = (stride, padding, dilation, groups)
-    return _convolve("conv3d", x, weight, bias, window, activation, out)
+    finish = (activation, residual, negative_slope)
+    return _convolve("conv3d", x, weight, bias, window, finish, out)
 
 
-def _convolve(op, x, weight, bias, window, activation, out):
-    relu = activation == "relu"
-    if activation is not None and not relu:
-        y = _convolve(op, x, weight, bias, window, None, None)
-        return _apply(op, activation, y, out)
+def _convolve(op, x, weight, bias, window, finish, out):
+    activation, residual, slope = finish
+    parents = x, weight, bias, residual
+    apart = _APART.get(activation)
+    if apart is not None and _needs_gradient(*parents):
+        y = _convolve(op, x, weight, bias, window, (None, residual, slope), None)
+        return apart(y, slope, out)
     # Looked up by name at each call: somebody may watch the kernels.
     forward = getattr(_C, op + "_forward")
-    y = forward(raw(x, out), raw(weight, out), raw(bias, out), *window, relu, out)
+    y = forward(
+        *(raw(t, out) for t in parents[:3]),
+        *window,
+        activation,
+        raw(residual, out),
+        slope,
+        out,
+    )
 
     def backward(dy):
-        if relu:
-            dy = _C.relu_backward(y, dy)
-        need = [isinstance(t, Tensor) and t.requires_grad for t in (x, weight, bias)]
-        return getattr(_C, op + "_backward")(dy, raw(x), raw(weight), *need, *window)
+        if activation in _BY_RESULT:
+            dy = getattr(_C, activation + "_backward")(y, dy)
+        need = [isinstance(t, Tensor) and t.requires_grad for t in parents]
+        gradients = getattr(_C, op + "_backward")
+        return *gradients(dy, raw(x), raw(weight), *need[:3], *window), dy
 
-    return record(y, (x, weight, bias), backward)
+    return record(y, parents, backward)
 
 
-def _apply(op, activation, y, out):
-    from .. import ops
-
-    if activation not in ("leaky_relu", "gelu", "silu", "sigmoid", "tanh"):
-        raise ValueError(
-            f"{op}: activation must be None, 'relu', 'leaky_relu', 'gelu', 'silu', "
-            f"'sigmoid' or 'tanh', got {activation!r}"
-        )
-    return getattr(ops, activation)(y, out=out)
+_BY_RESULT = ("relu", "relu6", "sigmoid", "tanh")  # their gradient follows from it
+_APART = {
+    "leaky_relu": lambda y, slope, out: leaky_relu(y, slope, out),
+    "gelu": lambda y, slope, out: gelu(y, out=out),
+    "gelu_tanh": lambda y, slope, out: gelu(y, "tanh", out),
+    "silu": lambda y, slope, out: silu(y, out),
+}

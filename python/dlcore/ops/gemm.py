@@ -206,8 +206,8 @@ def linear(x, weight, bias=None, activation=None, residual=None, negative_slope=
     weight : ndarray or Tensor, shape (out, in)
     bias : ndarray or Tensor, shape (out,), optional
     activation : str, optional
-        f: "none", "relu", "gelu", "gelu_tanh", "silu", "sigmoid", "tanh" or
-        "leaky_relu". Default is none.
+        f: "none", "relu", "relu6", "leaky_relu", "gelu", "gelu_tanh", "silu", "sigmoid"
+        or "tanh". Default is none.
     residual : ndarray or Tensor, shape (..., out), optional
         Added before the activation.
     negative_slope : float, optional
@@ -231,7 +231,7 @@ def linear(x, weight, bias=None, activation=None, residual=None, negative_slope=
     Notes
     -----
     Bias, residual and activation are applied to each tile of the product while it is
-    in cache. Backward keeps the output (relu, sigmoid, tanh) or the activation's
+    in cache. Backward keeps the output (relu, relu6, sigmoid, tanh) or the activation's
     derivative (the others); dbias comes with the gradient through the activation.
 
     Examples

@@ -43,6 +43,12 @@ add(
     lambda x, w, b: _conv2d(x, w, b, 2, 1, 3),
 )
 add(
+    "conv2d",
+    normal((2, 3, 5, 6), (7, 3, 3, 3), (7,), (2, 7, 5, 6)),
+    lambda x, w, b, r: dl.conv2d(x, w, b, 1, 1, activation="tanh", residual=r),
+    lambda x, w, b, r: np.tanh(_conv2d(x, w, b, 1, 1, 1) + r),
+)
+add(
     "conv1d",
     normal((2, 4, 11), (6, 4, 3), (6,)),
     lambda x, w, b: dl.conv1d(x, w, b, padding=(2, 0)),
