@@ -13,7 +13,7 @@ from . import _C
 
 _lock = threading.Lock()
 _kernels = {name: value for name, value in vars(_C).items() if inspect.isroutine(value)}
-_watchers: list = []  # (thread, function)
+_watchers: list = []  # (thread, function, alone)
 
 
 class watching:
@@ -23,10 +23,12 @@ class watching:
     ----------
     see : callable
         ``see(name, arguments, result)`` after the call.
+    alone : bool, optional
+        Whether those who watched this thread before are told nothing meanwhile.
     """
 
-    def __init__(self, see):
-        self._watcher = threading.get_ident(), see
+    def __init__(self, see, alone=False):
+        self._watcher = threading.get_ident(), see, alone
 
     def __enter__(self):
         with _lock:
@@ -50,9 +52,11 @@ def _told(name, kernel):
     def call(*arguments, **named):
         result = kernel(*arguments, **named)
         thread = threading.get_ident()
-        for watcher, see in tuple(_watchers):
+        for watcher, see, alone in reversed(tuple(_watchers)):
             if watcher == thread:
                 see(name, (*arguments, *named.values()), result)
+                if alone:
+                    break
         return result
 
     return call

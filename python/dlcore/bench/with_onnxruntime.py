@@ -68,7 +68,7 @@ def _constant(name, array):
     return _field(5, shape + kind + _field(8, name) + _field(9, array.tobytes()))
 
 
-def _session(graph, inputs, output, opset):
+def _session(graph, inputs, output, opset, profile=None):
     graph += _field(2, "graph")
     for described in inputs:
         graph += _described(11, *described)
@@ -77,6 +77,8 @@ def _session(graph, inputs, output, opset):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
     options.log_severity_level = 4
+    if profile is not None:  # where to write its times, node by node
+        options.enable_profiling, options.profile_file_prefix = True, profile
     return onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from ..grad_mode import is_grad_enabled, no_grad
 from ..nn import Module
 from ..tensor import Tensor, raw
+from ..watch import watching
 from .fuse import fuse
 from .program import difference, trace
 
@@ -35,22 +36,22 @@ def optimize(model, *examples):
         If `model` is no Module, or an input no array.
     RuntimeError
         If `forward` is seen to compute with NumPy or Python what depends on the input:
-        a second input is tried, so that a branch on rare values may go unseen.
+        a second input is tried, so that a branch on rare values of ``x.data`` may go
+        unseen.
 
     Notes
     -----
     The first call with inputs of some shapes and dtypes runs a copy of the model and
     writes down which kernels it calls. In this program batch normalization is folded
-    into the weights of the convolution or linear layer before it, and ReLU (of a linear
-    layer any activation, and adding a residual) is done in passing. Later calls run
-    the program alone: no module, no Tensor. A second input serves as a check: it must
-    call the same kernels with the same constants and give the model's results.
+    into the weights of the convolution or linear layer before it, and a residual and
+    an activation are added in passing. Later calls run the program alone: no module, no
+    Tensor. A second input serves as a check: it must call the same kernels with the
+    same constants and give the model's results.
 
     Python's ``if`` and ``for`` in `forward` are followed once for each shape, so they
-    may depend on shapes and settings, not on values. Views (`reshape`, `permute`,
-    slices) are kept; what copies or computes by NumPy (`cat`, `stack`, `logsumexp`, a
-    reshape of a permuted tensor) cannot be written down yet and is refused, as are
-    random numbers. Dropout is off.
+    may depend on shapes and settings, not on values: turning a result into a number or
+    a truth is refused. Views (`reshape`, `permute`, slices) are kept; what copies or
+    computes by NumPy (`cat`, `stack`, a reshape of a permuted tensor) cannot be written down yet and is refused, as are random numbers. Dropout is off.
 
     Examples
     --------
@@ -97,7 +98,9 @@ class Optimized(Module):
         key = tuple((a.shape, a.dtype.char) for a in arrays)
         program = self._programs.get(key)
         if program is None:
-            program = self._programs[key] = self._traced(arrays)
+            with watching(lambda *_: None, alone=True):  # who counts, counts one call
+                program = self._traced(arrays)
+            self._programs[key] = program
             for old in list(self._programs)[:-_KEPT]:
                 self._programs.pop(old, None)  # another thread may have done it
         return program.run(arrays)
@@ -105,15 +108,13 @@ class Optimized(Module):
     @no_grad()
     def _traced(self, arrays):
         (model,) = self._of
-        program, _ = trace(model, [np.array(a, order="C") for a in arrays])
+        copies = [np.array(a, order="C") for a in arrays]
+        program, _, made_by = trace(model, copies)
         others = [_other(a) for a in arrays]
-        again, want = trace(model, others)
-        op = difference(program, again)
-        if op is not None:
-            raise RuntimeError(
-                f"optimize: {type(model).__name__}: {op} is given numbers that depend "
-                "on the input and come from no kernel, but from NumPy or Python"
-            )
+        again, want, _ = trace(model, others)
+        reason = difference(program, again, made_by)
+        if reason is not None:
+            raise RuntimeError(f"optimize: {type(model).__name__}: {reason}")
         program = fuse(program, self._folded)
         if not _agree(program.run(others), want):
             raise RuntimeError(

@@ -8,6 +8,7 @@ from .program import Program, Slot, Step, View
 
 _ACTIVATIONS = {
     "relu_forward": "relu",
+    "relu6_forward": "relu6",
     "leaky_relu_forward": "leaky_relu",
     "gelu_forward": "gelu",
     "gelu_tanh_forward": "gelu_tanh",
@@ -25,8 +26,9 @@ def fuse(program, folded):
     """
     steps, uses = list(program.steps), program.uses()
     reader = {slot: i for i, step in enumerate(steps) for slot in step.reads()}
-    for i, step in enumerate(steps):
-        layer = _layer(step)
+    # From the last: of two layers that are added up, the later one adds.
+    for i in reversed(range(len(steps))):
+        layer = _layer(steps[i])
         if layer is None:
             continue
         while uses.get(layer.y) == 1 and layer.y in reader:
@@ -58,7 +60,8 @@ class _Layer:
     def step_of(self):
         operands = self.x, self.weight, self.bias
         if self.kernel == "conv2d_forward":
-            arguments = (*operands, *self.settings, self.activation == "relu")
+            finish = self.activation, self.residual, self.slope
+            arguments = (*operands, *self.settings, *finish)
             return Step(self.kernel, arguments, self.y, self.parts)
         arguments = (*operands, self.residual, self.activation, self.slope, False)
         return Step(self.kernel, arguments, (self.y, None), self.parts)
@@ -70,8 +73,7 @@ def _layer(step):
         return None
     a = step.arguments
     if step.name == "conv2d_forward":
-        activation, slope, residual = "relu" if a[7] else None, 0.01, None
-        settings, y = a[3:7], step.result
+        (activation, residual, slope), settings, y = a[7:10], a[3:7], step.result
     elif step.name == "linear_forward":
         (residual, activation, slope), settings, y = a[3:6], (), step.result[0]
     else:
@@ -100,14 +102,13 @@ def _absorb(layer, step, uses, folded):
             return None
         weight, bias = _fold(layer, a[1:5], a[7], folded)
         return _longer(layer, step, y, weight=weight, bias=bias)
-    conv = layer.kernel == "conv2d_forward"
-    if step.name == "add" and layer.residual is None and not conv:
+    if step.name == "add" and layer.residual is None:
         other = a[1] if a[0] is layer.y else a[0]
         if layer.y not in a[:2] or getattr(other, "shape", None) != layer.y.shape:
             return None
         return _longer(layer, step, step.result, residual=other)
     activation = _ACTIVATIONS.get(step.name)
-    if activation is None or a[0] is not layer.y or (conv and activation != "relu"):
+    if activation is None or a[0] is not layer.y:
         return None
     slope = a[1] if activation == "leaky_relu" else layer.slope
     return _longer(layer, step, step.result, activation=activation, slope=slope)

@@ -1,5 +1,7 @@
 """A forward pass as a list of kernel calls: seen once, run many times."""
 
+import copy
+import sys
 import weakref
 from dataclasses import dataclass
 
@@ -55,6 +57,31 @@ class Step:
         return _slots(self.result)
 
 
+_OPS = "dlcore.ops."
+_READS = {
+    method.__code__: name
+    for name, method in (
+        ("bool(x)", Tensor.__bool__),
+        ("x.item()", Tensor.item),
+        ("x.tolist()", Tensor.tolist),
+        ("an index x", Tensor.__index__),
+    )
+}
+
+
+def _is_op(frame):
+    return frame is not None and frame.f_globals.get("__name__", "").startswith(_OPS)
+
+
+def _public(frame):
+    """The op that a function of `ops` is or works for."""
+    name = frame.f_code.co_name
+    while name.startswith(("_", "<")) and _is_op(frame.f_back):
+        frame = frame.f_back
+        name = frame.f_code.co_name
+    return name.strip("_")
+
+
 def _slots(values):
     if isinstance(values, Slot):
         return [values]
@@ -75,7 +102,7 @@ class Program:
     def __init__(self, inputs, steps, output):
         self.inputs, self.output = inputs, output
         self.steps = _needed(steps, output)
-        self._dying = self._last_reads()
+        self._calls = [*map(_Call, self.steps, self._last_reads())]
 
     def uses(self):
         """How many steps or results read each slot."""
@@ -87,16 +114,8 @@ class Program:
     def run(self, arrays):
         """The results for inputs of the traced shapes and dtypes, C-contiguous."""
         values = dict(zip(self.inputs, arrays, strict=True))
-        for step, dying in zip(self.steps, self._dying, strict=True):
-            arguments = [_value(argument, values) for argument in step.arguments]
-            result = getattr(_C, step.name)(*arguments)
-            if type(step.result) is Slot:
-                values[step.result] = result
-            else:
-                _keep(step.result, result, values)
-            del arguments, result
-            for slot in dying:
-                del values[slot]
+        for call in self._calls:
+            call(values)
         return _value(self.output, values)
 
     def _last_reads(self):
@@ -107,6 +126,36 @@ class Program:
             dying.append(set(step.reads() + step.writes()) - kept)
             kept |= dying[-1]
         return dying[::-1]
+
+
+class _Call:
+    """A step made ready: what is constant stands in its place."""
+
+    __slots__ = ("_arguments", "_dying", "_name", "_plans", "_result", "_slots")
+
+    def __init__(self, step, dying):
+        constant = [not _slots(a) for a in step.arguments]
+        plans = [p for p in enumerate(step.arguments) if not constant[p[0]]]
+        self._name, self._result, self._dying = step.name, step.result, dying
+        pairs = zip(step.arguments, constant, strict=True)
+        self._arguments = [a if fixed else None for a, fixed in pairs]
+        self._slots = [p for p in plans if type(p[1]) is Slot]
+        self._plans = [p for p in plans if type(p[1]) is not Slot]
+
+    def __call__(self, values):
+        arguments = self._arguments.copy()
+        for i, slot in self._slots:
+            arguments[i] = values[slot]
+        for i, plan in self._plans:
+            arguments[i] = _value(plan, values)
+        # Looked up at each call: somebody may watch the kernels.
+        result = getattr(_C, self._name)(*arguments)
+        if type(self._result) is Slot:
+            values[self._result] = result
+        else:
+            _keep(self._result, result, values)
+        for slot in self._dying:
+            del values[slot]
 
 
 def _needed(steps, output):
@@ -128,8 +177,8 @@ def _value(plan, values):
         return Tensor(_value(plan.plan, values))
     if isinstance(plan, tuple | list):
         return _like(plan, [_value(part, values) for part in plan])
-    if kind is dict:
-        return {key: _value(part, values) for key, part in plan.items()}
+    if isinstance(plan, dict):
+        return _like_dict(plan, lambda part: _value(part, values))
     return plan
 
 
@@ -137,6 +186,14 @@ def _like(sequence, parts):
     """The parts as a sequence of the same kind, a named tuple perhaps."""
     kind = type(sequence)
     return kind(*parts) if hasattr(kind, "_fields") else kind(parts)
+
+
+def _like_dict(mapping, of):
+    """The same kind of dict, ordered perhaps, of what `of` makes of each value."""
+    made = copy.copy(mapping)
+    for key, part in mapping.items():
+        made[key] = of(part)
+    return made
 
 
 def _keep(plan, result, values):
@@ -153,17 +210,51 @@ def trace(function, arrays):
     What is neither an input nor the result of a kernel is taken for a constant.
     """
     seen = _Trace()
-    inputs = [seen.slot(array) for array in arrays]
+    inputs = seen.inputs(arrays)
+    others = sys.getprofile()
     with watching(seen.see):
-        result = function(*map(Tensor, arrays))
-    return Program(inputs, seen.steps, seen.plan(result)), result
+        sys.setprofile(seen.follow)
+        try:
+            result = function(*map(Tensor, arrays))
+        finally:
+            sys.setprofile(others)
+    if seen.read is not None:
+        raise RuntimeError(
+            f"optimize: {type(function).__name__}: {seen.read} makes a number of a "
+            "result, and Python would follow it once for all inputs: use arrays, as "
+            "in dl.where"
+        )
+    return Program(inputs, seen.steps, seen.plan(result)), result, seen.made_by
 
 
 class _Trace:
     """Watches one forward pass and writes its calls down."""
 
     def __init__(self):
-        self.steps, self._known = [], {}
+        self.steps, self._known, self._made = [], {}, {}
+        self._varying = set()  # slots that depend on the inputs
+        self.read = None  # what turned one of those into a number
+
+    def follow(self, frame, event, result):
+        """Profiles: who turns results into numbers, who makes arrays by NumPy."""
+        code = frame.f_code
+        if event == "call" and code in _READS:
+            tensor = frame.f_locals["self"]
+            if self._varying.intersection(_slots(self._array(tensor.data))):
+                self.read = self.read or _READS[code]
+        if event == "return" and _is_op(frame):
+            array = result.data if isinstance(result, Tensor) else result
+            if isinstance(array, np.ndarray):
+                self._made[id(array)] = weakref.ref(array), _public(frame)
+
+    def made_by(self, values):
+        """The op that gave one of the constants among `values`, or None."""
+        for value in _constants(values):
+            for array in (value, value.base):
+                reference, op = self._made.get(id(array), (None, None))
+                if reference is not None and reference() is array:
+                    return op
+        return None
 
     def see(self, name, arguments, result):
         op = name.removesuffix("_forward")
@@ -177,7 +268,10 @@ class _Trace:
                     "out, or write into the whole array"
                 )
         plans = tuple(map(self.plan, arguments))
-        self.steps.append(Step(name, plans, self._results(result), (op,)))
+        step = Step(name, plans, self._results(result), (op,))
+        self.steps.append(step)
+        if self._varying.intersection(step.reads()):
+            self._varying.update(step.writes())
 
     def _results(self, result):
         if isinstance(result, np.ndarray):
@@ -185,6 +279,11 @@ class _Trace:
         if isinstance(result, tuple):
             return tuple(self._results(part) for part in result)
         return None
+
+    def inputs(self, arrays):
+        slots = [self.slot(array) for array in arrays]
+        self._varying.update(slots)
+        return slots
 
     def slot(self, array):
         slot = Slot(array.shape, array.dtype)
@@ -197,7 +296,7 @@ class _Trace:
         if isinstance(value, (tuple, list)):
             return _like(value, [self.plan(part) for part in value])
         if isinstance(value, dict):
-            return {key: self.plan(part) for key, part in value.items()}
+            return _like_dict(value, self.plan)
         return self._array(value) if isinstance(value, np.ndarray) else value
 
     def _array(self, array):
@@ -215,16 +314,38 @@ class _Trace:
         return slot if reference is not None and reference() is array else None
 
 
-def difference(one, other):
-    """The first op whose constants differ in two traces of a function, or None."""
+def difference(one, other, made_by):
+    """Why two traces of a function are not one program, or None.
+
+    ``made_by(values)`` names the op that made a constant of the first.
+    """
     pairs = dict(zip(one.inputs, other.inputs, strict=True))
     for a, b in zip(one.steps, other.steps):
         if a.name != b.name or not _same(a.arguments, b.arguments, pairs):
-            return a.parts[0]
+            return _blame(a.parts[0], made_by(a.arguments))
         pairs.update(zip(a.writes(), b.writes(), strict=True))
     if len(one.steps) != len(other.steps) or not _same(one.output, other.output, pairs):
-        return "the result"
+        return _blame("the result", made_by(one.output))
     return None
+
+
+def _blame(reader, maker):
+    if maker is not None:
+        return f"{maker} computes by NumPy, which cannot be written down yet"
+    return (
+        f"{reader} is given numbers that depend on the input and come from no kernel, "
+        "but from NumPy or Python"
+    )
+
+
+def _constants(values):
+    if isinstance(values, _Wrapped):
+        values = values.plan
+    if isinstance(values, dict):
+        values = list(values.values())
+    if isinstance(values, (tuple, list)):
+        return [array for value in values for array in _constants(value)]
+    return [values] if isinstance(values, np.ndarray) else []
 
 
 def _same(a, b, pairs):
