@@ -219,7 +219,7 @@ def conv3d(
 def _convolve(op, x, weight, bias, window, finish, out):
     activation, residual, slope = finish
     parents = x, weight, bias, residual
-    apart = _APART.get(activation)
+    apart = _APART.get(activation) if isinstance(activation, str) else None
     if apart is not None and _needs_gradient(*parents):
         y = _convolve(op, x, weight, bias, window, (None, residual, slope), None)
         return apart(y, slope, out)
