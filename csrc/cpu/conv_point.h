@@ -117,7 +117,7 @@ DLCORE_INLINE bool point_products_pay(const Conv2d& c) {
 #else
   const int64_t channels = c.channels / c.groups, results = c.out_channels / c.groups;
   const int64_t pixels = c.out_h * c.out_w;
-  return pixels >= 128 && channels * results * pixels >= int64_t(1) << 20;
+  return pixels >= 32 && channels * results * pixels >= int64_t(1) << 20;
 #endif
 }
 

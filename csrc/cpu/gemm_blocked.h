@@ -32,11 +32,12 @@ constexpr int64_t kBlockBytes = 700000;  // of packed A that stay in L2: a third
 #else
 constexpr int64_t kBlockBytes = 150000;  // a third of 512 KiB, and more than half of 256
 #endif
-constexpr int64_t kNearBytes = 16 << 10;  // of panels of B that stay in L1
-constexpr int64_t kBlockRows = 3072;      // rows of A packed at a time
-constexpr int64_t kBlockCols = 4096;      // columns of B packed at a time
-constexpr int64_t kChunkWork = 1 << 18;   // multiply-adds worth handing to another thread
+constexpr int64_t kFlatDepth = 64;       // products of so few k, and less, are bound by C
+constexpr int64_t kBlockRows = 3072;     // rows of A packed at a time
+constexpr int64_t kBlockCols = 4096;     // columns of B packed at a time
+constexpr int64_t kChunkWork = 1 << 18;  // multiply-adds worth handing to another thread
 constexpr int64_t kMostChunks = 48;
+constexpr int64_t kFlatChunks = 8;  // long runs need wide ones
 
 // Memory from the buffer cache for the length of a call.
 template <class T>
@@ -86,6 +87,8 @@ struct Block {
   T *packed_a, *packed_b;  // null when read in place; then packed_tail has the last part of B
   T* packed_tail;
   bool b_as_used;
+  bool flat;         // C is written row panel by row panel
+  int64_t together;  // panels of B packed at a time as they are used
   T beta;
   const T* added;  // what beta is multiplied with: C or a residual
   int64_t added_row;
@@ -148,11 +151,6 @@ DLCORE_INLINE void pack_b(const Block<T>& s) {
   });
 }
 
-template <class T>
-DLCORE_INLINE int64_t panel_bytes(const Block<T>& s) {
-  return b_panel_size<T>(s.depth) * static_cast<int64_t>(sizeof(T));
-}
-
 // The lines of memory that the tiles of a column panel fetch for those to come.
 template <class T>
 struct Ahead {
@@ -164,7 +162,7 @@ struct Ahead {
 template <class T>
 DLCORE_INLINE Ahead<T> after(const Block<T>& s, int64_t j, bool more, const T* b) {
   const Product<T>& g = *s.g;
-  const int64_t col = (j + kPanelsAtOnce) * kTileCols<T>;
+  const int64_t col = (j + s.together) * kTileCols<T>;
   if (s.b_as_used && g.b_col == 1 && col < s.cols)
     return {g.b + s.p0 * g.b_row + s.first_col + col, g.b_row, s.depth};
   if (s.packed_b && more)
@@ -173,13 +171,13 @@ DLCORE_INLINE Ahead<T> after(const Block<T>& s, int64_t j, bool more, const T* b
   return {b, 0, 1};
 }
 
-// The tiles of row panels [i0, i1) and column panels [j0, j1) of the block. Where L1 holds all
-// those columns, a row panel runs through them: what is written to C is then a few long runs.
+// The tiles of row panels [i0, i1) and column panels [j0, j1) of the block. A column panel stays in
+// L1 while the row panels run past it; in a flat product a row panel runs through the column
+// panels, from L2, and what is written to C are a few long runs.
 template <class T, Operands kFrom>
 DLCORE_INLINE void run_tiles(const Block<T>& s, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
   const Product<T>& g = *s.g;
   const int64_t a_step = s.packed_a ? kTileRows : kFrom == Operands::rows ? g.a_row : g.a_col;
-  const bool near = s.packed_b && (j1 - j0) * panel_bytes<T>(s) <= kNearBytes;
   for (int64_t i = i0, j = j0; i < i1 && j < j1;) {
     const int64_t col = s.first_col + j * kTileCols<T>;
     const int64_t n = smaller(kTileCols<T>, s.cols - j * kTileCols<T>);
@@ -200,11 +198,10 @@ DLCORE_INLINE void run_tiles(const Block<T>& s, int64_t i0, int64_t i1, int64_t 
              {g.c + row * g.c_row + col, g.c_row, g.alpha, s.beta, s.epilogue, row, col,
               next.line + fetched * next.step, next.step, s.added + row * s.added_row + col,
               s.added_row});
-    if (near ? ++j == j1 : ++i == i1) {
-      if (near)
-        j = j0, ++i;
-      else
-        i = i0, ++j;
+    if (s.flat) {
+      if (++j == j1) j = j0, ++i;
+    } else {
+      if (++i == i1) i = i0, ++j;
     }
   }
 }
@@ -216,7 +213,8 @@ struct Grid {
 template <class T>
 DLCORE_INLINE Grid cut(const Block<T>& s) {
   const int64_t work = s.row_panels * kTileRows * s.cols * larger(s.depth, 1);
-  const int64_t wanted = smaller(larger(work / kChunkWork, 1), kMostChunks);
+  const int64_t most = s.flat ? kFlatChunks : kMostChunks;
+  const int64_t wanted = smaller(larger(work / kChunkWork, 1), most);
   const int64_t a_bytes = s.row_panels * a_panel_size<T>(s.depth) * static_cast<int64_t>(sizeof(T));
   Grid grid;
   grid.rows = s.b_as_used ? 1 : larger(1, ceil_div(a_bytes, kBlockBytes));
@@ -239,11 +237,9 @@ DLCORE_INLINE void run_tiles(const Block<T>& s, int64_t i0, int64_t i1, int64_t 
 template <class T>
 DLCORE_INLINE void pack_and_run_tiles(Block<T> s, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
   const int64_t size = b_panel_size<T>(s.depth);
-  const int64_t rounds = kNearBytes / (kPanelsAtOnce * larger(panel_bytes<T>(s), 1));
-  const int64_t together = kPanelsAtOnce * larger(1, rounds);
-  Scratch<T> panels(together * size);
-  for (int64_t j = j0; j < j1; j += together) {
-    const int64_t end = smaller(j + together, j1);
+  Scratch<T> panels(s.together * size);
+  for (int64_t j = j0; j < j1; j += s.together) {
+    const int64_t end = smaller(j + s.together, j1);
     pack_b(s, j, end, panels.get());
     s.packed_b = panels.get() - j * size;
     run_tiles(s, i0, i1, j, end);
@@ -300,6 +296,11 @@ void blocked(const Product<T>& g) {
   else if (!b_as_used)
     s.packed_b = scratch.get() + a_size;
   s.b_as_used = b_as_used;
+  s.flat = b_as_used && g.k <= kFlatDepth;
+  s.together = kPanelsAtOnce;
+  if (s.flat)
+    s.together *= larger(1, kBlockBytes / (kPanelsAtOnce * b_panel_size<T>(larger(g.k, 1)) *
+                                           static_cast<int64_t>(sizeof(T))));
   for (int64_t jc = 0; jc < col_blocks.count; ++jc) {
     s.first_col = col_blocks.begin(jc) * kTileCols<T>;
     s.cols = smaller(col_blocks.begin(jc + 1) * kTileCols<T>, g.n) - s.first_col;

@@ -83,6 +83,8 @@ DLCORE_INLINE bool finished_in_registers(int64_t n, const TileTarget<T>& to) {
 
 template <class T, int M, int NV>
 DLCORE_INLINE void write_tile(Vec<T> (&sum)[M][NV], int64_t n, const TileTarget<T>& to) {
+  T* const c = to.c;
+  const int64_t c_row = to.c_row;
   const auto each = [&](const auto& f) __attribute__((always_inline)) {
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i)
@@ -111,7 +113,7 @@ DLCORE_INLINE void write_tile(Vec<T> (&sum)[M][NV], int64_t n, const TileTarget<
     }
   }
   each([&](Vec<T>& v, int i, int j) __attribute__((always_inline)) {
-    T* at = to.c + i * to.c_row + j * kLanes<T>;
+    T* at = c + i * c_row + j * kLanes<T>;
     if constexpr (kMaskedStores)
       store_part<T>(at, larger(0, smaller(n - j * kLanes<T>, kLanes<T>)), v);
     else

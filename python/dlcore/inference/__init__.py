@@ -51,7 +51,8 @@ def optimize(model, *examples):
     Python's ``if`` and ``for`` in `forward` are followed once for each shape, so they
     may depend on shapes and settings, not on values: turning a result into a number or
     a truth is refused. Views (`reshape`, `permute`, slices) are kept; what copies or
-    computes by NumPy (`cat`, `stack`, a reshape of a permuted tensor) cannot be written down yet and is refused, as are random numbers. Dropout is off.
+    computes by NumPy (`cat`, `stack`, a reshape of a permuted tensor) cannot be written
+    down yet and is refused, as are random numbers. Dropout is off.
 
     Examples
     --------
