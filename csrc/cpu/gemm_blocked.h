@@ -37,7 +37,6 @@ constexpr int64_t kBlockRows = 3072;     // rows of A packed at a time
 constexpr int64_t kBlockCols = 4096;     // columns of B packed at a time
 constexpr int64_t kChunkWork = 1 << 18;  // multiply-adds worth handing to another thread
 constexpr int64_t kMostChunks = 48;
-constexpr int64_t kFlatChunks = 8;  // long runs need wide ones
 
 // Memory from the buffer cache for the length of a call.
 template <class T>
@@ -213,7 +212,8 @@ struct Grid {
 template <class T>
 DLCORE_INLINE Grid cut(const Block<T>& s) {
   const int64_t work = s.row_panels * kTileRows * s.cols * larger(s.depth, 1);
-  const int64_t most = s.flat ? kFlatChunks : kMostChunks;
+  // Wide ones in a flat product: long runs.
+  const int64_t most = s.flat ? smaller(kMostChunks, larger(8, s.col_panels / 32)) : kMostChunks;
   const int64_t wanted = smaller(larger(work / kChunkWork, 1), most);
   const int64_t a_bytes = s.row_panels * a_panel_size<T>(s.depth) * static_cast<int64_t>(sizeof(T));
   Grid grid;
