@@ -134,6 +134,9 @@ struct ChannelNorm {
   const T* bias;    // (channels), may be null
   T* mean;          // (channels) or (batch, groups)
   T* rstd;          // 1 / sqrt(variance + eps), like mean
+  // What follows: y = min(max(normalized x + residual, low), high).
+  const T* residual;  // like x, may be null
+  T low, high;        // 0 and a ceiling; or -inf and inf, which keep all
 };
 
 // x is (batch, channels, size); the window of channel c is [c - before, c + after].

@@ -1,11 +1,17 @@
 import numpy as np
 import pytest
 import reference
+from norm_helpers import (
+    EPS,
+    assert_single_is_like_double,
+    gradients,
+    normal,
+    spread,
+    wide,
+)
 
 import dlcore as dl
 from dlcore.testing import assert_close, gradcheck
-
-EPS = 1e-5
 
 # Around the vector width and the block of sums, few rows and many
 ROWS = [
@@ -19,50 +25,6 @@ ROWS = [
     (35, 4100),
     (2, 3, 40),
 ]
-CHANNELS = [
-    (2, 1),
-    (5, 3),
-    (9, 33),
-    (1030, 20),
-    (3, 5, 1),
-    (4, 3, 7),
-    (2, 5, 4, 4),
-    (3, 4, 33, 2),
-    (2, 3, 70, 65),
-    (2, 2, 3, 4, 5),
-]
-
-
-def normal(rng, *shapes, dtype="float64"):
-    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
-
-
-def wide(*arrays):
-    return [a.astype(np.float64) for a in arrays]
-
-
-def spread(x, axes):
-    """|x - mean| rstd + |mean| rstd: what an error of x - mean is relative to."""
-    x = x.astype(np.float64)
-    rstd = 1 / np.sqrt(x.var(axes, keepdims=True) + EPS)
-    return (np.abs(x) + 2 * np.abs(x.mean(axes, keepdims=True))) * rstd + 1
-
-
-def gradients(f, *inputs):
-    """The result of `f`, and the gradient of each input for a fixed dy."""
-    tensors = [dl.Tensor(x, requires_grad=True) for x in inputs]
-    y = f(*tensors)
-    dy = np.random.default_rng(9).standard_normal(y.shape).astype(inputs[0].dtype)
-    y.backward(dy)
-    return [y.data, *(t.grad.data for t in tensors)]
-
-
-def assert_single_is_like_double(f, *inputs, tol=3e-6):
-    got = gradients(f, *(x.astype(np.float32) for x in inputs))
-    want = gradients(f, *(x.astype(np.float32).astype(np.float64) for x in inputs))
-    for a, b in zip(got, want, strict=True):
-        assert a.dtype == np.float32
-        assert np.abs(a - b).max(initial=0) <= tol * max(1, np.abs(b).max(initial=0))
 
 
 # -- layer norm and RMS norm --
@@ -112,85 +74,6 @@ def test_row_gradients_in_single(isa, rng, shape):
         lambda x, w, b: dl.layer_norm(x, n, w, b), x, weight, bias
     )
     assert_single_is_like_double(lambda x, w: dl.rms_norm(x, n, w), x, weight)
-
-
-# -- batch, instance and group norm --
-
-
-@pytest.mark.parametrize("shape", CHANNELS)
-def test_batch_norm_training(isa, dtype, rng, shape):
-    c = shape[1]
-    x, weight, bias, mean = normal(rng, shape, c, c, c, dtype=dtype)
-    x += 2
-    var = np.abs(mean) + 1
-    want_running = reference.running_statistics(*wide(x, mean, var), 0.3)
-    args = mean, var, weight, bias, True, 0.3, EPS
-    y = dl.batch_norm(x, *args)
-    want = reference.batch_norm(*wide(x, weight, bias), EPS)
-    axes = (0, *range(2, len(shape)))
-    scale = spread(x, axes) * np.abs(reference.per_channel(weight, x))
-    assert_close(y, want, scale=scale + np.abs(reference.per_channel(bias, x)))
-    assert_close(mean, want_running[0], scale=np.full(c, 4.0))
-    assert_close(var, want_running[1])
-    want = reference.batch_norm(*wide(x), np.ones(c), np.zeros(c), EPS)
-    plain = dl.batch_norm(x, None, None, training=True)
-    assert_close(plain, want, scale=spread(x, axes))
-
-
-@pytest.mark.parametrize("shape", CHANNELS)
-def test_batch_norm_evaluation(isa, dtype, rng, shape):
-    c = shape[1]
-    x, weight, bias, mean = normal(rng, shape, c, c, c, dtype=dtype)
-    var = np.abs(mean) + 1
-    before = mean.copy(), var.copy()
-    y = dl.batch_norm(x, mean, var, weight, bias)
-    np.testing.assert_array_equal((mean, var), before)
-    m, v, w, b = (reference.per_channel(a, x) for a in wide(mean, var, weight, bias))
-    want = (x.astype(np.float64) - m) / np.sqrt(v + EPS) * w + b
-    assert_close(y, want, scale=np.abs(w) * (np.abs(x) + np.abs(m)) + np.abs(b))
-
-
-@pytest.mark.parametrize("groups", [1, 2, 6])
-@pytest.mark.parametrize("shape", [(3, 6), (2, 6, 7), (2, 6, 5, 7), (1, 6, 70, 65)])
-def test_group_norm(isa, dtype, rng, shape, groups):
-    x, weight, bias = normal(rng, shape, 6, 6, dtype=dtype)
-    y = dl.group_norm(x, groups, weight, bias)
-    want = reference.group_norm(*wide(x), groups, *wide(weight, bias), EPS)
-    rows = spread(x.reshape(len(x), groups, -1), 2).reshape(x.shape)
-    scale = rows * np.abs(reference.per_channel(weight, x))
-    assert_close(y, want, scale=scale + np.abs(reference.per_channel(bias, x)))
-    if groups == 6 and len(shape) > 2:
-        np.testing.assert_array_equal(dl.instance_norm(x, weight=weight, bias=bias), y)
-
-
-@pytest.mark.parametrize("shape", [(4, 3), (3, 17), (2, 3, 5), (2, 2, 3, 5)])
-def test_channel_gradients(isa, rng, shape):
-    c = shape[1]
-    x, w, b, mean = normal(rng, shape, c, c, c)
-    var = np.abs(mean) + 1
-    for training in (True, False):
-        running = (None, None) if training else (mean, var)
-
-        def norm(x, w=None, b=None, running=running, training=training):
-            return dl.batch_norm(x, *running, w, b, training)
-
-        gradcheck(norm, x, w, b)
-        gradcheck(norm, x)
-        gradcheck(lambda x, b, norm=norm: norm(x, None, b), x, b)
-    gradcheck(lambda x, w, b: dl.group_norm(x, 1, w, b), x, w, b)
-    gradcheck(lambda x: dl.group_norm(x, 1), x)
-    if len(shape) > 2:
-        gradcheck(lambda x, w, b: dl.instance_norm(x, None, None, w, b), x, w, b)
-
-
-@pytest.mark.parametrize("shape", [(70, 33), (3000, 5), (9, 4, 7, 7), (2, 4, 70, 65)])
-def test_channel_gradients_in_single(isa, rng, shape):
-    c = shape[1]
-    x, w, b = normal(rng, shape, c, c)
-    assert_single_is_like_double(
-        lambda x, w, b: dl.batch_norm(x, None, None, w, b, True), x, w, b
-    )
-    assert_single_is_like_double(lambda x, w, b: dl.group_norm(x, 1, w, b), x, w, b)
 
 
 # -- local response norm --
@@ -364,9 +247,7 @@ def test_same_bits_for_any_threads(threads, rng, shape):
 # -- bad calls --
 
 X = np.zeros((2, 6, 4), np.float32)
-W, RUN = np.ones(6, np.float32), np.zeros(6, np.float32)
-LOCKED = RUN.copy()
-LOCKED.flags.writeable = False
+W = np.ones(6, np.float32)
 BAD = [
     (
         lambda: dl.layer_norm(X, 5),
@@ -392,69 +273,6 @@ BAD = [
     (lambda: dl.layer_norm([[1.0]], 1), TypeError, "must be a NumPy array, got list"),
     (lambda: dl.rms_norm(X, 5), ValueError, "rms_norm: normalized_shape must be"),
     (lambda: dl.rms_norm(X, 4, W), ValueError, "rms_norm: weight must have shape"),
-    (
-        lambda: dl.batch_norm(X[0, 0], RUN, W),
-        ValueError,
-        r"batch_norm: x must have axes \(batch, channels, ...\), got x.shape = \(4,\)",
-    ),
-    (
-        lambda: dl.batch_norm(X, RUN, None),
-        ValueError,
-        "must be given when the statistics",
-    ),
-    (
-        lambda: dl.batch_norm(X, None, None),
-        ValueError,
-        "must be given when the statistics",
-    ),
-    (
-        lambda: dl.batch_norm(X, RUN, None, training=True),
-        ValueError,
-        "both or neither",
-    ),
-    (
-        lambda: dl.batch_norm(X[:1, :, :1], None, None, training=True),
-        ValueError,
-        "at least 2 values for each channel in training",
-    ),
-    (
-        lambda: dl.batch_norm(X[:0], None, None, training=True),
-        ValueError,
-        "at least 2 values for each channel in training",
-    ),
-    (
-        lambda: dl.batch_norm(X, LOCKED, W, training=True),
-        ValueError,
-        "running_mean is updated in place and must be writable",
-    ),
-    (
-        lambda: dl.batch_norm(X, np.zeros(12, "f")[::2], W, training=True),
-        ValueError,
-        "running_mean is updated in place and must be writable, contiguous",
-    ),
-    (
-        lambda: dl.batch_norm(X, RUN[:5], W),
-        ValueError,
-        r"running_mean must have shape \(6,\), got running_mean.shape = \(5,\)",
-    ),
-    (lambda: dl.batch_norm(X, RUN, W, W[:5]), ValueError, "weight must have shape"),
-    (lambda: dl.batch_norm(X, RUN, W, None, W[:5]), ValueError, "bias must have"),
-    (
-        lambda: dl.batch_norm(X, RUN, W, training=True, momentum=None),
-        TypeError,
-        "momentum must be a real number",
-    ),
-    (lambda: dl.group_norm(X, 0), ValueError, "num_groups must be at least 1, got 0"),
-    (lambda: dl.group_norm(X, 4), ValueError, "num_groups must divide the channels"),
-    (lambda: dl.group_norm(X, 2.0), TypeError, "num_groups must be a whole number"),
-    (lambda: dl.group_norm(X, 2, W[:2]), ValueError, "weight must have shape"),
-    (lambda: dl.instance_norm(X[:, :, 0]), ValueError, "and at least one more"),
-    (lambda: dl.instance_norm(X[:, :, :1]), ValueError, "at least 2 values for each"),
-    (
-        lambda: dl.instance_norm(X, use_input_stats=False),
-        ValueError,
-        "must be given when the statistics",
-    ),
     (
         lambda: dl.local_response_norm(X[0], 3),
         ValueError,

@@ -16,6 +16,7 @@ void bind_dropout(Module& m);
 void bind_elementwise(Module& m);
 void bind_loss(Module& m);
 void bind_norm(Module& m);
+void bind_norm_rows(Module& m);
 void bind_optim(Module& m);
 void bind_reduction(Module& m);
 void bind_gemm(Module& m);
@@ -54,6 +55,7 @@ PYBIND11_MODULE(_C, made) {
   bind_elementwise(m);
   bind_loss(m);
   bind_norm(m);
+  bind_norm_rows(m);
   bind_optim(m);
   bind_reduction(m);
   bind_gemm(m);

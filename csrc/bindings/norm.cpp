@@ -1,151 +1,34 @@
-#include <cstring>
+// Batch, instance, group and local response norm.
 
-#include "bindings/array.h"
+#include "bindings/norm.h"
+
+#include <cstring>
+#include <limits>
 
 namespace dlcore {
 namespace {
 
-// An int or a sequence of ints: the last axes of x.
-Shape parse_shape(const char* op, py::handle value) {
-  Shape shape;
-  if (PyIndex_Check(value.ptr())) {
-    shape.size[shape.ndim++] = int_argument(op, "normalized_shape", value);
-    return shape;
+// What follows a normalization: a residual is added, the sum cut to [low, high].
+struct Ending {
+  Array residual;
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+
+  Ending() = default;
+  Ending(const char* op, const Array& x, py::handle residual_, py::handle activation) {
+    if (!residual_.is_none()) residual = like_x(op, "residual", residual_, x);
+    if (activation.is_none()) return;
+    CHECK_TYPE(py::isinstance<py::str>(activation), op, ": activation must be a name or None, got ",
+               Py_TYPE(activation.ptr())->tp_name);
+    const std::string name = word(activation);
+    CHECK(name == "none" || name == "relu" || name == "relu6", op,
+          ": activation must be one of none, relu, relu6, got '", name, "'");
+    if (name == "none") return;
+    low = 0;
+    if (name == "relu6") high = 6;
   }
-  CHECK_TYPE(PyTuple_Check(value.ptr()) || PyList_Check(value.ptr()), op,
-             ": normalized_shape must be an int or a tuple of ints, got ",
-             Py_TYPE(value.ptr())->tp_name);
-  const py::sequence sizes = py::reinterpret_borrow<py::sequence>(value);
-  CHECK(sizes.size() > 0 && sizes.size() <= NPY_MAXDIMS, op,
-        ": normalized_shape must name at least one axis of x, got ", sizes.size());
-  for (const auto& size : sizes)
-    shape.size[shape.ndim++] = int_argument(op, "normalized_shape", size);
-  return shape;
-}
-
-// An optional argument that must have the dtype of x and this shape.
-Array parameter(const char* op, const char* name, py::handle object, const Array& x,
-                const Shape& shape) {
-  Array a = optional_array(op, name, object);
-  if (!a.defined()) return a;
-  check_same_dtype(op, "x", x, name, a);
-  CHECK(a.shape() == shape, op, ": ", name, " must have shape ", shape, ", got ", name,
-        ".shape = ", a.shape());
-  return a;
-}
-
-// Statistics that forward returned.
-Array statistics(const char* op, const char* name, py::handle object, const Array& x,
-                 int64_t count) {
-  Array a(op, name, object);
-  check_same_dtype(op, "x", x, name, a);
-  CHECK(a.numel() == count, op, ": ", name, " must be what forward returned, got ", name,
-        ".shape = ", a.shape());
-  return a;
-}
-
-Array output_gradient(const char* op, py::handle dy_, const Array& x) {
-  Array dy(op, "dy", dy_);
-  check_same_dtype(op, "x", x, "dy", dy);
-  CHECK(dy.same_shape(x), op, ": dy must have x.shape = ", x.shape(),
-        ", got dy.shape = ", dy.shape());
-  return dy;
-}
-
-template <class T>
-T* data_or_null(const Array& a) {
-  return a.defined() ? a.data<T>() : nullptr;
-}
-py::object or_none(Array& a) {
-  return a.defined() ? a.release() : py::object(py::none());
-}
-
-double parse_eps(const char* op, py::handle value) {
-  const double eps = real_argument(op, "eps", value);
-  CHECK(eps >= 0, op, ": eps must be at least 0, got ", eps);
-  return eps;
-}
-
-// -- layer norm and RMS norm --
-
-struct Rows {
-  Array x;
-  Shape normalized;
-  int64_t rows, cols;
-
-  Rows(const char* op, py::handle x_, py::handle normalized_shape)
-      : x(op, "x", x_), normalized(parse_shape(op, normalized_shape)) {
-    const int first = x.ndim() - normalized.ndim;
-    bool fits = first >= 0;
-    for (int i = 0; fits && i < normalized.ndim; ++i) fits = normalized[i] == x.size(first + i);
-    CHECK(fits, op,
-          ": normalized_shape must be the last axes of x, got normalized_shape = ", normalized,
-          " for x.shape = ", x.shape());
-    cols = normalized.numel(op);
-    rows = 1;
-    for (int i = 0; i < first; ++i) rows *= x.size(i);
-    if (cols == 0) rows = 0;
-  }
-  Array row_array(const char* op) const { return Array::empty(op, {rows}, x.typenum()); }
+  bool cuts() const { return low == 0; }
 };
-
-py::object layer_norm_forward(py::handle x_, py::handle normalized_shape, py::handle weight_,
-                              py::handle bias_, py::handle eps_) {
-  const char* op = "layer_norm";
-  const Rows r(op, x_, normalized_shape);
-  const Array weight = parameter(op, "weight", weight_, r.x, r.normalized);
-  const Array bias = parameter(op, "bias", bias_, r.x, r.normalized);
-  const double eps = parse_eps(op, eps_);
-  Array y = Array::empty_like(op, r.x), mean = r.row_array(op), rstd = r.row_array(op);
-  with_kernels(r.x, 4 * r.x.numel(), [&](const auto& k) {
-    using T = scalar_of<decltype(k)>;
-    k.layer_norm_forward(r.x.template data<T>(), data_or_null<T>(weight), data_or_null<T>(bias),
-                         y.data<T>(), mean.data<T>(), rstd.data<T>(), r.rows, r.cols, eps);
-  });
-  return py::make_tuple(y.release(), mean.release(), rstd.release());
-}
-
-py::object rms_norm_forward(py::handle x_, py::handle normalized_shape, py::handle weight_,
-                            py::handle eps_) {
-  const char* op = "rms_norm";
-  const Rows r(op, x_, normalized_shape);
-  const Array weight = parameter(op, "weight", weight_, r.x, r.normalized);
-  const double smallest = r.x.is_float() ? 0x1p-23 : 0x1p-52;
-  const double eps = eps_.is_none() ? smallest : parse_eps(op, eps_);
-  Array y = Array::empty_like(op, r.x), rstd = r.row_array(op);
-  with_kernels(r.x, 3 * r.x.numel(), [&](const auto& k) {
-    using T = scalar_of<decltype(k)>;
-    k.rms_norm_forward(r.x.template data<T>(), data_or_null<T>(weight), y.data<T>(), rstd.data<T>(),
-                       r.rows, r.cols, eps);
-  });
-  return py::make_tuple(y.release(), rstd.release());
-}
-
-// mean is None for RMS norm. Returns dx, and dweight and dbias or None.
-py::object layer_norm_backward(py::handle x_, py::handle dy_, py::handle normalized_shape,
-                               py::handle weight_, py::handle mean_, py::handle rstd_,
-                               bool has_bias) {
-  const char* op = mean_.is_none() ? "rms_norm_backward" : "layer_norm_backward";
-  const Rows r(op, x_, normalized_shape);
-  const Array dy = output_gradient(op, dy_, r.x);
-  const Array weight = parameter(op, "weight", weight_, r.x, r.normalized);
-  const Array mean = mean_.is_none() ? Array() : statistics(op, "mean", mean_, r.x, r.rows);
-  const Array rstd = statistics(op, "rstd", rstd_, r.x, r.rows);
-  const auto gradient = [&](bool wanted) {
-    return wanted ? Array::empty(op, r.normalized, r.x.typenum()) : Array();
-  };
-  Array dx = Array::empty_like(op, r.x);
-  Array dweight = gradient(weight.defined()), dbias = gradient(has_bias);
-  with_kernels(r.x, 8 * r.x.numel(), [&](const auto& k) {
-    using T = scalar_of<decltype(k)>;
-    k.layer_norm_backward(r.x.template data<T>(), dy.data<T>(), data_or_null<T>(weight),
-                          data_or_null<T>(mean), rstd.data<T>(), dx.data<T>(),
-                          data_or_null<T>(dweight), data_or_null<T>(dbias), r.rows, r.cols);
-  });
-  return py::make_tuple(dx.release(), or_none(dweight), or_none(dbias));
-}
-
-// -- batch, instance and group norm --
 
 // x as (batch, channels, size).
 struct Channels {
@@ -162,10 +45,18 @@ struct Channels {
 
   template <class T>
   ChannelNorm<T> geometry(int64_t groups, const Array& weight, const Array& bias, const Array& mean,
-                          const Array& rstd) const {
-    return {
-        batch,          channels,      size, groups, data_or_null<T>(weight), data_or_null<T>(bias),
-        mean.data<T>(), rstd.data<T>()};
+                          const Array& rstd, const Ending& ending) const {
+    return {batch,
+            channels,
+            size,
+            groups,
+            data_or_null<T>(weight),
+            data_or_null<T>(bias),
+            mean.data<T>(),
+            rstd.data<T>(),
+            data_or_null<T>(ending.residual),
+            static_cast<T>(ending.low),
+            static_cast<T>(ending.high)};
   }
 };
 
@@ -182,7 +73,7 @@ Array running(const char* op, const char* name, py::handle object, const Channel
 // Normalizes with the statistics of x; groups is 0 for batch norm.
 py::object normalize(const char* op, const Channels& c, int64_t groups, py::handle running_mean_,
                      py::handle running_var_, py::handle weight_, py::handle bias_,
-                     py::handle momentum_, py::handle eps_) {
+                     py::handle momentum_, py::handle eps_, const Ending& ending = {}) {
   const Array weight = parameter(op, "weight", weight_, c.x, {c.channels});
   const Array bias = parameter(op, "bias", bias_, c.x, {c.channels});
   const Array running_mean = running(op, "running_mean", running_mean_, c, true);
@@ -195,9 +86,10 @@ py::object normalize(const char* op, const Channels& c, int64_t groups, py::hand
   Array mean = Array::empty(op, sets, c.x.typenum()), rstd = Array::empty_like(op, mean);
   with_kernels(c.x, 4 * c.x.numel(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
-    k.channel_norm_forward(
-        c.x.template data<T>(), y.data<T>(), c.geometry<T>(groups, weight, bias, mean, rstd),
-        data_or_null<T>(running_mean), data_or_null<T>(running_var), momentum, eps);
+    k.channel_norm_forward(c.x.template data<T>(), y.data<T>(),
+                           c.geometry<T>(groups, weight, bias, mean, rstd, ending),
+                           data_or_null<T>(running_mean), data_or_null<T>(running_var), momentum,
+                           eps);
   });
   return py::make_tuple(y.release(), mean.release(), rstd.release());
 }
@@ -205,7 +97,7 @@ py::object normalize(const char* op, const Channels& c, int64_t groups, py::hand
 // Normalizes with a mean and a variance that are given for each channel.
 py::object normalize_by(const char* op, const Channels& c, py::handle running_mean_,
                         py::handle running_var_, py::handle weight_, py::handle bias_,
-                        py::handle eps_) {
+                        py::handle eps_, const Ending& ending = {}) {
   const Array weight = parameter(op, "weight", weight_, c.x, {c.channels});
   const Array bias = parameter(op, "bias", bias_, c.x, {c.channels});
   const Array given_mean = running(op, "running_mean", running_mean_, c, false);
@@ -220,21 +112,24 @@ py::object normalize_by(const char* op, const Channels& c, py::handle running_me
   with_kernels(c.x, 2 * c.x.numel(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
     k.channel_norm_inference(c.x.template data<T>(), y.data<T>(),
-                             c.geometry<T>(0, weight, bias, mean, rstd), given_var.data<T>(), eps);
+                             c.geometry<T>(0, weight, bias, mean, rstd, ending),
+                             given_var.data<T>(), eps);
   });
   return py::make_tuple(y.release(), mean.release(), rstd.release());
 }
 
 py::object batch_norm_forward(py::handle x_, py::handle running_mean, py::handle running_var,
                               py::handle weight, py::handle bias, bool training,
-                              py::handle momentum, py::handle eps) {
+                              py::handle momentum, py::handle eps, py::handle residual,
+                              py::handle activation) {
   const char* op = "batch_norm";
   const Channels c(op, x_, 2);
-  if (!training) return normalize_by(op, c, running_mean, running_var, weight, bias, eps);
+  const Ending ending(op, c.x, residual, activation);
+  if (!training) return normalize_by(op, c, running_mean, running_var, weight, bias, eps, ending);
   CHECK(c.batch * c.size > 1 || c.channels == 0, op,
         ": x must have at least 2 values for each channel in training, got x.shape = ", c.x.shape(),
         ": enlarge the batch");
-  return normalize(op, c, 0, running_mean, running_var, weight, bias, momentum, eps);
+  return normalize(op, c, 0, running_mean, running_var, weight, bias, momentum, eps, ending);
 }
 
 py::object instance_norm_forward(py::handle x_, py::handle running_mean, py::handle running_var,
@@ -266,11 +161,13 @@ py::object group_norm_forward(py::handle x_, py::handle num_groups, py::handle w
   return normalize(op, c, groups, py::none(), py::none(), weight, bias, py::float_(0.0), eps);
 }
 
-py::object normalize_backward(const char* op, const Channels& c, int64_t groups, py::handle dy_,
-                              py::handle weight_, py::handle mean_, py::handle rstd_,
-                              bool batch_statistics, bool has_bias) {
-  const Array dy = output_gradient(op, dy_, c.x);
+// y and dresidual may be undefined, and are used where `ending` cuts.
+py::object normalize_backward(const char* op, const Channels& c, int64_t groups, const Array& dy,
+                              py::handle weight_, py::handle bias_, py::handle mean_,
+                              py::handle rstd_, bool batch_statistics, const Ending& ending = {},
+                              const Array& y = {}, Array dresidual = {}) {
   const Array weight = parameter(op, "weight", weight_, c.x, {c.channels});
+  const Array bias = parameter(op, "bias", bias_, c.x, {c.channels});
   const int64_t sets = groups ? c.batch * groups : c.channels;
   const Array mean = statistics(op, "mean", mean_, c.x, sets);
   const Array rstd = statistics(op, "rstd", rstd_, c.x, sets);
@@ -278,28 +175,41 @@ py::object normalize_backward(const char* op, const Channels& c, int64_t groups,
     return wanted ? Array::empty(op, {c.channels}, c.x.typenum()) : Array();
   };
   Array dx = Array::empty_like(op, c.x);
-  Array dweight = gradient(weight.defined()), dbias = gradient(has_bias);
+  Array dweight = gradient(weight.defined()), dbias = gradient(bias.defined());
   with_kernels(c.x, 8 * c.x.numel(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
-    k.channel_norm_backward(c.x.template data<T>(), dy.data<T>(), dx.data<T>(),
+    k.channel_norm_backward(c.x.template data<T>(), data_or_null<T>(y), dy.data<T>(), dx.data<T>(),
                             data_or_null<T>(dweight), data_or_null<T>(dbias),
-                            c.geometry<T>(groups, weight, Array(), mean, rstd), batch_statistics);
+                            ending.cuts() ? data_or_null<T>(dresidual) : nullptr,
+                            c.geometry<T>(groups, weight, bias, mean, rstd, ending),
+                            batch_statistics);
   });
-  return py::make_tuple(dx.release(), or_none(dweight), or_none(dbias));
+  return py::make_tuple(dx.release(), or_none(dweight), or_none(dbias), or_none(dresidual));
 }
 
-py::object batch_norm_backward(py::handle x_, py::handle dy, py::handle weight, py::handle mean,
-                               py::handle rstd, bool training, bool has_bias) {
+// y is forward's result, which must be given where an activation followed a residual. Returns dx,
+// and dweight, dbias and dresidual or None.
+py::object batch_norm_backward(py::handle x_, py::handle dy_, py::handle weight, py::handle bias,
+                               py::handle mean, py::handle rstd, bool training,
+                               py::handle activation, py::handle y_, bool want_dresidual) {
   const char* op = "batch_norm_backward";
-  return normalize_backward(op, Channels(op, x_, 2), 0, dy, weight, mean, rstd, training, has_bias);
+  const Channels c(op, x_, 2);
+  const Array dy = like_x(op, "dy", dy_, c.x);
+  const Ending ending(op, c.x, py::none(), activation);
+  const Array y = ending.cuts() && !y_.is_none() ? like_x(op, "y", y_, c.x) : Array();
+  Array dresidual;
+  if (want_dresidual) dresidual = ending.cuts() ? Array::empty_like(op, dy) : dy;
+  return normalize_backward(op, c, 0, dy, weight, bias, mean, rstd, training, ending, y, dresidual);
 }
 
 py::object group_norm_backward(py::handle x_, py::handle dy, py::handle num_groups,
-                               py::handle weight, py::handle mean, py::handle rstd, bool has_bias) {
+                               py::handle weight, py::handle bias, py::handle mean,
+                               py::handle rstd) {
   const char* op = "group_norm_backward";
   const Channels c(op, x_, 2);
   const int64_t groups = parse_groups(op, c, num_groups);
-  return normalize_backward(op, c, groups, dy, weight, mean, rstd, true, has_bias);
+  return normalize_backward(op, c, groups, like_x(op, "dy", dy, c.x), weight, bias, mean, rstd,
+                            true);
 }
 
 // -- local response norm --
@@ -330,7 +240,7 @@ py::object local_norm_backward(py::handle x_, py::handle dy_, py::handle size, p
   const char* op = "local_response_norm_backward";
   const Channels c(op, x_, 3);
   const LocalNorm p = parse_window(op, c, size);
-  const Array dy = output_gradient(op, dy_, c.x);
+  const Array dy = like_x(op, "dy", dy_, c.x);
   const double alpha = real_argument(op, "alpha", alpha_), beta = real_argument(op, "beta", beta_);
   const double k = real_argument(op, "k", k_);
   Array dx = Array::empty_like(op, c.x);
@@ -346,24 +256,19 @@ py::object local_norm_backward(py::handle x_, py::handle dy_, py::handle size, p
 
 void bind_norm(Module& m) {
   const auto arg = [](const char* name) { return py::arg(name); };
-  m.def("layer_norm_forward", &layer_norm_forward, arg("x"), arg("normalized_shape"), arg("weight"),
-        arg("bias"), arg("eps"));
-  m.def("rms_norm_forward", &rms_norm_forward, arg("x"), arg("normalized_shape"), arg("weight"),
-        arg("eps"));
-  m.def("layer_norm_backward", &layer_norm_backward, arg("x"), arg("dy"), arg("normalized_shape"),
-        arg("weight"), arg("mean"), arg("rstd"), arg("has_bias"));
   m.def("batch_norm_forward", &batch_norm_forward, arg("x"), arg("running_mean"),
         arg("running_var"), arg("weight"), arg("bias"), arg("training"), arg("momentum"),
-        arg("eps"));
+        arg("eps"), arg("residual"), arg("activation"));
   m.def("batch_norm_backward", &batch_norm_backward, arg("x"), arg("dy"), arg("weight"),
-        arg("mean"), arg("rstd"), arg("training"), arg("has_bias"));
+        arg("bias"), arg("mean"), arg("rstd"), arg("training"), arg("activation"), arg("y"),
+        arg("want_dresidual"));
   m.def("instance_norm_forward", &instance_norm_forward, arg("x"), arg("running_mean"),
         arg("running_var"), arg("weight"), arg("bias"), arg("use_input_stats"), arg("momentum"),
         arg("eps"));
   m.def("group_norm_forward", &group_norm_forward, arg("x"), arg("num_groups"), arg("weight"),
         arg("bias"), arg("eps"));
   m.def("group_norm_backward", &group_norm_backward, arg("x"), arg("dy"), arg("num_groups"),
-        arg("weight"), arg("mean"), arg("rstd"), arg("has_bias"));
+        arg("weight"), arg("bias"), arg("mean"), arg("rstd"));
   m.def("local_norm_forward", &local_norm_forward, arg("x"), arg("size"), arg("alpha"), arg("beta"),
         arg("k"), arg("out") = py::none());
   m.def("local_norm_backward", &local_norm_backward, arg("x"), arg("dy"), arg("size"), arg("alpha"),

@@ -7,7 +7,6 @@
 #include "cpu/norm.h"
 
 #include "cpu/norm_columns.h"
-#include "kernels.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -30,24 +29,25 @@ struct Sets {
     return p.groups == 0 ? s : s % p.groups * pieces + i;
   }
   int64_t elements() const { return pieces * p.size; }
+  // Many short pieces that do not follow one another: the CPU's prefetcher is too late for them.
+  bool far() const { return stride != p.size && p.size <= 256 && elements() >= 1024; }
+
+  Normalizer<T> normalizer(int64_t s, int64_t channel) const {
+    const T weight = p.weight ? p.weight[channel] : T(1);
+    return {splat<T>(p.mean[s]),
+            splat<T>(p.rstd[s] * weight),
+            splat<T>(p.bias ? p.bias[channel] : T(0)),
+            p.residual,
+            p.low,
+            p.high};
+  }
 };
 
-// y = (x - mean) scale + shift on one piece.
 template <class T>
-DLCORE_INLINE void write_piece(const T* x, T mean, T scale, T shift, bool past_caches, T* y,
-                               int64_t n) {
-  write_row<T>(y, n, past_caches, [=](int64_t i, int64_t lanes) {
-    return (load_lanes(x + i, lanes) - mean) * scale + shift;
-  });
-}
-
-template <class T>
-DLCORE_INLINE T weight_of(const ChannelNorm<T>& p, int64_t channel) {
-  return p.weight ? p.weight[channel] : T(1);
-}
-template <class T>
-DLCORE_INLINE T bias_of(const ChannelNorm<T>& p, int64_t channel) {
-  return p.bias ? p.bias[channel] : T(0);
+__attribute__((noinline)) void write_piece(const T* x, const Normalizer<T>& normalizer,
+                                           bool past_caches, T* y, int64_t at, int64_t n) {
+  write_row<T>(y + at, n, past_caches,
+               [=](int64_t i, int64_t lanes) { return normalizer(x, at + i, lanes); });
 }
 
 // running = (1 - momentum) running + momentum new, where the variance is the unbiased one and
@@ -73,8 +73,9 @@ DLCORE_INLINE void update_running(const ChannelNorm<T>& p, const double* varianc
   }
 }
 
-// y = (x - mean) rstd weight + bias with the mean and variance of each set, which are kept in
-// p.mean and p.rstd. running_mean and running_var, both or none, are updated in place.
+// y = (x - mean) rstd weight + bias + residual, cut to [low, high], with the mean and variance of
+// each set, which are kept in p.mean and p.rstd. running_mean and running_var, both or none, are
+// updated in place.
 template <class T>
 void channel_norm_forward(const T* x, T* y, const ChannelNorm<T>& p, T* running_mean,
                           T* running_var, double momentum, double eps) {
@@ -86,18 +87,24 @@ void channel_norm_forward(const T* x, T* y, const ChannelNorm<T>& p, T* running_
     columns_forward(x, y, p, variance, eps);
   } else {
     parallel_for(sets.count, grain_for(4 * sets.elements()), [=, &p](int64_t begin, int64_t end) {
+      const bool far = sets.far();
       for (int64_t s = begin; s < end; ++s) {
         const int64_t at = sets.begin(s);
-        const Moments m = sets.stride == p.size
-                              ? moments<T>(x + at, 1, 0, sets.elements())
-                              : moments<T>(x + at, sets.pieces, sets.stride, p.size);
+        const auto fetch = [=, &p](int64_t row, int64_t n) {
+          if (!far) return;
+          if (s + 1 < sets.count) fetch_row(x + at + p.size + row, n);
+          if (p.residual) fetch_row(p.residual + at + row, n);
+          fetch_row<T, true>(y + at + row, n);
+        };
+        const bool whole = sets.stride == p.size;
+        const Moments m = moments<T>(x + at, whole ? 1 : sets.pieces, sets.stride,
+                                     whole ? sets.elements() : p.size, fetch);
         variance[s] = m.variance();
         p.mean[s] = static_cast<T>(m.mean);
         p.rstd[s] = reciprocal_root<T>(variance[s], eps);
         for (int64_t i = 0; i < sets.pieces; ++i) {
           const int64_t channel = sets.channel(s, i), piece = at + i * sets.stride;
-          write_piece(x + piece, p.mean[s], p.rstd[s] * weight_of(p, channel), bias_of(p, channel),
-                      past_caches, y + piece, p.size);
+          write_piece(x, sets.normalizer(s, channel), past_caches, y, piece, p.size);
         }
       }
       if (past_caches) stream_fence();
@@ -115,60 +122,101 @@ void channel_norm_inference(const T* x, T* y, const ChannelNorm<T>& p, const T* 
   for (int64_t c = 0; c < p.channels; ++c)
     p.rstd[c] = reciprocal_root<T>(static_cast<double>(variance[c]), eps);
   if (p.size == 1) return columns_inference(x, y, p);
+  const Sets<T> sets(p);
   const int64_t planes = p.batch * p.channels;
   const bool past_caches = goes_past_caches<T>(planes * p.size);
-  parallel_for(planes, grain_for(2 * p.size), [=, &p](int64_t begin, int64_t end) {
+  parallel_for(planes, grain_for(2 * p.size), [=](int64_t begin, int64_t end) {
     for (int64_t plane = begin; plane < end; ++plane) {
-      const int64_t c = plane % p.channels;
-      write_piece(x + plane * p.size, p.mean[c], p.rstd[c] * weight_of(p, c), bias_of(p, c),
-                  past_caches, y + plane * p.size, p.size);
+      const int64_t c = plane % sets.p.channels, size = sets.p.size;
+      write_piece(x, sets.normalizer(c, c), past_caches, y, plane * size, size);
     }
     if (past_caches) stream_fence();
   });
 }
 
-// Sums of dy and of dy (x - mean) over pieces.
+template <class T>
+__attribute__((noinline)) void cut_row(const Gradient<T>& gradient, int64_t at, int64_t n, T* dz) {
+  write_row<T>(dz, n, false, [=](int64_t i, int64_t lanes) { return gradient(at + i, lanes); });
+}
+// n elements of dz in `room`; or dy where nothing is cut, or x tells what.
+template <class T>
+DLCORE_INLINE const T* cut_by_y(const Gradient<T>& gradient, int64_t at, int64_t n, T* room) {
+  if (!gradient.y) return gradient.dy + at;
+  cut_row(gradient, at, n, room);
+  return room;
+}
+
+// Sums of dz and of dz (x - mean) over pieces. dz is left in dresidual, if it is not null.
 struct GradientSums {
-  double dy = 0, dy_x = 0;
+  double dz = 0, dz_x = 0;
 };
 template <class T>
-DLCORE_INLINE GradientSums gradient_sums(const T* x, const T* dy, int64_t pieces, int64_t stride,
-                                         int64_t n, T mean) {
+DLCORE_INLINE GradientSums gradient_sums(const Gradient<T>& gradient, int64_t first, int64_t pieces,
+                                         int64_t stride, int64_t n, T* dresidual, T* room, T* dx,
+                                         bool far, bool last) {
   GradientSums all;
+  const Vec<T> mean = gradient.normalizer.mean;
+  const bool by_x = gradient.cuts() && !gradient.y;
   for_blocks<T>(pieces, stride, n, [&](int64_t at, int64_t rows, int64_t cols) {
     Sums<T, 2> sums;
-    for (int64_t r = 0; r < rows; ++r)
+    for (int64_t r = 0; r < rows; ++r) {
+      const int64_t row = first + at + r * stride;
+      if (far) {
+        fetch_row<T, true>(dx + row, n);
+        if (!last) {
+          fetch_row(gradient.x + row + n, n);
+          fetch_row(gradient.dy + row + n, n);
+          if (gradient.y) fetch_row(gradient.y + row + n, n);
+        }
+      }
+      const T* x = gradient.x + row;
+      const T* dz = cut_by_y(gradient, row, cols, dresidual ? dresidual + row : room);
       sums.add(cols, [=](int64_t i, int64_t lanes, Vec<T>* sum) {
-        const int64_t place = at + r * stride + i;
-        const Vec<T> d = load_lanes(dy + place, lanes);
+        const Vec<T> centred = load_lanes(x + i, lanes) - mean;
+        Vec<T> d = load_lanes(dz + i, lanes);
+        if (by_x) d = gradient.cut(gradient.normalizer.before(centred), d);
         sum[0] += d;
-        sum[1] += d * (load_lanes(x + place, lanes, mean) - mean);
+        sum[1] += d * centred;
       });
-    all.dy += sums.total(0);
-    all.dy_x += sums.total(1);
+    }
+    all.dz += sums.total(0);
+    all.dz_x += sums.total(1);
   });
   return all;
 }
 
-// dx = dy weight rstd + (x - mean) slope + shift on one piece.
+// dx = dz scale + (x - mean) slope + shift on one piece, without the latter two if `given`.
 template <class T>
-DLCORE_INLINE void write_gradient(const T* x, const T* dy, T mean, T scale, T slope, T shift,
-                                  bool past_caches, T* dx, int64_t n) {
-  write_row<T>(dx, n, past_caches, [=](int64_t i, int64_t lanes) {
-    return load_lanes(dy + i, lanes) * scale + ((load_lanes(x + i, lanes) - mean) * slope + shift);
-  });
+DLCORE_INLINE void write_gradient(const Gradient<T>& gradient, const T* dresidual, T* room, T slope,
+                                  T shift, bool given, bool past_caches, T* dx, int64_t at,
+                                  int64_t n) {
+  const bool by_x = gradient.cuts() && !gradient.y;
+  const int64_t step = gradient.y && !dresidual ? kBlock<T> : n;
+  for (int64_t begin = at; begin < at + n; begin += step) {
+    const int64_t cols = smaller(step, at + n - begin);
+    const T* x = gradient.x + begin;
+    const T* dz = dresidual ? dresidual + begin : cut_by_y(gradient, begin, cols, room);
+    const Vec<T> mean = gradient.normalizer.mean, scale = gradient.normalizer.scale;
+    write_row<T>(dx + begin, cols, past_caches, [=](int64_t i, int64_t lanes) {
+      const Vec<T> centred = load_lanes(x + i, lanes) - mean;
+      Vec<T> d = load_lanes(dz + i, lanes);
+      if (by_x) d = gradient.cut(gradient.normalizer.before(centred), d);
+      return given ? d * scale : d * scale + (centred * slope + shift);
+    });
+  }
 }
 
-// With statistics of the set, g = dy weight and h = (x - mean) rstd:
-// dx = rstd (g - mean(g) - h mean(g h)), dweight = sum(dy h), dbias = sum(dy).
+// With statistics of the set, dz = dy where y is not cut, g = dz weight and h = (x - mean) rstd:
+// dx = rstd (g - mean(g) - h mean(g h)), dweight = sum(dz h), dbias = sum(dz), dresidual = dz.
 // With given statistics (batch_statistics false, groups 0): dx = g rstd.
-// dweight and dbias may be null.
+// dweight and dbias may be null, dresidual too and where nothing is cut; it may be dy. y may be
+// null without a residual.
 template <class T>
-void channel_norm_backward(const T* x, const T* dy, T* dx, T* dweight, T* dbias,
-                           const ChannelNorm<T>& p, bool batch_statistics) {
+void channel_norm_backward(const T* x, const T* y, const T* dy, T* dx, T* dweight, T* dbias,
+                           T* dresidual, const ChannelNorm<T>& p, bool batch_statistics) {
   const Sets<T> sets(p);
   if (p.groups == 0 && p.size == 1)
-    return columns_backward(x, dy, dx, dweight, dbias, p, batch_statistics);
+    return columns_backward(x, y, dy, dx, dweight, dbias, dresidual, p, batch_statistics);
   const bool past_caches = goes_past_caches<T>(sets.count * sets.elements());
   // Of each set over the batch, or of each piece of a group.
   const int64_t sum_count = p.groups == 0 ? p.channels : p.batch * p.channels;
@@ -176,36 +224,31 @@ void channel_norm_backward(const T* x, const T* dy, T* dx, T* dweight, T* dbias,
       buffer_acquire(static_cast<size_t>(sum_count) * sizeof(GradientSums)));
 
   parallel_for(sets.count, grain_for(6 * sets.elements()), [=, &p](int64_t begin, int64_t end) {
+    T room[kBlock<T>];
     for (int64_t s = begin; s < end; ++s) {
       const int64_t at = sets.begin(s);
-      const T mean = p.mean[s], rstd = p.rstd[s];
+      const auto gradient_of = [&](int64_t i) {
+        return Gradient<T>{x, y, dy, sets.normalizer(s, sets.channel(s, i))};
+      };
+      const auto weight_of = [&](int64_t i) {
+        return p.weight ? static_cast<double>(p.weight[sets.channel(s, i)]) : 1;
+      };
       double g = 0, g_x = 0;
-      if (p.groups == 0) {
-        sums[s] = gradient_sums<T>(x + at, dy + at, sets.pieces, sets.stride, p.size, mean);
-        g = sums[s].dy * static_cast<double>(weight_of(p, s));
-        g_x = sums[s].dy_x * static_cast<double>(weight_of(p, s));
-      } else {
-        for (int64_t i = 0; i < sets.pieces; ++i) {
-          const int64_t piece = at + i * p.size;
-          const double weight = static_cast<double>(weight_of(p, sets.channel(s, i)));
-          GradientSums& own = sums[s * sets.pieces + i];
-          own = gradient_sums<T>(x + piece, dy + piece, 1, 0, p.size, mean);
-          g += own.dy * weight;
-          g_x += own.dy_x * weight;
-        }
+      const int64_t parts = p.groups == 0 ? 1 : sets.pieces;
+      for (int64_t i = 0; i < parts; ++i) {
+        GradientSums& own = sums[s * parts + i];
+        own =
+            gradient_sums<T>(gradient_of(i), at + i * sets.stride, sets.pieces / parts, sets.stride,
+                             p.size, dresidual, room, dx, sets.far(), s + 1 == sets.count);
+        g += own.dz * weight_of(i);
+        g_x += own.dz_x * weight_of(i);
       }
-      const double scale = static_cast<double>(rstd), count = static_cast<double>(sets.elements());
-      const T slope = static_cast<T>(-scale * scale * scale * g_x / count);
-      const T shift = static_cast<T>(-scale * g / count);
-      for (int64_t i = 0; i < sets.pieces; ++i) {
-        const int64_t piece = at + i * sets.stride;
-        const T scaled = rstd * weight_of(p, sets.channel(s, i));
-        if (batch_statistics)
-          write_gradient(x + piece, dy + piece, mean, scaled, slope, shift, past_caches, dx + piece,
-                         p.size);
-        else
-          write_piece(dy + piece, T(0), scaled, T(0), past_caches, dx + piece, p.size);
-      }
+      const double rstd = static_cast<double>(p.rstd[s]);
+      const double each = rstd / static_cast<double>(sets.elements());
+      const T slope = static_cast<T>(-rstd * rstd * g_x * each), shift = static_cast<T>(-g * each);
+      for (int64_t i = 0; i < sets.pieces; ++i)
+        write_gradient<T>(gradient_of(i), dresidual, room, slope, shift, !batch_statistics,
+                          past_caches, dx, at + i * sets.stride, p.size);
     }
     if (past_caches) stream_fence();
   });
@@ -214,8 +257,8 @@ void channel_norm_backward(const T* x, const T* dy, T* dx, T* dweight, T* dbias,
     double dw = 0, db = 0;
     for (int64_t i = c; i < sum_count; i += p.channels) {
       const int64_t set = p.groups == 0 ? c : i / sets.pieces;
-      dw += sums[i].dy_x * static_cast<double>(p.rstd[set]);
-      db += sums[i].dy;
+      dw += sums[i].dz_x * static_cast<double>(p.rstd[set]);
+      db += sums[i].dz;
     }
     if (dweight) dweight[c] = static_cast<T>(dw);
     if (dbias) dbias[c] = static_cast<T>(db);

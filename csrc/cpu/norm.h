@@ -76,17 +76,29 @@ struct Moments {
   DLCORE_INLINE_MEMBER double variance() const { return (m2 < 0 ? 0 : m2) / count; }
 };
 
+// Asks for the lines of n elements, to be read or written soon.
+template <class T, bool kWritten = false>
+DLCORE_INLINE void fetch_row(const T* p, int64_t n) {
+  constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(T));
+  for (int64_t i = 0; i < n; i += kLine) __builtin_prefetch(p + i, kWritten);
+  __builtin_prefetch(p + n - 1, kWritten);
+}
+
 // Two passes over each block while it is in L1. The second also adds up what the rounding of the
-// first one's mean left over, and corrects mean and m2 by it.
-template <class T>
-DLCORE_INLINE Moments moments(const T* x, int64_t pieces, int64_t stride, int64_t n) {
+// first one's mean left over, and corrects mean and m2 by it. fetch(at, n) is told in time of every
+// row of n elements that is read.
+template <class T, class Fetch>
+DLCORE_INLINE Moments moments(const T* x, int64_t pieces, int64_t stride, int64_t n,
+                              const Fetch& fetch) {
   Moments all;
   for_blocks<T>(pieces, stride, n, [&](int64_t at, int64_t rows, int64_t cols) {
     Sums<T, 1> first;
-    for (int64_t r = 0; r < rows; ++r)
+    for (int64_t r = 0; r < rows; ++r) {
+      fetch(at + r * stride, cols);
       first.add(cols, [=](int64_t i, int64_t lanes, Vec<T>* sum) {
         sum[0] += load_lanes(x + at + r * stride + i, lanes);
       });
+    }
     const double count = static_cast<double>(rows * cols);
     const T mean = static_cast<T>(first.total(0) / count);
     Sums<T, 2> second;

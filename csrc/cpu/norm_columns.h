@@ -2,8 +2,7 @@
 // though a channel's elements lie `channels` apart.
 #pragma once
 
-#include "cpu/norm.h"
-#include "kernels.h"
+#include "cpu/norm_channel.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -36,13 +35,27 @@ DLCORE_INLINE void for_columns(const ChannelNorm<T>& p, int64_t cost, const Body
   });
 }
 
+// From p.mean and p.rstd.
 template <class T>
-DLCORE_INLINE Vec<T> weights_of(const ChannelNorm<T>& p, int64_t channel, int64_t lanes) {
-  return p.weight ? load_lanes(p.weight + channel, lanes) : splat<T>(T(1));
+DLCORE_INLINE Normalizer<T> columns_normalizer(const ChannelNorm<T>& p, int64_t channel,
+                                               int64_t lanes) {
+  const Vec<T> rstd = load_lanes(p.rstd + channel, lanes);
+  return {load_lanes(p.mean + channel, lanes),
+          p.weight ? rstd * load_lanes(p.weight + channel, lanes) : rstd,
+          p.bias ? load_lanes(p.bias + channel, lanes) : Vec<T>{},
+          p.residual,
+          p.low,
+          p.high};
 }
+
 template <class T>
-DLCORE_INLINE Vec<T> biases_of(const ChannelNorm<T>& p, int64_t channel, int64_t lanes) {
-  return p.bias ? load_lanes(p.bias + channel, lanes) : Vec<T>{};
+__attribute__((noinline)) void write_columns(const T* x, T* y, const ChannelNorm<T>& p,
+                                             int64_t channel, int64_t lanes) {
+  const Normalizer<T> normalizer = columns_normalizer(p, channel, lanes);
+  for (int64_t n = 0; n < p.batch; ++n) {
+    const int64_t place = n * p.channels + channel;
+    store_lanes<T>(y + place, lanes, normalizer(x, place, lanes));
+  }
 }
 
 template <class T>
@@ -66,50 +79,54 @@ DLCORE_INLINE void columns_forward(const T* x, T* y, const ChannelNorm<T>& p, do
       variance[channel + i] = var[i] < 0 ? 0 : static_cast<double>(var[i]);
       p.rstd[channel + i] = reciprocal_root<T>(variance[channel + i], eps);
     }
-    const Vec<T> scale = load_lanes(p.rstd + channel, lanes) * weights_of(p, channel, lanes);
-    const Vec<T> shift = biases_of(p, channel, lanes);
-    for (int64_t n = 0; n < p.batch; ++n)
-      store_lanes<T>(y + n * p.channels + channel, lanes, (at(n) - mean) * scale + shift);
+    write_columns(x, y, p, channel, lanes);
   });
 }
 
 template <class T>
 DLCORE_INLINE void columns_inference(const T* x, T* y, const ChannelNorm<T>& p) {
-  for_columns(p, 2, [=, &p](int64_t channel, int64_t lanes) {
-    const Vec<T> mean = load_lanes(p.mean + channel, lanes), shift = biases_of(p, channel, lanes);
-    const Vec<T> scale = load_lanes(p.rstd + channel, lanes) * weights_of(p, channel, lanes);
-    for (int64_t n = 0; n < p.batch; ++n) {
-      const int64_t place = n * p.channels + channel;
-      store_lanes<T>(y + place, lanes, (load_lanes(x + place, lanes) - mean) * scale + shift);
-    }
-  });
+  for_columns(p, 2,
+              [=, &p](int64_t channel, int64_t lanes) { write_columns(x, y, p, channel, lanes); });
 }
 
 template <class T>
-DLCORE_INLINE void columns_backward(const T* x, const T* dy, T* dx, T* dweight, T* dbias,
-                                    const ChannelNorm<T>& p, bool batch_statistics) {
+__attribute__((noinline)) void cut_columns(const Gradient<T>& gradient, T* dz,
+                                           const ChannelNorm<T>& p, int64_t channel,
+                                           int64_t lanes) {
+  for (int64_t n = 0; n < p.batch; ++n) {
+    const int64_t place = n * p.channels + channel;
+    store_lanes<T>(dz + place, lanes, gradient(place, lanes));
+  }
+}
+
+template <class T>
+DLCORE_INLINE void columns_backward(const T* x, const T* y, const T* dy, T* dx, T* dweight,
+                                    T* dbias, T* dresidual, const ChannelNorm<T>& p,
+                                    bool batch_statistics) {
   for_columns(p, 6, [=, &p](int64_t channel, int64_t lanes) {
-    const Vec<T> mean = load_lanes(p.mean + channel, lanes);
-    const Vec<T> rstd = load_lanes(p.rstd + channel, lanes);
-    const Vec<T> scale = rstd * weights_of(p, channel, lanes);
+    const Gradient<T> gradient{x, y, dy, columns_normalizer(p, channel, lanes)};
+    T* room = dresidual ? dresidual : dx;
+    if (gradient.cuts()) cut_columns(gradient, room, p, channel, lanes);
+    const T* dz = gradient.cuts() ? room : dy;
+    const Vec<T> mean = gradient.normalizer.mean, rstd = load_lanes(p.rstd + channel, lanes);
     const auto x_at = [=, &p](int64_t n) {
       return load_lanes(x + n * p.channels + channel, lanes) - mean;
     };
-    const auto dy_at = [=, &p](int64_t n) {
-      return load_lanes(dy + n * p.channels + channel, lanes);
+    const auto dz_at = [=, &p](int64_t n) {
+      return load_lanes(dz + n * p.channels + channel, lanes);
     };
     Vec<T> sums[2];
     column_sums<T>(p.batch, sums, [=](int64_t n, Vec<T>* s) {
-      s[0] += dy_at(n);
-      s[1] += dy_at(n) * x_at(n);
+      s[0] += dz_at(n);
+      s[1] += dz_at(n) * x_at(n);
     });
     if (dbias) store_lanes<T>(dbias + channel, lanes, sums[0]);
     if (dweight) store_lanes<T>(dweight + channel, lanes, sums[1] * rstd);
     const T count = static_cast<T>(p.batch);
-    const Vec<T> mean_dy = sums[0] / count, slope = sums[1] * rstd * rstd / count;
+    const Vec<T> mean_dz = sums[0] / count, slope = sums[1] * rstd * rstd / count;
     for (int64_t n = 0; n < p.batch; ++n) {
-      const Vec<T> d = batch_statistics ? dy_at(n) - mean_dy - x_at(n) * slope : dy_at(n);
-      store_lanes<T>(dx + n * p.channels + channel, lanes, d * scale);
+      const Vec<T> d = batch_statistics ? dz_at(n) - mean_dz - x_at(n) * slope : dz_at(n);
+      store_lanes<T>(dx + n * p.channels + channel, lanes, d * gradient.normalizer.scale);
     }
   });
 }

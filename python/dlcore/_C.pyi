@@ -80,16 +80,21 @@ def batch_norm_forward(
     training: bool,
     momentum: float,
     eps: float,
+    residual: ndarray | None,
+    activation: str | None,
 ) -> tuple[ndarray, ndarray, ndarray]: ...
 def batch_norm_backward(
     x: ndarray,
     dy: ndarray,
     weight: ndarray | None,
+    bias: ndarray | None,
     mean: ndarray,
     rstd: ndarray,
     training: bool,
-    has_bias: bool,
-) -> tuple[ndarray, ndarray | None, ndarray | None]: ...
+    activation: str | None,
+    y: ndarray | None,
+    want_dresidual: bool,
+) -> tuple[ndarray, ndarray | None, ndarray | None, ndarray | None]: ...
 def instance_norm_forward(
     x: ndarray,
     running_mean: ndarray | None,
@@ -112,10 +117,10 @@ def group_norm_backward(
     dy: ndarray,
     num_groups: int,
     weight: ndarray | None,
+    bias: ndarray | None,
     mean: ndarray,
     rstd: ndarray,
-    has_bias: bool,
-) -> tuple[ndarray, ndarray | None, ndarray | None]: ...
+) -> tuple[ndarray, ndarray | None, ndarray | None, None]: ...
 def local_norm_forward(
     x: ndarray,
     size: int,

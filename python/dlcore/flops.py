@@ -274,7 +274,13 @@ def _pool(name, arguments, result):
 
 def _normalize(name, arguments, result):
     given = name.startswith(("batch_norm", "instance_norm")) and not arguments[5]
-    return 0, arguments[0].size * (2 if given and "forward" in name else 7)
+    work = 2 if given and "forward" in name else 7
+    if name == "batch_norm_forward":
+        residual, activation = arguments[8:]
+        work += (residual is not None) + (activation not in (None, "none"))
+    elif name == "batch_norm_backward":
+        work += arguments[7] not in (None, "none")
+    return 0, arguments[0].size * work
 
 
 def _exponential(name, arguments, result):

@@ -1,9 +1,9 @@
 """Tensor and the tape: the whole of dlcore's automatic differentiation.
 
 An op computes `y` on arrays and calls ``record(y, parents, backward)``. When a parent
-needs a gradient, the result carries a node ``(parents, backward, age)``. A tensor is
-made after its parents, so `Tensor.backward` visits the nodes youngest first and needs
-no other order. Un-broadcasting and adding up happen here and nowhere else.
+needs a gradient, the result carries a node ``[parents, backward, age, changed]``. A
+tensor is made after its parents, so `Tensor.backward` visits the nodes youngest first
+and needs no other order. Un-broadcasting and adding up happen here and nowhere else.
 
 The operators and methods (``x + y``, ``x.sum()``) are attached by `dlcore.ops.methods`.
 """
@@ -133,7 +133,7 @@ class Tensor:
             raise RuntimeError("retain_grad: this tensor does not require a gradient")
         if self._node is None or hasattr(self._node[1], "retains"):
             return
-        parents, backward, age = self._node
+        backward = self._node[1]
 
         def retaining(dy):
             _accumulate(self, dy, False)
@@ -141,7 +141,7 @@ class Tensor:
 
         retaining.retains = True
         retaining.__qualname__ = backward.__qualname__
-        self._node = (parents, retaining, age)
+        self._node[1] = retaining
 
     def detach(self):
         """The same memory as a tensor that requires no gradient."""
@@ -240,7 +240,7 @@ class Tensor:
     def __repr__(self):
         note = "requires_grad=True" if self.requires_grad else None
         if self._node is not None:
-            parents, backward, _ = self._node
+            parents, backward, *_ = self._node
             name = parents[0] if backward is _used else backward.__qualname__
             note = f"grad_fn=<{name.split('.')[0]}>"
         return text_of(self.data, note)
@@ -280,11 +280,13 @@ def _run(root, dy, retain_graph):
     own = set()  # ages whose gradient is an array of this walk: added to in place
     while ages:
         tensor, dy = waiting.pop(heappop(ages))
-        parents, backward, made = tensor._node
-        if tensor._changed < made:
+        node = tensor._node
+        parents, backward, made, changed_at = node
+        if changed_at < made:
             _refuse_changed(tensor)
+        del tensor  # backward may not need its array
         if not retain_graph:
-            tensor._node = ((backward.__qualname__,), _used, _YOUNGEST)
+            node[:3] = (backward.__qualname__,), _used, _YOUNGEST
         for parent, dx in zip(parents, backward(dy), strict=True):
             if not isinstance(parent, Tensor):
                 continue
@@ -294,20 +296,28 @@ def _run(root, dy, retain_graph):
                 continue
             if dx.shape != parent.data.shape:
                 dx = sum_to(dx, parent.data.shape)
-            if parent._node is None:
+            node = parent._node
+            if node is None:
                 unshared = getrefcount(dx) <= _UNSHARED
                 _accumulate(parent, dx, unshared)
                 continue
-            age = parent._node[2]
+            age = node[2]
             if age not in waiting:
                 waiting[age] = parent, dx
                 heappush(ages, age)
-            elif age in own:
-                before = waiting[age][1]
+                continue
+            before = waiting[age][1]
+            if age in own:
                 _C.add(before, dx, before)
-            else:
-                waiting[age] = parent, _C.add(waiting[age][1], dx)
-                own.add(age)
+                continue
+            unshared = getrefcount(dx) <= _UNSHARED and _is_whole(dx)
+            waiting[age] = parent, _C.add(before, dx, dx if unshared else None)
+            own.add(age)
+
+
+def _is_whole(array):
+    """Whether nothing but the array itself keeps its memory."""
+    return array.flags.carray and not isinstance(array.base, np.ndarray)
 
 
 def _accumulate(leaf, dx, unshared):
@@ -320,9 +330,7 @@ def _accumulate(leaf, dx, unshared):
                 )
             _C.add(leaf.grad.data, dx, leaf.grad.data)
         else:
-            unshared = (
-                unshared and dx.flags.carray and not isinstance(dx.base, np.ndarray)
-            )
+            unshared = unshared and _is_whole(dx)
             leaf.grad = _constant(dx if unshared else dx.copy())
 
 
@@ -335,6 +343,8 @@ def changed(tensors):
     age = next(_age)
     for tensor in tensors:
         tensor._changed = age
+        if tensor._node is not None:
+            tensor._node[3] = age
 
 
 def _refuse_changed(tensor):
@@ -418,10 +428,24 @@ def record(y, parents, backward):
                 tensor.data = y
                 tensor.grad = None
                 tensor.requires_grad = True
-                tensor._node = (parents, backward, next(_age))
+                tensor._node = [parents, backward, next(_age), _NEVER]
                 tensor._changed = _NEVER
                 return tensor
     return _constant(y) if among else y
+
+
+def shadow(x):
+    """A parent for `record` whose values backward does not read.
+
+    The graph then does not keep the array of the result of an op, only its shape.
+    """
+    if not isinstance(x, Tensor) or x._node is None:
+        return x
+    nothing = np.ndarray(x.data.shape, x.data.dtype, bytes(8), 0, (0,) * x.data.ndim)
+    tensor = _constant(nothing)
+    tensor.requires_grad = True
+    tensor._node = x._node
+    return tensor
 
 
 def _constant(y, kind=Tensor):

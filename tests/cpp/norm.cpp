@@ -1,5 +1,6 @@
 // Normalizations of rows, channels and neighbouring channels, and their gradients.
 #include <algorithm>
+#include <limits>
 
 #include "check.h"
 
@@ -122,26 +123,45 @@ void rows(int64_t count, int64_t cols) {
   }
 }
 
+constexpr Wide kEndless = std::numeric_limits<Wide>::infinity();
+
+// A residual is added and the sum cut to [0, high] with high > 0, which is left out where it is 0.
 // groups = 0: over the batch.
 template <class T>
-void channels(int64_t batch, int64_t count, int64_t size, int64_t groups) {
+void channels(int64_t batch, int64_t count, int64_t size, int64_t groups, Wide high = 0) {
   constexpr double eps = 1e-5, momentum = 0.25;
   const int64_t n = batch * count * size, sets = groups == 0 ? count : batch * groups;
   const Values<T> x = numbers<T>(n, -1, 2), dy = numbers<T>(n, -1, 1, 3),
                   weight = numbers<T>(count, 0.5, 1.5, 5), bias = numbers<T>(count, -1, 1, 7),
-                  old_mean = numbers<T>(count, -1, 1, 9), old_var = numbers<T>(count, 0.5, 2, 11);
+                  old_mean = numbers<T>(count, -1, 1, 9), old_var = numbers<T>(count, 0.5, 2, 11),
+                  residual = numbers<T>(n, -1, 1, 17);
+  const bool ends = high > 0;
+  const auto added = [&](int64_t i) { return ends ? static_cast<Wide>(residual[i]) : 0; };
+  const auto cut = [=](Wide v) { return ends ? std::clamp<Wide>(v, 0, high) : v; };
   const auto channel = [=](int64_t i) { return i / size % count; };
   const auto set = [=](int64_t i) {
     return groups == 0 ? channel(i) : i / (count * size) * groups + channel(i) / (count / groups);
   };
   const auto weight_of = [&](int64_t i) { return weight[channel(i)]; };
   const Statistics s = statistics(x, sets, eps, set);
-  ChannelNorm<T> p{batch, count, size, groups, weight.data(), bias.data(), nullptr, nullptr};
+  constexpr T inf = std::numeric_limits<T>::infinity();
+  ChannelNorm<T> p{batch,
+                   count,
+                   size,
+                   groups,
+                   weight.data(),
+                   bias.data(),
+                   nullptr,
+                   nullptr,
+                   ends ? residual.data() : nullptr,
+                   ends ? T(0) : -inf,
+                   ends ? static_cast<T>(high) : inf};
 
   Expected y, running_mean, running_var;
   for (int64_t i = 0; i < n; ++i) {
     const Wide w = weight_of(i), b = bias[channel(i)], m = s.mean[set(i)], r = s.rstd[set(i)];
-    y.push((x[i] - m) * r * w + b, (std::fabs(x[i]) + s.size[set(i)]) * r * w + std::fabs(b));
+    y.push(cut((x[i] - m) * r * w + b + added(i)),
+           (std::fabs(x[i]) + s.size[set(i)]) * r * w + std::fabs(b) + std::fabs(added(i)));
   }
   const bool running = groups == 0 || groups == count;
   const int64_t samples = groups == 0 ? 1 : batch;
@@ -175,19 +195,27 @@ void channels(int64_t batch, int64_t count, int64_t size, int64_t groups) {
   Values<T> mean = numbers<T>(sets, 0.25, 0.75, 13), rstd = numbers<T>(sets, 0.5, 2, 15);
   for (const bool own : {true, false}) {  // statistics of the set, or given ones
     if (!own && groups != 0) continue;
-    Expected dx, dweight(count), dbias(count);
-    if (own) dx = gradient(x, dy, widened(mean), widened(rstd), true, set, weight_of);
+    // y of forward is any: it tells what was cut.
+    const Values<T> result = numbers<T>(n, -1, 1, 19);
+    Values<T> dz = dy;
+    for (int64_t i = 0; i < n; ++i)
+      if (ends && !(result[i] > 0 && result[i] < high)) dz[i] = 0;
+    Expected dx, dweight(count), dbias(count), dresidual;
+    if (own) dx = gradient(x, dz, widened(mean), widened(rstd), true, set, weight_of);
     for (int64_t i = 0; i < n; ++i) {
-      if (!own) dx.push(dy[i] * static_cast<Wide>(weight_of(i)) * rstd[set(i)]);
-      dweight.add(channel(i), dy[i] * (x[i] - static_cast<Wide>(mean[set(i)])) * rstd[set(i)]);
-      dbias.add(channel(i), dy[i]);
+      if (!own) dx.push(dz[i] * static_cast<Wide>(weight_of(i)) * rstd[set(i)]);
+      dweight.add(channel(i), dz[i] * (x[i] - static_cast<Wide>(mean[set(i)])) * rstd[set(i)]);
+      dbias.add(channel(i), dz[i]);
+      if (ends) dresidual.push(dz[i]);
     }
     const double over = chain(n / count);
-    check<T>("channel_norm_backward", {{dx, forward}, {dweight, over + 1}, {dbias, over}},
+    check<T>("channel_norm_backward",
+             {{dx, forward}, {dweight, over + 1}, {dbias, over}, {dresidual, 0}},
              [&](const KernelTable<T>& k, T* const* to) {
                ChannelNorm<T> call = p;
                call.mean = mean.data(), call.rstd = rstd.data();
-               k.channel_norm_backward(x.data(), dy.data(), to[0], to[1], to[2], call, own);
+               k.channel_norm_backward(x.data(), ends ? result.data() : nullptr, dy.data(), to[0],
+                                       to[1], to[2], ends ? to[3] : nullptr, call, own);
              });
   }
   if (groups != 0) return;
@@ -197,7 +225,8 @@ void channels(int64_t batch, int64_t count, int64_t size, int64_t groups) {
   for (int64_t i = 0; i < n; ++i) {
     const Wide m = mean[channel(i)], r = given_rstd.value[channel(i)], w = weight_of(i),
                b = bias[channel(i)];
-    by_given.push((x[i] - m) * r * w + b, (std::fabs(x[i]) + m) * r * w + std::fabs(b));
+    by_given.push(cut((x[i] - m) * r * w + b + added(i)),
+                  (std::fabs(x[i]) + m) * r * w + std::fabs(b) + std::fabs(added(i)));
   }
   // Three roundings in rstd, of which the sum counts half, four more in y.
   check<T>("channel_norm_inference", {{by_given, 3.25}, {given_rstd, 1.25}},
@@ -256,6 +285,8 @@ void all() {
   }
   for (const int64_t size : {1, 9, 50, 5000}) {
     channels<T>(6, 19, size, 0);
+    channels<T>(6, 19, size, 0, 0.5);
+    channels<T>(6, 19, size, 0, kEndless);
     if (size > 1) channels<T>(3, 6, size, 2);
     if (size > 1) channels<T>(3, 6, size, 6);  // instance norm
   }

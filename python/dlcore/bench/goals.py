@@ -46,6 +46,7 @@ GOALS = (
     Goal("elementwise 1e7 out=", "of_limit", "mean", 0.9),
     Goal("layer_norm fwd+bwd", "ratio", "mean", 3.0),
     Goal("batch_norm fwd+bwd", "ratio", "mean", 1.4),
+    Goal("batch_norm_add_relu fwd+bwd", "ratio", "mean", 1.8),
     Goal("softmax fwd", "ratio", "mean", 1.3),
     Goal("softmax fwd+bwd", "ratio", "mean", 2.0),
     Goal("nms", "ratio", "worst", 4.0),

@@ -124,6 +124,10 @@ def _batch_norm(normal, rng, s):
     }
 
 
+def _batch_norm_add_relu(normal, rng, s):
+    return {**_batch_norm(normal, rng, s), "residual": normal(*s["shape"])}
+
+
 def _softmax(normal, rng, s):
     return {
         "x": normal(s["rows"], s["cols"]),

@@ -109,6 +109,16 @@ def batch_norm(case, variant, x, weight, bias, dy):
     )
 
 
+def batch_norm_add_relu(case, variant, x, weight, bias, residual, dy):
+    running = np.zeros_like(bias), np.ones_like(bias)
+
+    def call(x, w, b, residual):
+        end = {"activation": "relu", "residual": residual}
+        return dl.batch_norm(x, *running, w, b, training=True, **end)
+
+    return _run(case, call, dy, x, weight, bias, residual)
+
+
 def softmax(case, variant, x, dy, labels):
     return _run(case, lambda x: dl.softmax(x, 1), dy, x)
 

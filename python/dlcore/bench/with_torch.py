@@ -141,6 +141,18 @@ def batch_norm(case, variant, x, weight, bias, dy):
     return _run(case, call, dy, x, weight, bias)
 
 
+def batch_norm_add_relu(case, variant, x, weight, bias, residual, dy):
+    x, residual, dy = _layout(variant, x, residual, dy)
+    weight, bias = _from(weight), _from(bias)
+    running = torch.zeros_like(bias), torch.ones_like(bias)
+
+    def call():
+        y = F.batch_norm(x, *running, weight, bias, training=True)
+        return F.relu_(y.add_(residual))
+
+    return _run(case, call, dy, x, weight, bias, residual)
+
+
 def softmax(case, variant, x, dy, labels):
     x, dy = _from(x), _from(dy)
     return _run(case, partial(F.softmax, x, 1), dy, x)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .program import Program, Slot, Step, View
+from .split import split
 
 _ACTIVATIONS = {
     "relu_forward": "relu",
@@ -24,6 +25,8 @@ def fuse(program, folded):
     `folded` remembers the weights that took a normalization in, for other programs of
     the same model.
     """
+    parts = [part for step in program.steps for part in split(step)]
+    program = Program(program.inputs, parts, program.output)
     steps, uses = list(program.steps), program.uses()
     reader = {slot: i for i, step in enumerate(steps) for slot in step.reads()}
     # From the last: of two layers that are added up, the later one adds.

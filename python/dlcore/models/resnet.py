@@ -4,7 +4,7 @@ weights that are published today, whose names are those of `ResNet.state_dict`.
 """
 
 from .. import init, nn
-from ..ops import flatten, relu
+from ..ops import flatten
 
 
 def _conv(inside, outside, kernel_size, stride=1):
@@ -27,7 +27,7 @@ class _Block(nn.Module):
 
     def forward(self, x):
         around = x if self.downsample is None else self.downsample(x)
-        return relu(self.residual(x) + around)
+        return self.last_norm()(self.residual(x), "relu", around)
 
 
 class BasicBlock(_Block):
@@ -59,7 +59,7 @@ class BasicBlock(_Block):
         super().__init__(inside, width, stride)
 
     def residual(self, x):
-        return self.bn2(self.conv2(relu(self.bn1(self.conv1(x)))))
+        return self.conv2(self.bn1(self.conv1(x), "relu"))
 
     def last_norm(self):
         """The normalization whose weight scales the residual."""
@@ -97,9 +97,9 @@ class Bottleneck(_Block):
         super().__init__(inside, width, stride)
 
     def residual(self, x):
-        x = relu(self.bn1(self.conv1(x)))
-        x = relu(self.bn2(self.conv2(x)))
-        return self.bn3(self.conv3(x))
+        x = self.bn1(self.conv1(x), "relu")
+        x = self.bn2(self.conv2(x), "relu")
+        return self.conv3(x)
 
     def last_norm(self):
         """The normalization whose weight scales the residual."""
@@ -164,7 +164,7 @@ class ResNet(nn.Module):
                 init.zeros_(module.last_norm().weight)
 
     def forward(self, x):
-        x = self.maxpool(relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(self.bn1(self.conv1(x), "relu"))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(flatten(self.avgpool(x), 1))
 

@@ -1,7 +1,7 @@
 """Normalization: of rows, of channels, of neighbouring channels."""
 
 from .. import _C
-from ..tensor import raw, record
+from ..tensor import Tensor, raw, record
 
 
 def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
@@ -116,8 +116,13 @@ def batch_norm(
     training=False,
     momentum=0.1,
     eps=1e-5,
+    activation=None,
+    residual=None,
 ):
     """Give each channel mean 0 and variance 1 over the batch, then scale and shift it.
+
+    A residual and an activation may follow in the same pass: ``f(normalized x +
+    residual)``.
 
     Parameters
     ----------
@@ -134,24 +139,31 @@ def batch_norm(
         Weight of the new in the running statistics.
     eps : float, optional
         Added to the variance.
+    activation : str, optional
+        f: "none", "relu" or "relu6". Default is none.
+    residual : ndarray or Tensor, shape (N, C, ...), optional
+        Added before the activation.
 
     Returns
     -------
     ndarray or Tensor
-        ``(x - mean) / sqrt(variance + eps) * weight + bias``, of the shape of `x`. A
-        channel with NaN or inf gives NaN in training.
+        ``f((x - mean) / sqrt(variance + eps) * weight + bias + residual)``, of the
+        shape of `x`. A channel with NaN or inf gives NaN in training.
 
     Raises
     ------
     ValueError
-        If a shape does not fit, a channel has fewer than 2 values in training, or the
-        running statistics are missing or cannot be written.
+        If a shape does not fit, a channel has fewer than 2 values in training, the
+        running statistics are missing or cannot be written, or the activation is
+        unknown.
     TypeError
         If an array is not float32 or float64, or the dtypes differ.
 
     Notes
     -----
     Ioffe and Szegedy (2015). A channel is read from memory once, forward and backward.
+    For the activation's gradient backward keeps the result where there is a residual,
+    and nothing without one: `x` tells the sign.
 
     Examples
     --------
@@ -168,15 +180,26 @@ def batch_norm(
     if not isinstance(training, bool):
         kind = type(training).__name__
         raise TypeError(f"batch_norm: training must be True or False, got {kind}")
-    w, b = raw(weight), raw(bias)
+    w, b, around = raw(weight), raw(bias), raw(residual)
     y, mean, rstd = _C.batch_norm_forward(
-        raw(x), raw(running_mean), raw(running_var), w, b, training, momentum, eps
+        raw(x),
+        raw(running_mean),
+        raw(running_var),
+        w,
+        b,
+        training,
+        momentum,
+        eps,
+        around,
+        activation,
     )
+    want_residual = isinstance(residual, Tensor) and residual.requires_grad
+    kept = None if around is None else y
     return record(
         y,
-        (x, weight, bias),
+        (x, weight, bias, residual),
         lambda dy: _C.batch_norm_backward(
-            raw(x), dy, w, mean, rstd, training, b is not None
+            raw(x), dy, w, b, mean, rstd, training, activation, kept, want_residual
         ),
     )
 
@@ -223,9 +246,7 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
     return record(
         y,
         (x, weight, bias),
-        lambda dy: _C.group_norm_backward(
-            raw(x), dy, num_groups, w, mean, rstd, b is not None
-        ),
+        lambda dy: _C.group_norm_backward(raw(x), dy, num_groups, w, b, mean, rstd)[:3],
     )
 
 
@@ -289,11 +310,12 @@ def instance_norm(
     )
 
     def backward(dy):
-        data, bias_too = raw(x), b is not None
+        data, given = raw(x), (w, b, mean, rstd)
         if not use_input_stats:
-            return _C.batch_norm_backward(data, dy, w, mean, rstd, False, bias_too)
+            end = False, None, None, False
+            return _C.batch_norm_backward(data, dy, *given, *end)[:3]
         groups = max(1, data.shape[1])
-        return _C.group_norm_backward(data, dy, groups, w, mean, rstd, bias_too)
+        return _C.group_norm_backward(data, dy, groups, *given)[:3]
 
     return record(y, (x, weight, bias), backward)
 

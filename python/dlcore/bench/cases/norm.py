@@ -4,31 +4,52 @@ from math import prod
 
 from .case import F32, Case
 
+# Activations of ResNet-18 and 50, in training batches
+_PICTURES = (
+    ((1, 64, 112, 112), "the first, of one picture"),
+    ((4, 64, 56, 56), "a small batch, in the last cache"),
+    ((1, 256, 56, 56), "many short channels"),
+    ((32, 64, 56, 56), "ResNet's first block in training, with running statistics"),
+    ((32, 256, 56, 56), "past every cache"),
+    ((8, 512, 28, 28), "a channel fits the second-level cache"),
+    ((32, 256, 14, 14), "rows of 196"),
+    ((32, 512, 7, 7), "rows of 49, no whole number of vectors"),
+)
+
 
 def norms():
-    rows, cols = 8192, 768
-    shape = (32, 64, 56, 56)
-    pieces = (
-        ("layer_norm", f"layer norm ({rows},{cols})", rows * cols, ("torch",)),
-        ("batch_norm", "batch norm 32x64x56x56", prod(shape), ("torch", "torch-cl")),
+    for mode in ("fwd", "fwd+bwd"):
+        rows, cols = 8192, 768
+        yield _norm(
+            "layer_norm",
+            f"layer norm ({rows},{cols})",
+            "a transformer's rows: in cache for every pass but the first",
+            mode,
+            {"rows": rows, "cols": cols},
+            rows * cols,
+            ("torch",),
+        )
+        for shape, why in _PICTURES:
+            for kind, arrays in (("batch_norm", 1), ("batch_norm_add_relu", 2)):
+                name = kind.replace("_", " ") + " " + "x".join(map(str, shape))
+                peers = "torch", "torch-cl"
+                sizes = {"shape": shape}
+                yield _norm(kind, name, why, mode, sizes, prod(shape), peers, arrays)
+
+
+def _norm(kind, name, why, mode, sizes, n, peers, arrays=1):
+    both = mode != "fwd"
+    result = arrays > 1  # which backward reads to see what relu cut
+    return Case(
+        "norm",
+        f"{kind} {mode}",
+        kind,
+        name,
+        why,
+        mode,
+        sizes,
+        peers=peers,
+        reads=F32 * n * (arrays + (2 + result) * both),
+        writes=F32 * n * (1 + arrays * both),
+        tolerance=1e-4,
     )
-    reasons = {
-        "layer_norm": "a transformer's rows: in cache for every pass but the first",
-        "batch_norm": "ResNet's first block in training, with running statistics",
-    }
-    for kind, name, n, peers in pieces:
-        for mode in ("fwd", "fwd+bwd"):
-            both = mode != "fwd"
-            yield Case(
-                "norm",
-                f"{kind} {mode}",
-                kind,
-                name,
-                reasons[kind],
-                mode,
-                {"rows": rows, "cols": cols, "shape": shape},
-                peers=peers,
-                reads=F32 * n * (1 + 2 * both),
-                writes=F32 * n * (1 + both),
-                tolerance=1e-4,
-            )

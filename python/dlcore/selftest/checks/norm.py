@@ -50,6 +50,14 @@ add(
     lambda x: _standard(x, 0),
 )
 add(
+    "batch_norm",
+    normal(_SAMPLES, (4,), (4,), _SAMPLES),
+    lambda x, w, b, r: dl.batch_norm(
+        x, None, None, w, b, training=True, activation="relu", residual=r
+    ),
+    lambda x, w, b, r: np.maximum(_affine(_standard(x, (0, 2)), w, b) + r, 0),
+)
+add(
     "instance_norm",
     normal(_SAMPLES, (4,), (4,)),
     lambda x, w, b: dl.instance_norm(x, weight=w, bias=b),
