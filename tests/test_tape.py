@@ -1,5 +1,7 @@
 """What the tape costs: gradients are handed over, not copied."""
 
+import weakref
+
 import numpy as np
 
 import dlcore as dl
@@ -28,3 +30,43 @@ def test_a_gradient_that_others_hold_is_copied():
     x, y = (dl.Tensor(np.zeros(1000), requires_grad=True) for _ in range(2))
     record(np.zeros(1000), (x, y), lambda dy: (kept, kept)).backward(kept)
     assert len({place(kept), place(x.grad.data), place(y.grad.data)}) == 3
+
+
+def test_gradients_of_a_result_are_added_in_place():
+    """Of two uses the second gives an array that nobody keeps: the sum goes there."""
+    made = []
+
+    def double(dy):
+        made.append(dy * 2)
+        return (made.pop(),)
+
+    seen = []
+
+    def last(dy):
+        seen.append(dy.copy())
+        return (dy,)
+
+    kept = np.ones(1000)
+    x = dl.Tensor(np.zeros(1000), requires_grad=True)
+    y = record(np.zeros(1000), (x,), last)
+    first = record(np.zeros(1000), (y,), lambda dy: (kept,))
+    second = record(np.zeros(1000), (y,), double)
+    third = record(np.zeros(1000), (y,), lambda dy: (kept,))
+    record(np.zeros(1000), (first, second, third), lambda dy: (dy, dy, dy)).backward(
+        kept
+    )
+    np.testing.assert_array_equal(seen, [np.full(1000, 4.0)])
+    np.testing.assert_array_equal(kept, np.ones(1000))
+
+
+def test_the_graph_does_not_keep_a_residual():
+    x = dl.Tensor(np.random.default_rng(0).standard_normal((4, 3, 5)), True)
+    around = dl.batch_norm(x, None, None, training=True)
+    held = weakref.ref(around.data)
+    y = dl.batch_norm(x * 2.0, None, None, training=True, residual=around)
+    del around
+    assert held() is None
+    y.backward(np.ones(y.shape))
+    assert (
+        np.abs(x.grad.data).max() < 1e-9
+    )  # each normalization's gradient of a sum is 0

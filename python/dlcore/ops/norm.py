@@ -1,7 +1,7 @@
 """Normalization: of rows, of channels, of neighbouring channels."""
 
 from .. import _C
-from ..tensor import Tensor, raw, record
+from ..tensor import Tensor, raw, record, shadow
 
 
 def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
@@ -197,7 +197,7 @@ def batch_norm(
     kept = None if around is None else y
     return record(
         y,
-        (x, weight, bias, residual),
+        (x, weight, bias, shadow(residual)),
         lambda dy: _C.batch_norm_backward(
             raw(x), dy, w, b, mean, rstd, training, activation, kept, want_residual
         ),
