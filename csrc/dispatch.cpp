@@ -67,8 +67,13 @@ std::vector<Target>& targets() {
         DLCORE_FOR_EACH_ISA
 #undef ISA
     };
-    for (Target& target : *made)
-      if (target.runs_here) target.fill(target.f32, target.f64);
+    const Target* lower = nullptr;  // what a set has no kernel for, the one below it does
+    for (Target& target : *made) {
+      if (!target.runs_here) continue;
+      if (lower) target.f32 = lower->f32, target.f64 = lower->f64;
+      target.fill(target.f32, target.f64);
+      lower = &target;
+    }
     return made;
   }();
   return all;

@@ -8,6 +8,9 @@ namespace DLCORE_ISA {
 #define KERNEL(name, args)                                              \
   extern const decltype(KernelTable<float>::name)::Function name##_f32; \
   extern const decltype(KernelTable<double>::name)::Function name##_f64;
+#ifdef DLCORE_BORROWS_V3
+#  define KERNEL_V3(name, args)  // the table holds avx2's already
+#endif
 #include "kernels.def"
 #undef KERNEL
 
@@ -15,6 +18,9 @@ void fill(KernelTable<float>& f32, KernelTable<double>& f64) {
 #define KERNEL(kernel, args)            \
   f32.kernel = {kernel##_f32, #kernel}; \
   f64.kernel = {kernel##_f64, #kernel};
+#ifdef DLCORE_BORROWS_V3
+#  define KERNEL_V3(name, args)  // the table holds avx2's already
+#endif
 #include "kernels.def"
 #undef KERNEL
 }
