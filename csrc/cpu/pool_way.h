@@ -17,7 +17,9 @@ template <class T>
 struct PoolLine {
   T* values;
   T* taps;  // may be null
-  PoolLine at(int64_t i) const { return {values + i, taps ? taps + i : nullptr}; }
+  DLCORE_INLINE_MEMBER PoolLine at(int64_t i) const {
+    return {values + i, taps ? taps + i : nullptr};
+  }
 };
 
 template <class T>
