@@ -291,7 +291,7 @@ BAD = [
     (lambda: nn.MSELoss("x"), ValueError, "MSELoss: reduction must be one of"),
     (lambda: nn.Sequential(nn.ReLU), TypeError, "got type: write it with brackets"),
     (lambda: nn.Sequential(nn.ReLU(), 3), TypeError, "must be Modules, got int"),
-    (lambda: nn.ModuleList([dl.relu]), TypeError, "must be Modules, got function"),
+    (lambda: nn.ModuleList([dl.relu]), TypeError, "got the function relu"),
 ]
 
 

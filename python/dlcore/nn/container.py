@@ -121,8 +121,11 @@ class Identity(Module):
 
 def _module(kind, module):
     if not isinstance(module, Module):
+        is_class = isinstance(module, type)
+        got = getattr(module, "__name__", None)  # of a function
         raise TypeError(
-            f"{kind}: modules must be Modules, got {type(module).__name__}"
-            + (": write it with brackets" if isinstance(module, type) else "")
+            f"{kind}: modules must be Modules, got "
+            + (type(module).__name__ if is_class or not got else f"the function {got}")
+            + (": write it with brackets" if is_class else "")
         )
     return module
