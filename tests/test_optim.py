@@ -297,6 +297,11 @@ BAD = [
         ValueError,
         r"as many parameters as the optimizer's, \[1\], got \[\]",
     ),
+    (
+        lambda: Adam([w]).load_state_dict(SGD([w]).state_dict()),
+        ValueError,
+        "an optimizer of the same kind, got one without amsgrad, betas, eps",
+    ),
 ]
 BAD_STEPS = [
     ([(np.ones(3), np.ones(4))], ValueError, r"got grads\[1\].shape = \(4,\)"),

@@ -130,7 +130,7 @@ void bind_short_way(py::module_& made, Module& m) {
                                 {Py_tp_getset, attributes},
                                 {}};
   static PyType_Spec spec = {
-      "dlcore._C.ShortWay", sizeof(ShortWay), 0,
+      "dlcore._C.function", sizeof(ShortWay), 0,  // what help() and messages call it
       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR, slots};
   made.attr("ShortWay") = py::reinterpret_steal<py::object>(PyType_FromSpec(&spec));
   m.def("open_short_ways", [](bool yes) { open = yes; }, py::arg("yes"));

@@ -242,7 +242,7 @@ class Tensor:
         if self._node is not None:
             parents, backward, *_ = self._node
             name = parents[0] if backward is _used else backward.__qualname__
-            note = f"grad_fn=<{name.split('.')[0]}>"
+            note = f"grad_fn=<{name.split('.')[0].lstrip('_')}>"
         return text_of(self.data, note)
 
 

@@ -226,7 +226,8 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If the groups or the shapes do not fit; nothing is changed then.
+            If the kind of optimizer, the groups or the shapes do not fit; nothing is
+            changed then.
         """
         try:
             groups = state_dict["param_groups"]
@@ -243,6 +244,12 @@ class Optimizer:
                 f"{self._name}: load_state_dict: the groups must have as many "
                 f"parameters as the optimizer's, {sizes}, got {theirs}"
             )
+        for group in groups:
+            if lacking := sorted(self.defaults.keys() - group.keys()):
+                raise ValueError(
+                    f"{self._name}: load_state_dict: state_dict must be that of an "
+                    f"optimizer of the same kind, got one without {', '.join(lacking)}"
+                )
         params = [p for group in self.param_groups for p in group["params"]]
         numbers = [n for group in groups for n in group["params"]]
         state = {}
