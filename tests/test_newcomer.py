@@ -239,3 +239,20 @@ def test_names_of_the_package():
     assert {"relu", "Tensor", "no_grad", "nn", "data", "optim", "testing"} < set(names)
     assert not {"ops", "convert", "grad_mode", "runtime"} & set(names)
     assert dir(dl.testing) == ["assert_close", "gradcheck"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, KeyError])
+def test_what_an_argument_raises_goes_on(error):
+    class Odd:
+        def __index__(self):
+            raise error
+
+        __bool__ = __float__ = __index__
+
+    for call in (
+        lambda: dl.sum(np.ones(3), Odd()),
+        lambda: dl.sum(np.ones(3), 0, Odd()),
+        lambda: dl.leaky_relu(np.ones(3), Odd()),
+    ):
+        with pytest.raises(error):
+            call()

@@ -9,9 +9,18 @@ const char* kind(py::handle object) {
   return Py_TYPE(object.ptr())->tp_name;
 }
 
+// Our message takes the place of Python's own; what an object's method raised (KeyboardInterrupt,
+// say) goes on.
+void clear_error() {
+  if (!PyErr_Occurred()) return;
+  for (PyObject* own : {PyExc_TypeError, PyExc_ValueError, PyExc_OverflowError})
+    if (PyErr_ExceptionMatches(own)) return PyErr_Clear();
+  throw py::error_already_set();
+}
+
 py::object whole_number(const char* op, const char* name, py::handle object) {
   const py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(object.ptr()));
-  if (!index) PyErr_Clear();
+  if (!index) clear_error();
   CHECK_TYPE(index, op, ": ", name, " must be a whole number, got ", kind(object));
   return index;
 }
@@ -36,7 +45,7 @@ int64_t int_argument(const char* op, const char* name, py::handle object) {
 uint64_t unsigned_argument(const char* op, const char* name, py::handle object) {
   const uint64_t value = PyLong_AsUnsignedLongLong(whole_number(op, name, object).ptr());
   const bool fits = !PyErr_Occurred();
-  PyErr_Clear();
+  clear_error();
   CHECK(fits, op, ": ", name, " must be at least 0 and fit into 64 bits");
   return value;
 }
@@ -45,7 +54,7 @@ double real_argument(const char* op, const char* name, py::handle object) {
   const double value = PyFloat_AsDouble(object.ptr());
   if (value == -1.0 && PyErr_Occurred()) {
     const bool too_large = PyErr_ExceptionMatches(PyExc_OverflowError);
-    PyErr_Clear();
+    clear_error();
     CHECK(!too_large, op, ": ", name, " must fit into a float64");
     CHECK_TYPE(false, op, ": ", name, " must be a real number, got ", kind(object));
   }
@@ -57,7 +66,7 @@ bool bool_argument(const char* op, const char* name, py::handle object) {
   if (object.ptr() == Py_False || object.is_none()) return false;
   const PyNumberMethods* number = Py_TYPE(object.ptr())->tp_as_number;
   const int truth = number && number->nb_bool ? number->nb_bool(object.ptr()) : -1;
-  if (truth < 0) PyErr_Clear();
+  if (truth < 0) clear_error();
   CHECK_TYPE(truth >= 0, op, ": ", name, " must be True or False, got ", kind(object));
   return truth;
 }
@@ -75,7 +84,7 @@ py::object sequence_argument(const char* op, const char* name, py::handle object
   const bool is_sequence = PySequence_Check(object.ptr()) && !PyUnicode_Check(object.ptr());
   py::object items;
   if (is_sequence) items = py::reinterpret_steal<py::object>(PySequence_Fast(object.ptr(), ""));
-  if (!items) PyErr_Clear();
+  if (!items) clear_error();
   CHECK_TYPE(items, op, ": ", name, " must be a sequence, got ", kind(object));
   return items;
 }
