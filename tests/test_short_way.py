@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ def test_looks_like_a_function(name):
     assert repr(function) == repr(plain)
     assert pickle.loads(pickle.dumps(function)) is function
     assert copy.deepcopy(function) is function
+    assert weakref.ref(function)() is function
 
 
 @pytest.mark.parametrize("name", SHORT)
@@ -107,3 +109,20 @@ def test_what_cannot_be_one():
         _C.ShortWay(_C.relu_forward, lambda other: other)
     with pytest.raises(ValueError, match="must have a default for dy"):
         _C.ShortWay(_C.relu_backward, lambda y: y)
+
+
+def test_words_that_do_not_fit_are_for_the_function():
+    x = np.ones(3, np.float32)
+    for call in (
+        lambda: dl.relu(x, x=x),
+        lambda: dl.relu(x, y=x),
+        lambda: dl.relu(x, x, x),
+        lambda: dl.relu(out=x),
+    ):
+        with pytest.raises(TypeError, match=r"^relu\(\)"):
+            call()
+
+
+def test_the_kind_stays_as_it_is():
+    with pytest.raises(TypeError, match="immutable"):
+        del _C.ShortWay.__call__

@@ -16,7 +16,7 @@ bool open = true;  // closed while somebody watches the bindings: see python/dlc
 
 struct ShortWay {
   PyObject_HEAD vectorcallfunc vectorcall;
-  PyObject *binding, *function, *dict;
+  PyObject *binding, *function, *dict, *weak_references;
   const Function* known;  // the binding's parameters
   int arrays;             // parameters of the function that must be given: arrays, or the second a
                           // number
@@ -33,9 +33,10 @@ bool is_number(PyObject* object) {
   return PyFloat_CheckExact(object) || PyLong_CheckExact(object);
 }
 
-bool knows(const Function& binding, PyObject* keywords) {
+// Whether the binding has parameters of these names behind the first n.
+bool knows(const Function& binding, Py_ssize_t n, PyObject* keywords) {
   for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(keywords); ++k) {
-    int i = 0;
+    Py_ssize_t i = n;
     while (i < binding.count && binding.parameters[i].interned != PyTuple_GET_ITEM(keywords, k))
       ++i;
     if (i == binding.count) return false;
@@ -48,7 +49,7 @@ PyObject* call(PyObject* self, PyObject* const* args, size_t flagged, PyObject* 
   const Py_ssize_t n = PyVectorcall_NARGS(flagged);
   if (open && n >= way.arrays && n <= way.shared && is_plain(args[0]) &&
       (way.arrays < 2 || is_plain(args[1]) || is_number(args[1])) &&
-      (!keywords || knows(*way.known, keywords)))
+      (!keywords || knows(*way.known, n, keywords)))
     return reinterpret_cast<Entry>(reinterpret_cast<void (*)()>(way.known->method.ml_meth))(
         PyCFunction_GET_SELF(way.binding), args, n, keywords);
   return PyObject_Vectorcall(way.function, args, flagged, keywords);
@@ -90,6 +91,7 @@ PyObject* create(PyTypeObject* type, PyObject* args, PyObject*) {
 void destroy(PyObject* self) {
   ShortWay& way = *reinterpret_cast<ShortWay*>(self);
   PyTypeObject* type = Py_TYPE(self);
+  if (way.weak_references) PyObject_ClearWeakRefs(self);
   Py_XDECREF(way.binding);
   Py_XDECREF(way.function);
   Py_XDECREF(way.dict);
@@ -117,6 +119,7 @@ void bind_short_way(py::module_& made, Module& m) {
   static PyMemberDef members[] = {
       {"__vectorcalloffset__", T_PYSSIZET, offsetof(ShortWay, vectorcall), READONLY, nullptr},
       {"__dictoffset__", T_PYSSIZET, offsetof(ShortWay, dict), READONLY, nullptr},
+      {"__weaklistoffset__", T_PYSSIZET, offsetof(ShortWay, weak_references), READONLY, nullptr},
       {}};
   static PyGetSetDef attributes[] = {
       {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr}, {}};
@@ -129,9 +132,10 @@ void bind_short_way(py::module_& made, Module& m) {
                                 {Py_tp_members, members},
                                 {Py_tp_getset, attributes},
                                 {}};
-  static PyType_Spec spec = {
-      "dlcore._C.function", sizeof(ShortWay), 0,  // what help() and messages call it
-      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR, slots};
+  constexpr unsigned kFlags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL |
+                              Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_IMMUTABLETYPE;
+  constexpr const char* kName = "dlcore._C.function";  // what help() and messages call it
+  static PyType_Spec spec = {kName, sizeof(ShortWay), 0, kFlags, slots};
   made.attr("ShortWay") = py::reinterpret_steal<py::object>(PyType_FromSpec(&spec));
   m.def("open_short_ways", [](bool yes) { open = yes; }, py::arg("yes"));
 }

@@ -10,6 +10,13 @@ namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
 
+// Measured with AVX2 only: with AVX-512 the phases of conv_channels_data.h and conv3d.cpp stay.
+#if defined(__AVX512F__)
+constexpr bool kServed = false;
+#else
+constexpr bool kServed = true;
+#endif
+
 constexpr int64_t kProductBytes = 1 << 20;
 constexpr int64_t kLeastRows = 128;  // of a product: x is packed anew for each
 
@@ -146,25 +153,19 @@ void scatter(const Conv3d& v, const T* dy, const T* weight, T* dx) {
 
 }  // namespace
 
-// Measured with AVX2 only: with AVX-512 the phases of conv_channels_data.h and conv3d.cpp stay.
 bool scatter_pays(const Conv3d& v) {
-#if defined(__AVX512F__)
-  (void)v;
-  return false;
-#else
   const Conv2d& c = v.plane;
   const int64_t taps = v.kernel_d * c.kernel_h * c.kernel_w;
   const int64_t rows = c.channels / c.groups * taps, depth = c.out_channels / c.groups;
-  return v.stride_d * c.stride_h * c.stride_w > 1 && rows >= 32 && depth >= 16 &&
+  return kServed && v.stride_d * c.stride_h * c.stride_w > 1 && rows >= 32 && depth >= 16 &&
          rows * depth * v.out_d * c.out_h * c.out_w >= int64_t(1) << 18;
-#endif
 }
 
 void scatter_data_gradient(const Conv3d& c, const float* dy, const float* weight, float* dx) {
-  scatter<float>(c, dy, weight, dx);
+  if constexpr (kServed) scatter<float>(c, dy, weight, dx);
 }
 void scatter_data_gradient(const Conv3d& c, const double* dy, const double* weight, double* dx) {
-  scatter<double>(c, dy, weight, dx);
+  if constexpr (kServed) scatter<double>(c, dy, weight, dx);
 }
 
 }  // namespace DLCORE_ISA
