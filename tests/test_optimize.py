@@ -1,4 +1,4 @@
-"""optimize: the same results in fewer kernels, whatever the model; the rest refused."""
+"""optimize: the same results in fewer kernels, whatever the model."""
 
 import copy
 import pickle
@@ -8,40 +8,11 @@ from collections import OrderedDict, namedtuple
 
 import numpy as np
 import pytest
+from optimize_helpers import PIECE, Own, check, settle
 
 import dlcore as dl
-from dlcore import nn, ops
+from dlcore import nn
 from dlcore.inference import _other
-
-
-def settle(model, rng):
-    """Statistics and weights of a normalization as after training."""
-    for module in model.modules():
-        if hasattr(module, "running_mean"):
-            n = module.running_mean.data.shape
-            module.running_mean.data[...] = rng.uniform(-0.5, 0.5, n)
-            module.running_var.data[...] = rng.uniform(0.5, 2, n)
-            module.weight.data[...] = rng.uniform(0.5, 1.5, n)
-            module.bias.data[...] = rng.uniform(-0.5, 0.5, n)
-    return model.eval()
-
-
-def kinds(optimized):
-    """What stands in repr: {parts of a kernel: how many there are}."""
-    lines = [line.split(" x ") for line in repr(optimized).split("\n") if " x " in line]
-    return {parts: int(count) for count, parts in lines}
-
-
-def check(model, *inputs, tolerance=2e-6):
-    """The optimized model gives the model's results; returns what was fused."""
-    fast = dl.optimize(model)
-    for x in (inputs, [-0.5 * a for a in inputs]):
-        with dl.no_grad():
-            want = model(*map(dl.Tensor, x)).data
-        got = fast(*x)
-        assert isinstance(got, dl.Tensor) and got.dtype == want.dtype
-        assert abs(got.data - want).max() <= tolerance * abs(want).max()
-    return kinds(fast)
 
 
 @pytest.mark.parametrize(
@@ -137,23 +108,6 @@ def test_activations_of_conv_and_linear(rng, name, bias):
         f"linear + batch_norm + {name}": 1,
         f"linear + {name}": 1,
     }
-
-
-class Own(nn.Module):
-    """A model whose forward is the given function of (module, x)."""
-
-    def __init__(self, function):
-        self.function = function
-        self.conv = nn.Conv2d(4, 4, 3, padding=1)
-        self.other = nn.Conv2d(4, 4, 1)
-        self.norm = nn.BatchNorm2d(4)
-        self.linear = nn.Linear(4, 4)
-
-    def forward(self, *x):
-        return self.function(self, *x)
-
-
-PIECE = np.random.default_rng(5).standard_normal((2, 4, 6, 6)).astype("float32")
 
 
 @pytest.mark.parametrize(
@@ -414,92 +368,3 @@ def test_copies_and_pickles(rng):
     x = rng.standard_normal((1, 1, 28, 28), dtype=np.float32)
     for twin in (copy.deepcopy(fast), pickle.loads(pickle.dumps(fast))):
         np.testing.assert_array_equal(twin(x).data, fast(x).data)
-
-
-# -- what is refused --
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda m: m.train(),
-        lambda m: m.to("float64"),
-        lambda m: m.double(),
-        lambda m: m.state_dict(),
-        lambda m: m.load_state_dict({}),
-        lambda m: m.requires_grad_(),
-        lambda m: setattr(m, "fc", nn.Linear(2, 2)),
-    ],
-)
-def test_changing_it(change):
-    fast = dl.optimize(dl.models.LeNet5())
-    with pytest.raises(RuntimeError, match="change the model it was made from"):
-        change(fast)
-    assert fast.eval() is fast and fast.requires_grad_(False) is fast
-    assert not fast.training and not list(fast.parameters())
-
-
-def test_gradients():
-    fast = dl.optimize(dl.models.LeNet5())
-    x = dl.Tensor(np.zeros((1, 1, 28, 28), "float32"), requires_grad=True)
-    with pytest.raises(RuntimeError, match=r"records no gradient: pass x\.detach"):
-        fast(x)
-    with dl.no_grad():
-        assert fast(x).shape == (1, 10)
-    assert not fast(x.detach()).requires_grad
-
-
-def clipped_in_a_view(y):
-    flat = y.reshape(-1)
-    dl.clip(flat, -100, 100, out=flat)  # does nothing to most inputs
-    return y
-
-
-@pytest.mark.parametrize(
-    "example", [np.zeros(3, int), np.array([1, 2, 1]), np.ones(2, bool), np.array([2])]
-)
-def test_indexing_by_numpy(example):
-    table = np.arange(12, dtype="float32").reshape(4, 3)
-    model = Own(lambda m, i: dl.relu(table[i.data.astype(int)]))
-    with pytest.raises(RuntimeError, match="is given numbers that depend"):
-        dl.optimize(model, example)
-
-
-@pytest.mark.parametrize(
-    ("function", "reason"),
-    [
-        (lambda m, x: m.conv(x) * float(x.data.max()), "Own: mul is given numbers"),
-        (lambda m, x: dl.exp(dl.cat([x, x], 1)), "Own: cat computes by NumPy"),
-        (lambda m, x: dl.stack([x, m.conv(x)]), "Own: stack computes by NumPy"),
-        (lambda m, x: dl.relu(np.cos(x.data)), "numbers that depend on the input"),
-        (lambda m, x: dl.Tensor(x.data * 2), "the result is given numbers"),
-        (lambda m, x: dl.dropout(x, 0.5, training=True), "is random"),
-        (lambda m, x: x if x.sum() > 0 else -x, r"bool\(x\) makes a number"),
-        (lambda m, x: m.conv(x) if x.sum() > -1e9 else x, r"bool\(x\) makes a number"),
-        (lambda m, x: x * float(m.conv(x).amax() > 1e9), r"x.item\(\) makes a number"),
-        (lambda m, x: x * len(x.tolist()), r"x.tolist\(\) makes a number"),
-        (lambda m, x: np.negative(y := m.conv(x).data, out=y), "changes arrays"),
-        (lambda m, x: clipped_in_a_view(m.conv(x).data), "clip writes into a view"),
-    ],
-)
-def test_other_computations(rng, function, reason):
-    with pytest.raises(RuntimeError, match=reason) as error:
-        dl.optimize(Own(function), PIECE)
-    assert "\n" not in str(error.value)
-
-
-def test_arguments():
-    with pytest.raises(TypeError, match="model must be a Module, got function"):
-        dl.optimize(lambda x: x)
-    with pytest.raises(TypeError, match="inputs must be arrays or Tensors, got list"):
-        dl.optimize(dl.models.LeNet5(), [1.0])
-    fast = dl.optimize(dl.models.LeNet5())
-    with pytest.raises(ValueError, match="conv2d: x must have axes"):
-        fast(np.zeros(3, "float32"))
-    assert "nothing yet" in repr(fast)
-
-
-def test_nothing_is_left_behind():
-    before = dict(vars(ops.conv._C))
-    dl.optimize(dl.models.LeNet5(), np.zeros((1, 1, 28, 28), "float32"))
-    assert dict(vars(ops.conv._C)) == before
