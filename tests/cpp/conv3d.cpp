@@ -1,7 +1,7 @@
 // Convolutions over three axes and their gradients, by the definition.
-#include <algorithm>
 
 #include "check.h"
+#include "finish.h"
 
 namespace dlcore {
 namespace {
@@ -47,24 +47,11 @@ void convolution(const Conv3d& c) {
         });
       }
     }
-  const Values<T> more = numbers<T>(y.value.size(), -1, 1, 9);
-  Expected sum = y, positive = y, six = y, bent = y;
-  for (size_t i = 0; i < sum.value.size(); ++i) {
-    sum.add(i, more[i]);
-    positive.value[i] = std::max(y.value[i], 0.0L);
-    six.value[i] = std::min(std::max(sum.value[i], 0.0L), 6.0L);
-    bent.value[i] = y.value[i] > 0 ? y.value[i] : y.value[i] / 8;
-  }
-  const auto forward = [&](const Expected& want, const Finish<T>& finish) {
+  check_finishes<T>(y, [&](const Expected& want, const Finish<T>& finish) {
     check<T>("conv3d_forward", want, chain(in * taps) + 1, [&](const auto& k, T* to) {
       k.conv3d_forward(x.data(), w.data(), b.data(), to, c, finish);
     });
-  };
-  forward(y, {});
-  forward(sum, {more.data()});
-  forward(positive, {nullptr, Activation::relu});
-  forward(six, {more.data(), Activation::relu6});
-  forward(bent, {nullptr, Activation::leaky_relu, T(0.125)});
+  });
   check<T>("conv3d_backward_data", dx, chain(out * taps),
            [&](const auto& k, T* to) { k.conv3d_backward_data(dy.data(), w.data(), to, c); });
   check<T>("conv3d_backward_weight", dw, chain(p.batch * y_size),
