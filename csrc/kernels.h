@@ -1,11 +1,28 @@
 // The kernels of one target (baseline, avx2, avx512, cuda) for one dtype, as a table of functions.
-// kernels.def is the only list: it makes the slots here and the declarations in dispatch.cpp.
+// kernels.def is the only list: it makes the slots here and fills them in cpu/table.cpp.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
-#include "shapes.h"
+#include "kernels/activation.h"
+#include "kernels/box_coding.h"
+#include "kernels/boxes.h"
+#include "kernels/compare.h"
+#include "kernels/conv.h"
+#include "kernels/elementwise.h"
+#include "kernels/gemm.h"
+#include "kernels/grid_sample.h"
+#include "kernels/loss.h"
+#include "kernels/nms.h"
+#include "kernels/norm.h"
+#include "kernels/optim.h"
+#include "kernels/pad.h"
+#include "kernels/pool.h"
+#include "kernels/probe.h"
+#include "kernels/random.h"
+#include "kernels/reduction.h"
+#include "kernels/resize.h"
+#include "kernels/roi.h"
+#include "kernels/shuffle.h"
+#include "kernels/softmax.h"
 
 namespace dlcore {
 
@@ -16,8 +33,7 @@ struct Kernel;
 
 template <class... Args>
 struct Kernel<void(Args...)> {
-  using Function = void (*)(Args...);
-  Function function;
+  void (*function)(Args...);
   const char* name;
 
   void operator()(Args... args) const {
@@ -28,15 +44,9 @@ struct Kernel<void(Args...)> {
 
 template <class T>
 struct KernelTable {
-#define KERNEL(name, args) Kernel<void args> name;
+#define KERNEL(name) Kernel<name##_signature<T>> name;
 #include "kernels.def"
 #undef KERNEL
 };
 
 }  // namespace dlcore
-
-// Ends a file of csrc/cpu: makes a kernel visible to the table. The pointers are constants, so
-// that no code built for a newer CPU runs at load.
-#define DLCORE_EXPORT(kernel)                                                                \
-  extern const decltype(KernelTable<float>::kernel)::Function kernel##_f32 = &kernel<float>; \
-  extern const decltype(KernelTable<double>::kernel)::Function kernel##_f64 = &kernel<double>;

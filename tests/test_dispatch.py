@@ -95,9 +95,8 @@ def is_complete(build):
         r"^DLCORE_SANITIZE:STRING=$", cache.read_text(), re.MULTILINE
     ):
         return False
-    kernels = [ROOT / "csrc/kernels.def", *(ROOT / "csrc").glob("*.h")]
-    kernels += (ROOT / "csrc/cpu").iterdir()
-    newest = max(p.stat().st_mtime for p in kernels)
+    sources = [*(ROOT / "csrc/kernels").iterdir(), *(ROOT / "csrc/cpu").iterdir()]
+    newest = max(p.stat().st_mtime for p in sources)
     v3 = v3_sources()
     for isa in _C.built_isas():
         folder = build / f"CMakeFiles/cpu_{isa}.dir/csrc/cpu"

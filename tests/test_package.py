@@ -132,9 +132,10 @@ def test_no_floor_imports_the_roof(path):
 
 FLOORS = {  # folder of csrc -> what its files may include of csrc, by prefix
     "runtime": ("runtime/",),
-    "cpu": ("cpu/", "kernels.h", "kernels.def", "shapes.h", "runtime/"),
-    "bindings": ("bindings/", "dispatch.h", "kernels.h", "shapes.h", "runtime/"),
-    "": ("dispatch.h", "kernels.h", "kernels.def", "shapes.h", "runtime/"),
+    "kernels": ("kernels/",),
+    "cpu": ("cpu/", "kernels", "runtime/"),
+    "bindings": ("bindings/", "dispatch.h", "kernels/", "runtime/"),
+    "": ("dispatch.h", "kernels", "runtime/"),
 }
 CPU_SYSTEM = {"cstdint", "cstddef", "cstring", "limits", "immintrin.h", "arm_neon.h"}
 

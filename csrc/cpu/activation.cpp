@@ -3,7 +3,7 @@
 // AVX-512) instructions per vector. y may be x and dx may be dy, y or x, in every kernel here.
 
 #include "cpu/simd_activation.h"
-#include "kernels.h"
+#include "kernels/activation.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

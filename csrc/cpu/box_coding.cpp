@@ -8,7 +8,7 @@
 
 #include "cpu/boxes.h"
 #include "cpu/simd_math.h"
-#include "kernels.h"
+#include "kernels/box_coding.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

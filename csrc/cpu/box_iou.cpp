@@ -14,7 +14,7 @@
 
 #include "cpu/boxes.h"
 #include "cpu/simd_math.h"
-#include "kernels.h"
+#include "kernels/boxes.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -4,7 +4,7 @@
 
 #include "cpu/boxes.h"
 
-#include "kernels.h"
+#include "kernels/boxes.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

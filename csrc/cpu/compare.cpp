@@ -2,7 +2,8 @@
 // memory: two arrays read, a quarter (float) or an eighth (double) of one written.
 
 #include "cpu/simd.h"
-#include "kernels.h"
+#include "kernels/compare.h"
+#include "kernels/elementwise.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

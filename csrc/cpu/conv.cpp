@@ -15,7 +15,7 @@
 #include "cpu/conv_winograd.h"
 #include "cpu/gemm_pack.h"
 #include "cpu/gemm_tile.h"
-#include "kernels.h"
+#include "kernels/conv.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -3,7 +3,7 @@
 #include "cpu/conv_finish.h"
 #include "cpu/conv_scatter.h"
 #include "cpu/conv_volume.h"
-#include "kernels.h"
+#include "kernels/conv.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

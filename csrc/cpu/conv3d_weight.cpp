@@ -8,7 +8,7 @@
 
 #include "cpu/conv_channels_weight.h"
 #include "cpu/conv_volume.h"
-#include "kernels.h"
+#include "kernels/conv.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -8,7 +8,7 @@
 
 #include "cpu/gemm_tile.h"
 #include "cpu/rows.h"
-#include "shapes.h"
+#include "kernels/conv.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -15,7 +15,8 @@
 #include "cpu/conv_finish.h"
 #include "cpu/gemm_pack.h"
 #include "cpu/rows.h"
-#include "shapes.h"
+#include "kernels/activation.h"
+#include "kernels/conv.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -1,4 +1,4 @@
-// What becomes of a convolution's results when their sums are complete; see Finish in shapes.h.
+// What becomes of a convolution's results when their sums are complete; see Finish in kernels/conv.h.
 //
 // none, relu and relu6 are limits, for which a kernel has room in the registers that it stores.
 // All else is done to rows of y just stored, which L1 or L2 still holds.
@@ -6,7 +6,8 @@
 
 #include "cpu/gemm_tile.h"
 #include "cpu/simd.h"
-#include "shapes.h"
+#include "kernels/activation.h"
+#include "kernels/conv.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -4,8 +4,8 @@
 
 #include "cpu/rows.h"
 #include "cpu/simd.h"
-#include "kernels.h"
-#include "shapes.h"
+#include "kernels/conv.h"
+#include "kernels/gemm.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

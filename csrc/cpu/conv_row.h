@@ -3,15 +3,15 @@
 #pragma once
 
 #include "cpu/simd.h"
-#include "kernels.h"
+#include "kernels/conv.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
 
-extern const decltype(KernelTable<float>::conv3d_forward)::Function conv3d_forward_f32;
-extern const decltype(KernelTable<double>::conv3d_forward)::Function conv3d_forward_f64;
-extern const decltype(KernelTable<float>::conv3d_backward_data)::Function conv3d_backward_data_f32;
-extern const decltype(KernelTable<double>::conv3d_backward_data)::Function conv3d_backward_data_f64;
+extern conv3d_forward_signature<float>* const conv3d_forward_f32;
+extern conv3d_forward_signature<double>* const conv3d_forward_f64;
+extern conv3d_backward_data_signature<float>* const conv3d_backward_data_f32;
+extern conv3d_backward_data_signature<double>* const conv3d_backward_data_f64;
 
 namespace {
 

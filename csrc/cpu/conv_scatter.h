@@ -2,7 +2,7 @@
 // each tap of each channel, and the rows are added up where their windows lie.
 #pragma once
 
-#include "kernels.h"
+#include "kernels/conv.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

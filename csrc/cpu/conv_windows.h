@@ -8,7 +8,7 @@
 
 #include "cpu/rows.h"
 #include "cpu/simd.h"
-#include "shapes.h"
+#include "kernels/conv.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

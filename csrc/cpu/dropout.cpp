@@ -2,7 +2,7 @@
 // stored. One read and one write; bound by Philox, about 1.2 cycles a float in cache.
 
 #include "cpu/philox.h"
-#include "kernels.h"
+#include "kernels/random.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -2,7 +2,7 @@
 // memory, but for pow. The output may be an input that has its shape.
 
 #include "cpu/simd_activation.h"
-#include "kernels.h"
+#include "kernels/elementwise.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

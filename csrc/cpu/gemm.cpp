@@ -3,7 +3,7 @@
 // gemm_tile.h. Bound by multiply-adds from some 100 rows and columns up, below by memory.
 
 #include "cpu/gemm_skinny.h"
-#include "kernels.h"
+#include "kernels/gemm.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -14,7 +14,7 @@
 #pragma once
 
 #include "cpu/simd.h"
-#include "shapes.h"
+#include "kernels/activation.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -3,7 +3,7 @@
 
 #include "cpu/scratch.h"
 #include "cpu/simd.h"
-#include "kernels.h"
+#include "kernels/grid_sample.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -3,7 +3,7 @@
 
 #include "cpu/rows.h"
 #include "cpu/simd.h"
-#include "kernels.h"
+#include "kernels/conv.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

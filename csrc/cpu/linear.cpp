@@ -2,7 +2,8 @@
 // column sums for the bias, in one pass over dy. Bound by memory.
 
 #include "cpu/simd.h"
-#include "kernels.h"
+#include "kernels/activation.h"
+#include "kernels/gemm.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

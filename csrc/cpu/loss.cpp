@@ -4,7 +4,7 @@
 // in double.
 
 #include "cpu/softmax.h"
-#include "kernels.h"
+#include "kernels/loss.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

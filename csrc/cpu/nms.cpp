@@ -15,7 +15,7 @@
 // so the same boxes are kept on every instruction set.
 
 #include "cpu/score_order.h"
-#include "kernels.h"
+#include "kernels/nms.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -3,7 +3,7 @@
 
 #include "cpu/norm.h"
 #include "cpu/simd_math.h"
-#include "kernels.h"
+#include "kernels/norm.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

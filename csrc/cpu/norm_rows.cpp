@@ -3,7 +3,7 @@
 // writes y, backward reads x and dy and writes dx; a row is in cache for every pass but the first.
 
 #include "cpu/norm.h"
-#include "kernels.h"
+#include "kernels/norm.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -3,7 +3,7 @@
 // little as one large one. Bound by memory: SGD 12 bytes a float (20 with momentum), Adam 28.
 
 #include "cpu/simd_math.h"
-#include "kernels.h"
+#include "kernels/optim.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

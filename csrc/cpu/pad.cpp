@@ -5,7 +5,7 @@
 
 #include "cpu/rows.h"
 #include "cpu/simd.h"
-#include "kernels.h"
+#include "kernels/pad.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

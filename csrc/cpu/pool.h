@@ -15,7 +15,7 @@
 #include "cpu/rows.h"
 #include "cpu/scratch.h"
 #include "cpu/simd_math.h"
-#include "kernels.h"
+#include "kernels/pool.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -2,7 +2,7 @@
 // that never leave the registers, and plain passes over memory.
 
 #include "cpu/simd.h"
-#include "kernels.h"
+#include "kernels/probe.h"
 
 // A vector register that the compiler must take for changed.
 #if defined(__aarch64__)

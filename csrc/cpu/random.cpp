@@ -3,7 +3,7 @@
 // correctly. Uniform is bound by Philox (about 1 cycle a float), normal by the polynomials.
 
 #include "cpu/philox.h"
-#include "kernels.h"
+#include "kernels/random.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

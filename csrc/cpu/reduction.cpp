@@ -7,7 +7,7 @@
 // same bits.
 
 #include "cpu/simd_math.h"
-#include "kernels.h"
+#include "kernels/reduction.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

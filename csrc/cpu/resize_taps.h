@@ -6,7 +6,7 @@
 
 #include "cpu/scratch.h"
 #include "cpu/simd.h"
-#include "kernels.h"
+#include "kernels/resize.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -3,7 +3,7 @@
 
 #include "cpu/scratch.h"
 #include "cpu/simd.h"
-#include "kernels.h"
+#include "kernels/roi.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -1,7 +1,7 @@
 // Pixel shuffle and its inverse, channel shuffle: each the other's gradient. Copies only.
 
 #include "cpu/rows.h"
-#include "kernels.h"
+#include "kernels/shuffle.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -10,7 +10,6 @@
 #pragma once
 
 #include "cpu/simd.h"
-#include "shapes.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

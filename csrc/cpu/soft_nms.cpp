@@ -7,7 +7,7 @@
 #include "cpu/boxes.h"
 #include "cpu/scratch.h"
 #include "cpu/simd_math.h"
-#include "kernels.h"
+#include "kernels/nms.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

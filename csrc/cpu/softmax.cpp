@@ -7,7 +7,7 @@
 
 #include "cpu/softmax.h"
 
-#include "kernels.h"
+#include "kernels/softmax.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -5,21 +5,21 @@
 namespace dlcore {
 namespace DLCORE_ISA {
 
-#define KERNEL(name, args)                                              \
-  extern const decltype(KernelTable<float>::name)::Function name##_f32; \
-  extern const decltype(KernelTable<double>::name)::Function name##_f64;
+#define KERNEL(name)                                \
+  extern name##_signature<float>* const name##_f32; \
+  extern name##_signature<double>* const name##_f64;
 #ifdef DLCORE_BORROWS_V3
-#  define KERNEL_V3(name, args)  // the table holds avx2's already
+#  define KERNEL_V3(name)  // the table holds avx2's already
 #endif
 #include "kernels.def"
 #undef KERNEL
 
 void fill(KernelTable<float>& f32, KernelTable<double>& f64) {
-#define KERNEL(kernel, args)            \
+#define KERNEL(kernel)                  \
   f32.kernel = {kernel##_f32, #kernel}; \
   f64.kernel = {kernel##_f64, #kernel};
 #ifdef DLCORE_BORROWS_V3
-#  define KERNEL_V3(name, args)  // the table holds avx2's already
+#  define KERNEL_V3(name)  // the table holds avx2's already
 #endif
 #include "kernels.def"
 #undef KERNEL

@@ -58,7 +58,7 @@ int main(int argc, char** argv) {
         std::printf("%-26s float%d  %7.3f eps of %.3g\n", kernel.c_str(), bits, worst.error,
                     worst.allowed);
   size_t all = 0;
-#define KERNEL(name, args)                                      \
+#define KERNEL(name)                                            \
   ++all;                                                        \
   for (const int bits : {32, 64})                               \
     if (seen[#name].count(bits) == by_python_only.count(#name)) \
