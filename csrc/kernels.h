@@ -7,6 +7,7 @@
 #include "kernels/boxes.h"
 #include "kernels/compare.h"
 #include "kernels/conv.h"
+#include "kernels/ctc.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 #include "kernels/grid_sample.h"

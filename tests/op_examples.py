@@ -82,6 +82,17 @@ EXAMPLES = {
     "cross_entropy": Example((ROWS, np.array([3, 0, 22, 7, 7]))),
     "nll_loss": Example((ROWS, np.array([3, 0, 22, 7, 7]))),
     "mse_loss": example(ROWS, ROWS),
+    # ctc
+    "ctc_loss": Example(
+        (
+            (7, 2, 5),
+            np.array([[1, 1, 4], [3, 2, 0]]),
+            np.array([7, 6]),
+            np.array([3, 2]),
+        )
+    ),
+    "ctc_greedy_decode": example((7, 2, 5), input_lengths=[7, 6]),
+    "ctc_beam_search": example((7, 2, 5), input_lengths=[7, 6], nbest=2),
     # gemm
     "matmul": example((2, 5, 7), (7, 3)),
     "mm": example((5, 7), (7, 3)),

@@ -1,35 +1,7 @@
-#include <limits>
-
-#include "bindings/array.h"
+#include "bindings/loss.h"
 
 namespace dlcore {
 namespace {
-
-enum class Reduction { none, mean, sum };
-
-Reduction reduction_of(const char* op, py::handle name) {
-  if (PyUnicode_Check(name.ptr())) {
-    if (PyUnicode_CompareWithASCIIString(name.ptr(), "mean") == 0) return Reduction::mean;
-    if (PyUnicode_CompareWithASCIIString(name.ptr(), "sum") == 0) return Reduction::sum;
-    if (PyUnicode_CompareWithASCIIString(name.ptr(), "none") == 0) return Reduction::none;
-  }
-  throw py::value_error(text(op, ": reduction must be 'mean', 'sum' or 'none', got ", shown(name)));
-}
-
-// A reduced loss: an array without axes.
-py::object scalar(const char* op, const Array& like, double value) {
-  Array y = Array::empty(op, Shape{}, like.typenum());
-  if (like.is_float())
-    *y.data<float>() = static_cast<float>(value);
-  else
-    *y.data<double>() = value;
-  return y.release();
-}
-
-// The sum of n terms over `count`, which may be 0: then NaN, as the mean of nothing.
-double mean_of(double sum, double count) {
-  return count == 0 ? std::numeric_limits<double>::quiet_NaN() : sum / count;
-}
 
 // The scores of classes, their targets and weights, all checked.
 class Classes {
@@ -150,8 +122,8 @@ class Classes {
 };
 
 // What backward multiplies dy by.
-double scale_of(Reduction reduction, double denominator) {
-  return reduction == Reduction::mean ? 1 / denominator : 1;
+double scale_of(LossReduction reduction, double denominator) {
+  return reduction == LossReduction::mean ? 1 / denominator : 1;
 }
 
 // dy as the kernels take it: one value, or one for each target.
@@ -159,13 +131,14 @@ struct Incoming {
   Array dy;
   int64_t step;
 
-  Incoming(const char* op, py::handle dy_, const Array& x, Reduction reduction, const Shape& each)
+  Incoming(const char* op, py::handle dy_, const Array& x, LossReduction reduction,
+           const Shape& each)
       : dy(op, "dy", dy_) {
     check_same_dtype(op, "input", x, "dy", dy);
-    const Shape wanted = reduction == Reduction::none ? each : Shape{};
+    const Shape wanted = reduction == LossReduction::none ? each : Shape{};
     CHECK(dy.shape() == wanted, op, ": dy must have the shape of the loss, ", wanted,
           ", got dy.shape = ", dy.shape());
-    step = reduction == Reduction::none ? 1 : 0;
+    step = reduction == LossReduction::none ? 1 : 0;
   }
 };
 
@@ -175,9 +148,9 @@ py::object cross_entropy_forward(py::handle x, py::handle target, py::handle wei
                                  int64_t ignore_index, py::handle reduction_,
                                  double label_smoothing, bool gradient) {
   const char* op = "cross_entropy";
-  const Reduction reduction = reduction_of(op, reduction_);
+  const LossReduction reduction = reduction_of(op, reduction_);
   const Classes c(op, x, target, weight, ignore_index, label_smoothing);
-  const bool all = reduction == Reduction::none;
+  const bool all = reduction == LossReduction::none;
   Array loss = all ? Array::empty(op, c.targets, c.x.typenum()) : Array();
   Array normalizer = Array::empty(op, {c.count(), 2}, c.x.typenum());
   Array dx = gradient && !all ? Array::empty_like(op, c.x) : Array();
@@ -191,7 +164,7 @@ py::object cross_entropy_forward(py::handle x, py::handle target, py::handle wei
                               dx.defined() ? dx.data<T>() : nullptr, static_cast<T>(scale), totals,
                               shape);
     });
-  const double value = reduction == Reduction::mean ? mean_of(totals[0], totals[1]) : totals[0];
+  const double value = reduction == LossReduction::mean ? mean_of(totals[0], totals[1]) : totals[0];
   return py::make_tuple(all ? loss.release() : scalar(op, c.x, value), normalizer.release(),
                         totals[1], dx.defined() ? dx.release() : py::none());
 }
@@ -201,7 +174,7 @@ py::object cross_entropy_backward(py::handle x, py::handle target, py::handle we
                                   double label_smoothing, py::handle normalizer_,
                                   double denominator, py::handle dy_) {
   const char* op = "cross_entropy_backward";
-  const Reduction reduction = reduction_of(op, reduction_);
+  const LossReduction reduction = reduction_of(op, reduction_);
   const Classes c(op, x, target, weight, ignore_index, label_smoothing);
   const Array normalizer(op, "normalizer", normalizer_);
   check_same_dtype(op, "input", c.x, "normalizer", normalizer);
@@ -221,9 +194,9 @@ py::object cross_entropy_backward(py::handle x, py::handle target, py::handle we
 py::object nll_forward(py::handle x, py::handle target, py::handle weight, int64_t ignore_index,
                        py::handle reduction_) {
   const char* op = "nll_loss";
-  const Reduction reduction = reduction_of(op, reduction_);
+  const LossReduction reduction = reduction_of(op, reduction_);
   const Classes c(op, x, target, weight, ignore_index, 0);
-  const bool all = reduction == Reduction::none;
+  const bool all = reduction == LossReduction::none;
   Array loss = all ? Array::empty(op, c.targets, c.x.typenum()) : Array();
   double totals[2] = {0, 0};
   if (c.count() > 0)
@@ -231,14 +204,14 @@ py::object nll_forward(py::handle x, py::handle target, py::handle weight, int64
       using T = scalar_of<decltype(k)>;
       k.nll_forward(c.x.data<T>(), all ? loss.data<T>() : nullptr, totals, c.template shape<T>());
     });
-  const double value = reduction == Reduction::mean ? mean_of(totals[0], totals[1]) : totals[0];
+  const double value = reduction == LossReduction::mean ? mean_of(totals[0], totals[1]) : totals[0];
   return py::make_tuple(all ? loss.release() : scalar(op, c.x, value), totals[1]);
 }
 
 py::object nll_backward(py::handle x, py::handle target, py::handle weight, int64_t ignore_index,
                         py::handle reduction_, double denominator, py::handle dy_) {
   const char* op = "nll_loss_backward";
-  const Reduction reduction = reduction_of(op, reduction_);
+  const LossReduction reduction = reduction_of(op, reduction_);
   const Classes c(op, x, target, weight, ignore_index, 0);
   const Incoming in(op, dy_, c.x, reduction, c.targets);
   Array dx = Array::empty_like(op, c.x);
@@ -264,10 +237,10 @@ struct Pair {
 
 py::object mse_forward(py::handle x, py::handle target, py::handle reduction_) {
   const char* op = "mse_loss";
-  const Reduction reduction = reduction_of(op, reduction_);
+  const LossReduction reduction = reduction_of(op, reduction_);
   const Pair p(op, x, target);
   const int64_t n = p.x.numel();
-  if (reduction == Reduction::none) {
+  if (reduction == LossReduction::none) {
     Array y = Array::empty_like(op, p.x);
     with_kernels(p.x, n, [&](const auto& k) {
       using T = scalar_of<decltype(k)>;
@@ -281,13 +254,13 @@ py::object mse_forward(py::handle x, py::handle target, py::handle reduction_) {
     k.mse_forward(p.x.data<T>(), p.target.data<T>(), &total, n);
   });
   return scalar(op, p.x,
-                reduction == Reduction::mean ? mean_of(total, static_cast<double>(n)) : total);
+                reduction == LossReduction::mean ? mean_of(total, static_cast<double>(n)) : total);
 }
 
 // The gradient of the first; that of the second with the two exchanged.
 py::object mse_backward(py::handle x, py::handle target, py::handle reduction_, py::handle dy_) {
   const char* op = "mse_loss_backward";
-  const Reduction reduction = reduction_of(op, reduction_);
+  const LossReduction reduction = reduction_of(op, reduction_);
   const Pair p(op, x, target);
   const Incoming in(op, dy_, p.x, reduction, p.x.shape());
   Array dx = Array::empty_like(op, p.x);

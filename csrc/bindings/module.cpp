@@ -12,6 +12,7 @@ void bind_compare(Module& m);
 void bind_box_coding(Module& m);
 void bind_nms(Module& m);
 void bind_roi(Module& m);
+void bind_ctc(Module& m);
 void bind_dropout(Module& m);
 void bind_elementwise(Module& m);
 void bind_loss(Module& m);
@@ -51,6 +52,7 @@ PYBIND11_MODULE(_C, made) {
   bind_box_coding(m);
   bind_nms(m);
   bind_roi(m);
+  bind_ctc(m);
   bind_dropout(m);
   bind_elementwise(m);
   bind_loss(m);

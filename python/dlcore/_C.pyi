@@ -590,6 +590,26 @@ def mse_loss_forward(input: ndarray, target: ndarray, reduction: str) -> ndarray
 def mse_loss_backward(
     input: ndarray, target: ndarray, reduction: str, dy: ndarray
 ) -> ndarray: ...
+def ctc_loss(
+    log_probs: ndarray,
+    targets: ndarray,
+    input_lengths: ndarray | Sequence[int],
+    target_lengths: ndarray | Sequence[int],
+    blank: int,
+    reduction: str,
+    zero_infinity: bool,
+    gradient: bool,
+) -> tuple[ndarray, ndarray | None]: ...
+def ctc_greedy_decode(
+    log_probs: ndarray, input_lengths: ndarray | Sequence[int] | None, blank: int
+) -> tuple[ndarray, ndarray, ndarray]: ...
+def ctc_beam_search(
+    log_probs: ndarray,
+    input_lengths: ndarray | Sequence[int] | None,
+    beam_width: int,
+    blank: int,
+    nbest: int,
+) -> tuple[ndarray, ndarray, ndarray]: ...
 def sgd_step(
     params: list[ndarray],
     grads: list[ndarray],

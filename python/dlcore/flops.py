@@ -305,7 +305,7 @@ _WORK = {
         for kind in ("batch", "instance", "layer", "group", "rms")
         for way in ("forward", "backward")
     ): _normalize,
-    ("softmax_", "log_softmax_", "cross_entropy_", "nll_loss_"): _exponential,
+    ("softmax_", "log_softmax_", "cross_entropy_", "nll_loss_", "ctc_"): _exponential,
     ("im2col", "expand", "where", "uniform", "normal", "random_bits"): _nothing,
 }
 

@@ -49,6 +49,7 @@ GOALS = (
     Goal("batch_norm_add_relu fwd+bwd", "ratio", "mean", 1.8),
     Goal("softmax fwd", "ratio", "mean", 1.3),
     Goal("softmax fwd+bwd", "ratio", "mean", 2.0),
+    Goal("ctc fwd+bwd", "ratio", "worst", 3.0),
     Goal("nms", "ratio", "worst", 4.0),
     Goal("roi_align fwd", "ratio", "mean", 3.0),
     Goal("optim", "ratio", "mean", 1.0),

@@ -139,6 +139,16 @@ def _softmax(normal, rng, s):
 _log_softmax = _cross_entropy = _softmax
 
 
+def _ctc_loss(normal, rng, s):
+    steps, batch, classes = s["shape"]
+    return {
+        "x": normal(steps, batch, classes),
+        "targets": rng.integers(1, classes, (batch, s["labels"])),
+        "input_lengths": np.full(batch, steps),
+        "target_lengths": np.full(batch, s["labels"]),
+    }
+
+
 def _nms(normal, rng, s):
     centre = rng.uniform(0, s["side"], (s["n"], 2)).astype(np.float32)
     half = rng.uniform(5, 50, (s["n"], 2)).astype(np.float32)

@@ -131,6 +131,11 @@ def cross_entropy(case, variant, x, dy, labels):
     return _run(case, lambda x: dl.cross_entropy(x, labels), None, x)
 
 
+def ctc_loss(case, variant, x, targets, input_lengths, target_lengths):
+    given = targets, input_lengths, target_lengths
+    return _run(case, lambda x: dl.ctc_loss(dl.log_softmax(x, -1), *given), None, x)
+
+
 def nms(case, variant, boxes, scores):
     return partial(dl.nms, boxes, scores, case.sizes["threshold"])
 

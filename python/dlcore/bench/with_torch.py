@@ -168,6 +168,11 @@ def cross_entropy(case, variant, x, dy, labels):
     return _run(case, partial(F.cross_entropy, x, labels), None, x)
 
 
+def ctc_loss(case, variant, x, targets, input_lengths, target_lengths):
+    x, *given = map(_from, (x, targets, input_lengths, target_lengths))
+    return _run(case, lambda: F.ctc_loss(F.log_softmax(x, -1), *given), None, x)
+
+
 def roi_align(case, variant, x, rois, dy):
     """As written without torchvision: all samples by grid_sample, then their mean."""
     s, (_, _, height, width) = case.sizes, case.sizes["shape"]

@@ -26,7 +26,7 @@ from .conv import Conv1d, Conv2d, Conv3d, SeparableConv2d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .dropout import Dropout
 from .linear import Flatten, Linear
-from .loss import CrossEntropyLoss, MSELoss, NLLLoss
+from .loss import CrossEntropyLoss, CTCLoss, MSELoss, NLLLoss
 from .module import Module, Parameter
 from .norm import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from .padding import (

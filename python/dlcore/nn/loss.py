@@ -1,6 +1,6 @@
 """Losses as modules."""
 
-from ..ops import cross_entropy, mse_loss, nll_loss
+from ..ops import cross_entropy, ctc_loss, mse_loss, nll_loss
 from .checks import one_of
 from .module import Module
 
@@ -79,6 +79,45 @@ class NLLLoss(Module):
             weight=None if self.weight is None else self.weight.data,
             ignore_index=self.ignore_index,
             reduction=self.reduction,
+        )
+
+
+class CTCLoss(Module):
+    """How improbable a sequence of labels is, whatever its alignment; see `ctc_loss`.
+
+    Parameters
+    ----------
+    blank : int, optional
+        The class that stands for no label.
+    reduction : {'mean', 'sum', 'none'}
+        What becomes of the losses of the batch.
+    zero_infinity : bool, optional
+        Count the loss of a target that does not fit into its steps as 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> even = dl.log_softmax(dl.Tensor(np.zeros((2, 1, 2), np.float32)), -1)
+    >>> dl.nn.CTCLoss()(even, np.array([[1]]), [2], [1])
+    tensor(0.2877)
+    """
+
+    def __init__(self, blank=0, reduction="mean", zero_infinity=False):
+        one_of("CTCLoss", "reduction", reduction, _REDUCTIONS)
+        self.blank = blank
+        self.reduction = reduction
+        self.zero_infinity = zero_infinity
+
+    def forward(self, log_probs, targets, input_lengths, target_lengths):
+        return ctc_loss(
+            log_probs,
+            targets,
+            input_lengths,
+            target_lengths,
+            blank=self.blank,
+            reduction=self.reduction,
+            zero_infinity=self.zero_infinity,
         )
 
 

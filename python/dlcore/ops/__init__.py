@@ -17,6 +17,7 @@ from .boxes import box_area, box_convert, clip_boxes_to_image, remove_small_boxe
 from .compare import eq, ge, gt, isfinite, isinf, isnan, le, lt, ne, where
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
+from .ctc import ctc_beam_search, ctc_greedy_decode, ctc_loss
 from .dropout import dropout
 from .elementwise import (
     abs,

@@ -5,6 +5,7 @@ A case names a piece of work (`kind`, a function of that name in `with_dlcore`,
 """
 
 from .conv import convs, other_convs
+from .ctc import ctcs
 from .detection import detections
 from .elementwise import calls, elementwise
 from .gemm import gemms, linears
@@ -25,6 +26,7 @@ CASES = (
     *elementwise(),
     *norms(),
     *softmaxes(),
+    *ctcs(),
     *detections(),
     *optimizers(),
     *training(),
