@@ -79,7 +79,7 @@ def test_gradients(isa, torch, rng, case):
 
 
 def within_bound(ours, direct, exact):
-    """Root mean square of the error at most twice the direct way's, the largest 2.5 times."""
+    """RMS error at most twice the direct way's, the largest error 2.5 times."""
     mine, before = ours - exact, direct - exact
     rms, worst = (lambda e: np.sqrt(np.mean(e**2))), (lambda e: np.abs(e).max())
     return rms(mine) <= 2 * rms(before) and worst(mine) <= 2.5 * worst(before)
