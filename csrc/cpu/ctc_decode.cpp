@@ -3,6 +3,7 @@
 // of work.
 
 #include "cpu/scratch.h"
+#include "cpu/simd_math.h"
 #include "kernels/ctc.h"
 
 namespace dlcore {
@@ -34,10 +35,11 @@ void ctc_greedy(const T* log_probs, int64_t* labels, int64_t* counts, T* scores,
   });
 }
 
-// log(exp(a) + exp(b)).
-DLCORE_INLINE double join(double a, double b) {
+// log(exp(a) + exp(b)). Not inlined: as long as all the code around it.
+__attribute__((noinline)) double join(double a, double b) {
   const double top = a > b ? a : b, rest = a > b ? b : a;
-  return rest == kNever ? top : top + __builtin_log1p(__builtin_exp(rest - top));
+  if (rest == kNever) return top;
+  return top + log1p<double>(exp_up_to_40<double>(splat<double>(rest - top)))[0];
 }
 
 // All sequences that were ever in the beam, as a tree: a sequence is a node, its labels those on
