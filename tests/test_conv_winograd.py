@@ -79,10 +79,10 @@ def test_gradients(isa, torch, rng, case):
 
 
 def within_bound(ours, direct, exact):
-    """RMS error at most twice the direct way's, the largest error 2.5 times."""
+    """Root mean square of the error at most twice the direct way's, largest 2.5."""
     mine, before = ours - exact, direct - exact
-    rms, worst = (lambda e: np.sqrt(np.mean(e**2))), (lambda e: np.abs(e).max())
-    return rms(mine) <= 2 * rms(before) and worst(mine) <= 2.5 * worst(before)
+    rms, rms_before = (np.sqrt(np.mean(e**2)) for e in (mine, before))
+    return rms <= 2 * rms_before and abs(mine).max() <= 2.5 * abs(before).max()
 
 
 @pytest.mark.parametrize("positive", [False, True])
@@ -108,10 +108,7 @@ def test_switch(isa, rng):
     dl.set_winograd(False)
     assert not dl.get_winograd()
     off = run(arrays, 1)
-    if isa == "avx512":
-        np.testing.assert_array_equal(on[0], off[0])
-    else:
-        assert (on[0] != off[0]).any()
+    assert (on[0] != off[0]).any()
     for a, b in zip(on, off, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-5 * np.abs(b).max())
     for wrong in (1, "yes", None, np.True_):

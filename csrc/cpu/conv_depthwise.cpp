@@ -88,7 +88,8 @@ __attribute__((noinline)) void fast_rows(const T* x, int64_t row, int64_t phase,
     for (int i = 0; i < (kRows - 1) * kStride + 3; ++i, from += row)
 #pragma GCC unroll 3
       for (int s = 0; s < 3; ++s) {
-        const Vec<T> value = load<T>(from + s % kStride * phase + s / kStride);
+        Vec<T> value = load<T>(from + s % kStride * phase + s / kStride);
+        asm("" : DLCORE_REGISTER(value));  // or every use would load it again
 #pragma GCC unroll 4
         for (int r = 0; r < kRows; ++r)
           if (i - r * kStride >= 0 && i - r * kStride < 3)

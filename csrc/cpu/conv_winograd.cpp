@@ -161,7 +161,7 @@ DLCORE_INLINE void run_winograd(const Direct& d, const DirectCall<T>& call) {
 
 void winograd_conv(const Direct& d, const float* x, const float* weight, const float* bias,
                    float* y, const Finish<float>& finish) {
-  if constexpr (kServed) run_winograd<float>(d, {x, weight, bias, y, finish, nullptr});
+  run_winograd<float>(d, {x, weight, bias, y, finish, nullptr});
 }
 
 }  // namespace DLCORE_ISA

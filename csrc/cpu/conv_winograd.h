@@ -103,23 +103,19 @@ DLCORE_INLINE void both_ways(const Line& line, const Get& get, const Put& put) {
 }
 
 // Whether the shape allows it. float64 is asked for its accuracy and stays with the direct ways.
-// Not measured in AVX-512.
 template <class T>
 DLCORE_INLINE bool winograd_serves(const Direct& d) {
-#if defined(__AVX512F__)
-  return false;
-#endif
   return sizeof(T) == sizeof(float) && d.groups == 1 && d.kernel_h == 3 && d.kernel_w == 3 &&
          d.stride_h * d.stride_w * d.dilation_h * d.dilation_w == 1 && d.pad_top >= 0 &&
          d.pad_left >= 0 && d.rows >= kLanes<T> && winograd_enabled();
 }
 
-// Whether it pays, by the cycles that the parts take in AVX2: of one image, so that an image gives
-// the same bits in any batch. With fewer channels the error would pass twice that of PyTorch, which
-// sums up dx more exactly than y.
+// Whether it pays, by the cycles that the parts take in AVX2; in AVX-512 all take half: of one
+// image, so that an image gives the same bits in any batch. With fewer channels the error would
+// pass twice that of the direct way.
 template <class T>
 DLCORE_INLINE bool winograd_pays(const Direct& d) {
-  if (!winograd_serves<T>(d) || d.channels < (d.backward ? 256 : 64)) return false;
+  if (!winograd_serves<T>(d) || d.channels < 64) return false;
   const auto tiles = static_cast<double>(ceil_div(d.out_h, kTile) * ceil_div(d.out_w, kTile));
   const auto pairs = static_cast<double>(d.channels * d.rows);
   const double transforms = tiles * static_cast<double>(19 * d.channels + 13 * d.rows);

@@ -9,11 +9,6 @@ namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr bool kServed = false;  // see winograd_serves
-#else
-constexpr bool kServed = true;
-#endif
 constexpr int64_t kTaps = 9;
 template <class T>
 constexpr int64_t kSlice = 64 / kTileCols<T> * kTileCols<T>;  // channels of V side by side

@@ -102,7 +102,7 @@ DLCORE_INLINE void run_gradient(const Direct& d, const T* x, const T* dy, T* dw)
 }  // namespace
 
 void winograd_weight_gradient(const Direct& d, const float* x, const float* dy, float* dw) {
-  if constexpr (kServed) run_gradient<float>(d, x, dy, dw);
+  run_gradient<float>(d, x, dy, dw);
 }
 
 }  // namespace DLCORE_ISA

@@ -1,15 +1,9 @@
 // What this machine can do at most, for the fractions that the benchmarks print: multiply-adds
 // that never leave the registers, and plain passes over memory.
 
-#include "cpu/simd.h"
 #include "kernels/probe.h"
 
-// A vector register that the compiler must take for changed.
-#if defined(__aarch64__)
-#  define DLCORE_REGISTER(v) "+w"(v)
-#else
-#  define DLCORE_REGISTER(v) "+v"(v)
-#endif
+#include "cpu/simd.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

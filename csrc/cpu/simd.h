@@ -19,6 +19,14 @@
 #define DLCORE_INLINE [[maybe_unused]] static inline __attribute__((always_inline))
 #define DLCORE_INLINE_MEMBER inline __attribute__((always_inline))
 
+// A vector register that an asm statement changes, for all the compiler knows: what is in
+// it is neither known beforehand nor loaded once more.
+#if defined(__aarch64__)
+#  define DLCORE_REGISTER(v) "+w"(v)
+#else
+#  define DLCORE_REGISTER(v) "+v"(v)
+#endif
+
 namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
