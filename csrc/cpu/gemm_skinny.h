@@ -27,6 +27,13 @@ constexpr int64_t kMostCuts = 8;           // of W: long runs, few sums, and thr
 template <class T>
 constexpr int64_t kBlock = 2 * kLanes<T>;  // columns of W whose sums lie together, in spread
 
+// Whether W is fetched by instruction all the same: with many vectors a core with AVX-512 has so
+// much to do for a line that it looks but a few lines ahead.
+template <int V>
+constexpr bool kFetches = kVectorBytes == 64 && V >= 3;
+template <class T>
+constexpr int64_t kAhead = 16 * kLineElements<T>;
+
 // result(v, w) = sum over k of x(v, k) * W(w, k) for v < vectors, w < width. `tall` says that the
 // vectors are columns of C and W is A; else they are rows of C and W is B.
 template <class T>
@@ -105,7 +112,10 @@ DLCORE_INLINE void add_rows(const T* x, const T* w, int64_t w_row, int64_t apart
 #pragma GCC unroll 8
     for (int p = 0; p < kSteps; ++p)
 #pragma GCC unroll 2
-      for (int i = 0; i < 2; ++i) rows[p][i] = load<T>(row[p] + at + i * kLanes<T>);
+      for (int i = 0; i < 2; ++i) {
+        rows[p][i] = load<T>(row[p] + at + i * kLanes<T>);
+        if constexpr (kFetches<V>) __builtin_prefetch(row[p] + at + i * kLanes<T> + kAhead<T>);
+      }
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) {
       Vec<T> sum[2];
@@ -190,7 +200,10 @@ DLCORE_INLINE void dots(int64_t k, const T* x, int64_t x_row, const T* w, int64_
     for (int u = 0; u < kUnroll; ++u) {
       Vec<T> rows[R];
 #pragma GCC unroll 4
-      for (int r = 0; r < R; ++r) rows[r] = load<T>(w + r * step + p + u * kLanes<T>);
+      for (int r = 0; r < R; ++r) {
+        rows[r] = load<T>(w + r * step + p + u * kLanes<T>);
+        if constexpr (kFetches<V>) __builtin_prefetch(w + r * step + p + u * kLanes<T> + kAhead<T>);
+      }
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) {
         const Vec<T> left = load<T>(x + v * x_row + p + u * kLanes<T>);
