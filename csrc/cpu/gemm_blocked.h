@@ -28,7 +28,7 @@ struct Product {
 
 constexpr int64_t kDepth = 384;  // of a slice of k
 #if defined(__AVX512F__)
-constexpr int64_t kBlockBytes = 700000;  // of packed A that stay in L2: a third of 2 MiB
+constexpr int64_t kBlockBytes = 350000;  // of packed A that stay in L2: a third of 1 MiB
 #else
 constexpr int64_t kBlockBytes = 150000;  // a third of 512 KiB, and more than half of 256
 #endif
