@@ -79,15 +79,22 @@ std::ostream& operator<<(std::ostream& out, const Shape& shape) {
   return out << (shape.ndim == 1 ? ",)" : ")");
 }
 
+std::string cure(const char* name, py::handle object) {
+  return PySequence_Check(object.ptr()) && !PyUnicode_Check(object.ptr())
+             ? text(": pass np.asarray(", name, ", 'float32')")
+             : "";
+}
+
 static void check_argument(const char* op, const char* name, py::handle object) {
   CHECK_TYPE(PyArray_Check(object.ptr()), op, ": ", name, " must be a NumPy array, got ",
-             Py_TYPE(object.ptr())->tp_name, ": pass np.asarray(", name, ", 'float32')");
+             Py_TYPE(object.ptr())->tp_name, cure(name, object));
   PyArrayObject* a = reinterpret_cast<PyArrayObject*>(object.ptr());
   const int type = PyArray_TYPE(a);
   CHECK_TYPE(type == NPY_FLOAT || type == NPY_DOUBLE, op, ": ", name,
              " must be float32 or float64, got ",
              std::string(py::str(py::handle(reinterpret_cast<PyObject*>(PyArray_DESCR(a))))),
-             ": cast with ", name, ".astype('float32')");
+             PyTypeNum_ISCOMPLEX(type) ? ": take its .real and .imag apart"
+                                       : text(": cast with ", name, ".astype('float32')"));
   CHECK_TYPE(!hides_entries(object), op, ": ", name, " must not be a masked array: pass ", name,
              ".filled(value)");
 }

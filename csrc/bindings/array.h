@@ -116,6 +116,9 @@ class Array {
   py::object object_;
 };
 
+// How an object that is no array becomes one, as the end of a message; empty where it cannot.
+std::string cure(const char* name, py::handle object);
+
 // An optional array argument: undefined when None.
 Array optional_array(const char* op, const char* name, py::handle object);
 

@@ -16,7 +16,8 @@ class Operand {
       array_ = Array(op, name, object);
     } else {
       CHECK_TYPE(PyNumber_Check(object.ptr()), op, ": ", name,
-                 " must be an array or a number, got ", Py_TYPE(object.ptr())->tp_name);
+                 " must be an array or a number, got ", Py_TYPE(object.ptr())->tp_name,
+                 cure(name, object));
       f64_ = real_argument(op, name, object);
       f32_ = static_cast<float>(f64_);
     }

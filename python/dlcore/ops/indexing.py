@@ -161,7 +161,7 @@ def _arrays(op, tensors):
     if any(a.dtype != arrays[0].dtype for a in arrays):
         raise TypeError(
             f"{op}: tensors must have one dtype, "
-            f"got {', '.join(str(a.dtype) for a in arrays)}"
+            f"got {', '.join(str(a.dtype) for a in arrays)}: cast with .astype"
         )
     return arrays
 
