@@ -51,5 +51,7 @@ def _norm(kind, name, why, mode, sizes, n, peers, arrays=1):
         peers=peers,
         reads=F32 * n * (arrays + (2 + result) * both),
         writes=F32 * n * (1 + arrays * both),
-        tolerance=1e-4,
+        # A sum that rounding moves across 0 is cut by one and not by the other, and
+        # the weight's gradient has one term more.
+        tolerance=1e-2 if result else 1e-4,
     )
