@@ -52,7 +52,9 @@ void layer_norm_forward(const T* x, const T* residual, T* sum, const T* weight, 
   parallel_for(rows, grain_for(4 * cols), [=](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const T* const row = added_row(x, residual, sum, r * cols, cols);
-      const Moments m = moments<T>(row, 1, 0, cols, [](int64_t, int64_t) {});
+      const Moments m = moments<T>(row, 1, 0, cols, [=](int64_t at, int64_t n) {
+        fetch_row(x + r * cols + at + smaller(cols, kBlock<T>), n);
+      });
       mean[r] = static_cast<T>(m.mean);
       rstd[r] = reciprocal_root<T>(m.variance(), eps);
       write_normalized(row, weight, bias, mean[r], rstd[r], past_caches, y + r * cols, cols);
@@ -105,6 +107,8 @@ DLCORE_INLINE void backward_rows(const Rows<T>& p, int64_t row, T* dweight, T* d
       const Vec<T> w = p.weight ? load_lanes(p.weight + i, lanes) : splat<T>(T(1));
       Vec<T> dw{}, db{};
       for (int r = 0; r < kRows; ++r) {
+        __builtin_prefetch(dy + (r + kRows) * cols + i);
+        __builtin_prefetch(x + (r + kRows) * cols + i);
         const Vec<T> d = load_lanes(dy + r * cols + i, lanes);
         const Vec<T> h = (load_lanes(x + r * cols + i, lanes, mean[r]) - mean[r]) * rstd[r];
         g_sum[r] += d * w;
