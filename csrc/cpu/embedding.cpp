@@ -10,7 +10,7 @@ namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
 
-constexpr int64_t kAhead = 8;  // rows, and at most so many lines of each, that are asked for ahead
+constexpr int64_t kAhead = 16;  // rows, and at most so many lines of each, that are asked for ahead
 constexpr int64_t kLines = 16;
 
 template <class T>
@@ -82,9 +82,12 @@ void embedding_bag_forward(const T* weight, T* y, int64_t* best, const Bags<T>& 
     for (int64_t b = begin; b < end; ++b) {
       T* const to = y + b * s.dim;
       int64_t at = 0;
-      if (s.mode != BagMode::max)
+      if (s.mode != BagMode::max) {
         for (; at + 8 * kLanes<T> <= s.dim; at += 8 * kLanes<T>)
           sum_columns<T, 8>(weight, to, s, b, at, kLanes<T>);
+        for (; at + 4 * kLanes<T> <= s.dim; at += 4 * kLanes<T>)
+          sum_columns<T, 4>(weight, to, s, b, at, kLanes<T>);
+      }
       for (; at < s.dim; at += kLanes<T>) {
         const int64_t lanes = smaller(kLanes<T>, s.dim - at);
         if (s.mode == BagMode::max)

@@ -162,14 +162,16 @@ def embedding_bag(
     if not isinstance(include_last_offset, bool):
         kind = type(include_last_offset).__name__
         raise TypeError(f"{op}: include_last_offset must be True or False, got {kind}")
-    numbers, cuts = _copied(input), _copied(offsets)
+    want_table, want_scale = wants(weight), wants(per_sample_weights)
+    numbers, cuts = raw(input), raw(offsets)
+    if want_table or want_scale:  # the caller may change his before backward runs
+        numbers, cuts = _copied(numbers), _copied(cuts)
     if max_norm is not None:
         _shorten(op, weight, numbers, max_norm, norm_type)
     table, scale = raw(weight), raw(per_sample_weights)
     bags = numbers, cuts
     options = include_last_offset, padding
     y, best = _C.embedding_bag_forward(table, *bags, mode, scale, *options)
-    want_table, want_scale = wants(weight), wants(per_sample_weights)
 
     def backward(dy):
         dtable = dscale = None
@@ -185,8 +187,6 @@ def embedding_bag(
 
 
 def _copied(x):
-    """The numbers of an index: the caller may change his before backward runs."""
-    x = raw(x)
     return x.copy() if isinstance(x, np.ndarray) else x
 
 
