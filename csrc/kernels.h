@@ -9,6 +9,8 @@
 #include "kernels/conv.h"
 #include "kernels/ctc.h"
 #include "kernels/elementwise.h"
+#include "kernels/embedding.h"
+#include "kernels/gather.h"
 #include "kernels/gemm.h"
 #include "kernels/grid_sample.h"
 #include "kernels/loss.h"
@@ -22,8 +24,10 @@
 #include "kernels/reduction.h"
 #include "kernels/resize.h"
 #include "kernels/roi.h"
+#include "kernels/scan.h"
 #include "kernels/shuffle.h"
 #include "kernels/softmax.h"
+#include "kernels/sort.h"
 
 namespace dlcore {
 

@@ -13,6 +13,7 @@ class Example:
     options: dict = field(default_factory=dict)
     extra: tuple = ()  # positional, after the arrays
     packed: bool = False  # the arrays go in as one list
+    first: tuple = ()  # positional, before the arrays
 
     def arrays(self):
         """Fresh arrays with the same values each time."""
@@ -37,6 +38,9 @@ BOXES = np.array(
 )
 SCORES = np.array([0.5, 0.9, 0.25, 0.75, 0.5], np.float32)
 REGIONS = np.hstack([np.array([[0], [1], [1], [0], [1]], np.float32), BOXES])
+
+NUMBERS = np.array([2, 0, 2])
+PLACES = np.array([[0, 1], [2, 2], [0, 0], [4, 3], [1, 4]])
 
 EXAMPLES = {
     # activation, elementwise
@@ -71,12 +75,29 @@ EXAMPLES = {
     "split": example(ROWS, split_size_or_sections=2, dim=0),
     "chunk": example(ROWS, chunks=2, dim=1),
     "pad": example(IMAGE, pad=(1, 2)),
+    # gather, embedding
+    "index_select": Example((ROWS,), extra=(1, NUMBERS)),
+    "index_add": Example((ROWS,), extra=(1, NUMBERS, np.ones((5, 3), np.float32))),
+    "gather": Example((ROWS,), extra=(1, PLACES)),
+    "scatter": Example((ROWS,), extra=(1, PLACES, np.ones((5, 2), np.float32))),
+    "scatter_add": Example((ROWS,), extra=(1, PLACES, np.ones((5, 2), np.float32))),
+    "one_hot": Example((NUMBERS,), {"num_classes": 5}),
+    "masked_fill": Example((ROWS, np.arange(23) % 2 == 0), {"value": 3.0}),
+    "masked_select": Example((ROWS, np.arange(23) % 2 == 0)),
+    "embedding": Example((PLACES, ROWS), {"padding_idx": 1}),
+    "embedding_bag": Example((PLACES, ROWS), {"padding_idx": 1}),
+    # sort, einsum
+    "sort": example(ROWS, dim=1),
+    "argsort": example(ROWS, dim=1, descending=True),
+    "topk": Example((ROWS,), {"k": 3, "dim": 1}),
+    "cumsum": example(ROWS, dim=1),
+    "einsum": Example((ROWS, (23, 4)), first=("ij,jk->ki",)),
     # reduction, softmax, loss
     **{
         name: example(ROWS, dim=1)
         for name in (
             "sum mean prod amax amin max min argmax argmin var std logsumexp softmax "
-            "log_softmax all any norm"
+            "log_softmax hardmax all any norm"
         ).split()
     },
     "cross_entropy": Example((ROWS, np.array([3, 0, 22, 7, 7]))),
@@ -93,6 +114,7 @@ EXAMPLES = {
     ),
     "ctc_greedy_decode": example((7, 2, 5), input_lengths=[7, 6]),
     "ctc_beam_search": example((7, 2, 5), input_lengths=[7, 6], nbest=2),
+    "linear_cross_entropy": Example((ROWS, (7, 23), np.array([3, 0, 6, 2, 2]))),
     # gemm
     "matmul": example((2, 5, 7), (7, 3)),
     "mm": example((5, 7), (7, 3)),
@@ -103,6 +125,8 @@ EXAMPLES = {
     # norm
     "layer_norm": example(ROWS, normalized_shape=23),
     "rms_norm": example(ROWS, normalized_shape=23),
+    "add_layer_norm": example(ROWS, ROWS, normalized_shape=23),
+    "add_rms_norm": example(ROWS, ROWS, normalized_shape=23),
     "batch_norm": example(IMAGE, (4,), (4,)),
     "group_norm": example(IMAGE, num_groups=2),
     "instance_norm": example(IMAGE),
@@ -210,6 +234,11 @@ ALIASES = {
         for n in (1, 2, 3)
     },
     "chunk": ["split"],
+    "linear_cross_entropy": ["linear", "cross_entropy"],
+    "einsum": ["reshape"],
+    "hardmax": ["argmax"],
+    "masked_fill": ["where"],
+    "masked_select": ["getitem"],
     "max": ["amax"],
     "min": ["amin"],
     "std": ["var"],

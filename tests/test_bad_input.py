@@ -32,7 +32,12 @@ def call(name, arrays, changed=None):
     dl.manual_seed(0)
     function = getattr(dl, name)
     inputs = [list(arrays)] if example.packed else arrays
-    return function(*inputs, *example.extra, **{**example.options, **(changed or {})})
+    return function(
+        *example.first,
+        *inputs,
+        *example.extra,
+        **{**example.options, **(changed or {})},
+    )
 
 
 def parts(result):
@@ -55,7 +60,11 @@ def same(got, want):
     )
 
 
-UPDATED = {"batch_norm": (1, 2)}  # inputs that an op is documented to update
+UPDATED = {  # inputs that an op is documented to update
+    "batch_norm": (1, 2),
+    "embedding": (1,),
+    "embedding_bag": (1,),
+}
 
 
 def refused_well(name, error):

@@ -54,6 +54,52 @@ def test_rms_norm(isa, dtype, rng, shape):
     assert_close(dl.rms_norm(x, shape[-1], eps=0.5), want)
 
 
+@pytest.mark.parametrize("shape", [*ROWS, (300, 20_000)])
+def test_norms_of_a_sum(isa, dtype, rng, shape):
+    """The same bits as the sum and its norm one after the other."""
+    x, residual, weight, bias = normal(
+        rng, shape, shape, shape[-1:], shape[-1:], dtype=dtype
+    )
+    total = dl.add(x, residual)
+    y, added = dl.add_layer_norm(x, residual, shape[-1], weight, bias)
+    np.testing.assert_array_equal(added, total)
+    np.testing.assert_array_equal(y, dl.layer_norm(total, shape[-1], weight, bias))
+    y, added = dl.add_rms_norm(x, residual, shape[-1], weight)
+    np.testing.assert_array_equal(added, total)
+    np.testing.assert_array_equal(y, dl.rms_norm(total, shape[-1], weight))
+
+
+def test_gradients_of_norms_of_a_sum(isa, rng):
+    shape = (5, 17)
+    x, residual, weight, bias = normal(rng, shape, shape, (17,), (17,))
+
+    def layer(x, residual, w, b):
+        y, total = dl.add_layer_norm(x, residual, 17, w, b)
+        return y * dl.tanh(total)
+
+    def rms(x, residual, w):
+        y, total = dl.add_rms_norm(x, residual, 17, w)
+        return y * dl.tanh(total)
+
+    gradcheck(layer, x, residual, weight, bias)
+    gradcheck(rms, x, residual, weight)
+    gradcheck(lambda x, z: dl.add_rms_norm(x, z, 17)[0], x, residual)
+
+
+def test_norms_of_a_sum_refuse():
+    x = np.ones((2, 3), "f4")
+    for op, name in (
+        (dl.add_layer_norm, "add_layer_norm"),
+        (dl.add_rms_norm, "add_rms"),
+    ):
+        with pytest.raises(ValueError, match=f"^{name}.*: residual must have x.shape"):
+            op(x, x[:1], 3)
+        with pytest.raises(TypeError, match=f"^{name}.*: x and residual must have one"):
+            op(x, x.astype("f8"), 3)
+        with pytest.raises(TypeError, match=f"^{name}.*: residual must be an array"):
+            op(x, None, 3)
+
+
 @pytest.mark.parametrize("shape", [(3, 5), (6, 17), (2, 3, 4), (34, 3)])
 def test_row_gradients(isa, rng, shape):
     x, weight, bias = normal(rng, shape, shape[-1:], shape[-1:])

@@ -30,6 +30,9 @@ void bind_pad(Module& m);
 void bind_resize(Module& m);
 void bind_shuffle(Module& m);
 void bind_grid_sample(Module& m);
+void bind_gather(Module& m);
+void bind_embedding(Module& m);
+void bind_sort(Module& m);
 
 static int import_numpy() {
   import_array1(-1);
@@ -70,6 +73,9 @@ PYBIND11_MODULE(_C, made) {
   bind_resize(m);
   bind_shuffle(m);
   bind_grid_sample(m);
+  bind_gather(m);
+  bind_embedding(m);
+  bind_sort(m);
   choose_isa();  // a bad DLCORE_ISA or DLCORE_NUM_THREADS stops the import with its one line
   num_threads();
 }

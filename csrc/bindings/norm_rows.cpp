@@ -44,36 +44,42 @@ struct Rows {
   Array row_array(const char* op) const { return Array::empty(op, {rows}, x.typenum()); }
 };
 
+// residual may be None. Returns x + residual too, or None.
 py::object layer_norm_forward(py::handle x_, py::handle normalized_shape, py::handle weight_,
-                              py::handle bias_, py::handle eps_) {
-  const char* op = "layer_norm";
+                              py::handle bias_, py::handle eps_, py::handle residual_) {
+  const char* op = residual_.is_none() ? "layer_norm" : "add_layer_norm";
   const Rows r(op, x_, normalized_shape);
+  const Array residual = residual_.is_none() ? Array() : like_x(op, "residual", residual_, r.x);
   const Array weight = parameter(op, "weight", weight_, r.x, r.normalized);
   const Array bias = parameter(op, "bias", bias_, r.x, r.normalized);
   const double eps = parse_eps(op, eps_);
   Array y = Array::empty_like(op, r.x), mean = r.row_array(op), rstd = r.row_array(op);
+  Array sum = residual.defined() ? Array::empty_like(op, r.x) : Array();
   with_kernels(r.x, 4 * r.x.numel(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
-    k.layer_norm_forward(r.x.template data<T>(), data_or_null<T>(weight), data_or_null<T>(bias),
-                         y.data<T>(), mean.data<T>(), rstd.data<T>(), r.rows, r.cols, eps);
+    k.layer_norm_forward(r.x.template data<T>(), data_or_null<T>(residual), data_or_null<T>(sum),
+                         data_or_null<T>(weight), data_or_null<T>(bias), y.data<T>(),
+                         mean.data<T>(), rstd.data<T>(), r.rows, r.cols, eps);
   });
-  return py::make_tuple(y.release(), mean.release(), rstd.release());
+  return py::make_tuple(y.release(), mean.release(), rstd.release(), or_none(sum));
 }
 
 py::object rms_norm_forward(py::handle x_, py::handle normalized_shape, py::handle weight_,
-                            py::handle eps_) {
-  const char* op = "rms_norm";
+                            py::handle eps_, py::handle residual_) {
+  const char* op = residual_.is_none() ? "rms_norm" : "add_rms_norm";
   const Rows r(op, x_, normalized_shape);
+  const Array residual = residual_.is_none() ? Array() : like_x(op, "residual", residual_, r.x);
   const Array weight = parameter(op, "weight", weight_, r.x, r.normalized);
   const double smallest = r.x.is_float() ? 0x1p-23 : 0x1p-52;
   const double eps = eps_.is_none() ? smallest : parse_eps(op, eps_);
   Array y = Array::empty_like(op, r.x), rstd = r.row_array(op);
+  Array sum = residual.defined() ? Array::empty_like(op, r.x) : Array();
   with_kernels(r.x, 3 * r.x.numel(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
-    k.rms_norm_forward(r.x.template data<T>(), data_or_null<T>(weight), y.data<T>(), rstd.data<T>(),
-                       r.rows, r.cols, eps);
+    k.rms_norm_forward(r.x.template data<T>(), data_or_null<T>(residual), data_or_null<T>(sum),
+                       data_or_null<T>(weight), y.data<T>(), rstd.data<T>(), r.rows, r.cols, eps);
   });
-  return py::make_tuple(y.release(), rstd.release());
+  return py::make_tuple(y.release(), rstd.release(), or_none(sum));
 }
 
 // mean is None for RMS norm. Returns dx, and dweight and dbias or None.
@@ -105,9 +111,9 @@ py::object layer_norm_backward(py::handle x_, py::handle dy_, py::handle normali
 void bind_norm_rows(Module& m) {
   const auto arg = [](const char* name) { return py::arg(name); };
   m.def("layer_norm_forward", &layer_norm_forward, arg("x"), arg("normalized_shape"), arg("weight"),
-        arg("bias"), arg("eps"));
+        arg("bias"), arg("eps"), py::arg("residual") = py::none());
   m.def("rms_norm_forward", &rms_norm_forward, arg("x"), arg("normalized_shape"), arg("weight"),
-        arg("eps"));
+        arg("eps"), py::arg("residual") = py::none());
   m.def("layer_norm_backward", &layer_norm_backward, arg("x"), arg("dy"), arg("normalized_shape"),
         arg("weight"), arg("mean"), arg("rstd"), arg("has_bias"));
 }

@@ -3,8 +3,9 @@
 // once and writes once. Sums are taken in chunks that depend on the shape alone and added in order,
 // in double.
 
-#include "cpu/softmax.h"
 #include "kernels/loss.h"
+
+#include "cpu/softmax.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -59,14 +60,17 @@ DLCORE_INLINE void record_loss(const ClassLoss<T>& s, int64_t at, T value, T* lo
   sums[1] += s.weight ? static_cast<double>(s.weight[t]) : 1.0;
 }
 
-// One row. normalizer gets shift and log_sum: log-softmax is (x - shift) - log_sum.
+// One row. normalizer gets shift and log_sum: log-softmax is (x - shift) - log_sum. `written`,
+// unless null, is asked for: it will be written next.
 template <class T>
-DLCORE_INLINE void row_forward(const T* x, T* loss, T* normalizer, double* sums,
+DLCORE_INLINE void row_forward(const T* x, T* loss, T* normalizer, double* sums, const T* written,
                                const ClassLoss<T>& s, int64_t r) {
   const int64_t t = s.target[r];
   T value = T(0);
   if (t != s.ignore_index) {
-    const Running<T> row = running_row<T>(x, s.n);
+    const Running<T> row = running_row<T>(x, s.n, nullptr, [=](int64_t i, int64_t, Vec<T>) {
+      if (written) __builtin_prefetch(written + i, 1);
+    });
     const T shift = finite_shift<T>(row.top)[0], log_sum = row.log_sum()[0];
     const T sum = s.smoothing != 0 ? weighted_sum<T>(x, s.weight, shift, s.n) : T(0);
     value = class_loss<T>(s, t, x[t], shift, log_sum, sum);
@@ -201,7 +205,8 @@ void cross_entropy_forward(const T* x, T* loss, T* normalizer, T* dx, T scale, d
     sum_chunks<2>(s.outer, grain_for(s.n * kExpCost), totals,
                   [=, &s](int64_t begin, int64_t end, double* sums) {
                     for (int64_t r = begin; r < end; ++r) {
-                      row_forward<T>(x + r * s.n, loss, normalizer, sums, s, r);
+                      const T* const written = dx && !past_caches ? dx + r * s.n : nullptr;
+                      row_forward<T>(x + r * s.n, loss, normalizer, sums, written, s, r);
                       if (dx)
                         row_gradient<T>(x + r * s.n, normalizer, scale, dx + r * s.n, s, r,
                                         past_caches);

@@ -14,8 +14,10 @@
 // Compiled without FMA contraction: inter / (area + area - inter) has the same bits everywhere, and
 // so the same boxes are kept on every instruction set.
 
-#include "cpu/score_order.h"
 #include "kernels/nms.h"
+
+#include "cpu/any_lane.h"
+#include "cpu/score_order.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -27,24 +29,6 @@ constexpr int kTopLevel = 2044;  // exponents of a double; the levels' powers of
 
 template <class T>
 using Group = decltype(Mask<T>{}[0] + 0);  // a class, as large as a lane
-
-template <class T>
-DLCORE_INLINE bool any(Mask<T> m) {
-#if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4)
-    return _mm512_movepi32_mask(__m512i(m)) != 0;
-  else
-    return _mm512_movepi64_mask(__m512i(m)) != 0;
-#elif defined(__AVX2__)
-  return _mm256_movemask_epi8(__m256i(m)) != 0;
-#elif defined(__x86_64__)
-  return _mm_movemask_epi8(__m128i(m)) != 0;
-#else
-  bool found = false;
-  for (int64_t i = 0; i < kLanes<T>; ++i) found |= m[i] != 0;
-  return found;
-#endif
-}
 
 template <class T>
 struct One {

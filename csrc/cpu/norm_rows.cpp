@@ -34,18 +34,30 @@ DLCORE_INLINE void write_normalized(const T* x, const T* weight, const T* bias, 
   });
 }
 
+// The row to normalize: that of x, or of x + residual, which stays in cache.
+template <class T>
+DLCORE_INLINE const T* added_row(const T* x, const T* residual, T* sum, int64_t at, int64_t cols) {
+  if (!residual) return x + at;
+  map_unfenced<T>(
+      sum + at, cols, false, [](Vec<T> a, Vec<T> b) { return a + b; }, Each<T>{x + at},
+      Each<T>{residual + at});
+  return sum + at;
+}
+
 // y = (x - mean) rstd weight + bias, rstd = 1 / sqrt(variance + eps). weight and bias may be null.
 template <class T>
-void layer_norm_forward(const T* x, const T* weight, const T* bias, T* y, T* mean, T* rstd,
-                        int64_t rows, int64_t cols, double eps) {
+void layer_norm_forward(const T* x, const T* residual, T* sum, const T* weight, const T* bias, T* y,
+                        T* mean, T* rstd, int64_t rows, int64_t cols, double eps) {
   const bool past_caches = goes_past_caches<T>(rows * cols);
   parallel_for(rows, grain_for(4 * cols), [=](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      const Moments m = moments<T>(x + r * cols, 1, 0, cols, [](int64_t, int64_t) {});
+      const T* const row = added_row(x, residual, sum, r * cols, cols);
+      const Moments m = moments<T>(row, 1, 0, cols, [=](int64_t at, int64_t n) {
+        fetch_row(x + r * cols + at + smaller(cols, kBlock<T>), n);
+      });
       mean[r] = static_cast<T>(m.mean);
       rstd[r] = reciprocal_root<T>(m.variance(), eps);
-      write_normalized(x + r * cols, weight, bias, mean[r], rstd[r], past_caches, y + r * cols,
-                       cols);
+      write_normalized(row, weight, bias, mean[r], rstd[r], past_caches, y + r * cols, cols);
     }
     if (past_caches) stream_fence();
   });
@@ -53,14 +65,14 @@ void layer_norm_forward(const T* x, const T* weight, const T* bias, T* y, T* mea
 
 // y = x rstd weight, rstd = 1 / sqrt(mean of x^2 + eps).
 template <class T>
-void rms_norm_forward(const T* x, const T* weight, T* y, T* rstd, int64_t rows, int64_t cols,
-                      double eps) {
+void rms_norm_forward(const T* x, const T* residual, T* sum, const T* weight, T* y, T* rstd,
+                      int64_t rows, int64_t cols, double eps) {
   const bool past_caches = goes_past_caches<T>(rows * cols);
   parallel_for(rows, grain_for(3 * cols), [=](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      rstd[r] = reciprocal_root<T>(mean_square(x + r * cols, cols), eps);
-      write_normalized<T>(x + r * cols, weight, nullptr, T(0), rstd[r], past_caches, y + r * cols,
-                          cols);
+      const T* const row = added_row(x, residual, sum, r * cols, cols);
+      rstd[r] = reciprocal_root<T>(mean_square(row, cols), eps);
+      write_normalized<T>(row, weight, nullptr, T(0), rstd[r], past_caches, y + r * cols, cols);
     }
     if (past_caches) stream_fence();
   });
@@ -95,6 +107,8 @@ DLCORE_INLINE void backward_rows(const Rows<T>& p, int64_t row, T* dweight, T* d
       const Vec<T> w = p.weight ? load_lanes(p.weight + i, lanes) : splat<T>(T(1));
       Vec<T> dw{}, db{};
       for (int r = 0; r < kRows; ++r) {
+        __builtin_prefetch(dy + (r + kRows) * cols + i);
+        __builtin_prefetch(x + (r + kRows) * cols + i);
         const Vec<T> d = load_lanes(dy + r * cols + i, lanes);
         const Vec<T> h = (load_lanes(x + r * cols + i, lanes, mean[r]) - mean[r]) * rstd[r];
         g_sum[r] += d * w;

@@ -16,7 +16,9 @@ namespace {
 // A row of blocks: `kept` (y itself or scratch) holds exp(x - shift of its block).
 template <class T>
 DLCORE_INLINE void softmax_row(const T* x, T* kept, T* y, int64_t n, bool past_caches, T* shifts) {
+  const int64_t ahead = row_ahead<T>(n);
   const Running<T> row = running_row<T>(x, n, shifts, [=](int64_t i, int64_t lanes, Vec<T> e) {
+    if (!past_caches) __builtin_prefetch(y + i + ahead, 1);
     store_lanes<T>(kept + i, lanes, e);
   });
   const T sum = row.sum[0];
@@ -78,10 +80,14 @@ void log_softmax_forward(const T* x, T* y, int64_t outer, int64_t n, int64_t inn
     const bool past_caches = y != x && goes_past_caches<T>(outer * n);
     parallel_for(outer, grain_for(n * kExpCost), [=](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
-        const Running<T> row = running_row<T>(x + r * n, n);
+        T* const to = y + r * n;
+        const Running<T> row =
+            running_row<T>(x + r * n, n, nullptr, [=](int64_t i, int64_t, Vec<T>) {
+              if (!past_caches) __builtin_prefetch(to + i, 1);
+            });
         const Vec<T> shift = finite_shift<T>(row.top), log_sum = row.log_sum();
         map_unfenced<T>(
-            y + r * n, n, past_caches, [=](Vec<T> v) { return (v - shift) - log_sum; },
+            to, n, past_caches, [=](Vec<T> v) { return (v - shift) - log_sum; },
             Each<T>{x + r * n});
       }
       if (past_caches) stream_fence();
@@ -102,9 +108,13 @@ DLCORE_INLINE void backward(const T* y, const T* dy, T* dx, int64_t outer, int64
                             const Term& term, const Finish& finish) {
   if (inner == 1) {
     const bool past_caches = dx != dy && goes_past_caches<T>(outer * n);
+    const int64_t ahead = row_ahead<T>(n);
     parallel_for(outer, grain_for(n * kExpCost), [=](int64_t begin, int64_t end) {
       for (int64_t r = begin * n; r < end * n; r += n) {
         const auto value = [=](int64_t i, int64_t lanes) {
+          __builtin_prefetch(y + r + i + ahead);
+          __builtin_prefetch(dy + r + i + ahead);
+          if (!past_caches) __builtin_prefetch(dx + r + i, 1);
           return term(load_lanes<T>(y + r + i, lanes, T(0)),
                       load_lanes<T>(dy + r + i, lanes, T(0)));
         };

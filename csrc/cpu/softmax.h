@@ -59,10 +59,20 @@ DLCORE_INLINE Vec<T> finite_shift(Vec<T> top) {
   return top == -kInf<T> ? Vec<T>{} : top;
 }
 
+// How far ahead of exp the next row, or the next block of a long one, is asked for: without, the
+// memory would wait while a row in cache is worked on.
+template <class T>
+DLCORE_INLINE int64_t row_ahead(int64_t n) {
+  constexpr int64_t kLeast = 2048 / static_cast<int64_t>(sizeof(T));
+  return larger(kLeast, smaller(n, kRowBlock<T>));
+}
+
 // sum of e = exp(x - shift) in every lane; each(i, lanes, e) sees every vector.
 template <class T, class Visit>
-DLCORE_INLINE Vec<T> exp_sum(const T* x, int64_t n, Vec<T> shift, const Visit& each) {
+DLCORE_INLINE Vec<T> exp_sum(const T* x, int64_t n, Vec<T> shift, int64_t ahead,
+                             const Visit& each) {
   const auto value = [=](int64_t i, int64_t lanes) {
+    __builtin_prefetch(x + i + ahead);
     const Vec<T> e = exp_up_to_40<T>(load_lanes<T>(x + i, lanes, -kInf<T>) - shift);
     each(i, lanes, e);
     return e;
@@ -95,12 +105,13 @@ DLCORE_INLINE Running<T> running_row(const T* x, int64_t n, T* shifts, const Vis
   row.top = row_max<T>(x, first);
   const Vec<T> shift = finite_shift<T>(row.top);
   if (shifts) shifts[0] = shift[0];
-  row.sum = exp_sum<T>(x, first, shift, each);
+  const int64_t ahead = row_ahead<T>(n);
+  row.sum = exp_sum<T>(x, first, shift, ahead, each);
   for (int64_t i = first, b = 1; i < n; i += kRowBlock<T>, ++b) {
     const int64_t block = smaller(kRowBlock<T>, n - i);
     const Vec<T> shift = row.raise(row_max<T>(x + i, block));
     if (shifts) shifts[b] = shift[0];
-    row.sum += exp_sum<T>(x + i, block, shift,
+    row.sum += exp_sum<T>(x + i, block, shift, ahead,
                           [=](int64_t j, int64_t lanes, Vec<T> e) { each(i + j, lanes, e); });
   }
   return row;

@@ -24,10 +24,12 @@ struct LocalNorm {
   int64_t batch, channels, size, before, after;
 };
 
-SIGNATURE(layer_norm_forward, (const T* x, const T* weight, const T* bias, T* y, T* mean, T* rstd,
-                               int64_t rows, int64_t cols, double eps));
-SIGNATURE(rms_norm_forward,
-          (const T* x, const T* weight, T* y, T* rstd, int64_t rows, int64_t cols, double eps));
+// With a residual, which may be null, rows of x + residual, which go to `sum`.
+SIGNATURE(layer_norm_forward,
+          (const T* x, const T* residual, T* sum, const T* weight, const T* bias, T* y, T* mean,
+           T* rstd, int64_t rows, int64_t cols, double eps));
+SIGNATURE(rms_norm_forward, (const T* x, const T* residual, T* sum, const T* weight, T* y, T* rstd,
+                             int64_t rows, int64_t cols, double eps));
 SIGNATURE(layer_norm_backward,
           (const T* x, const T* dy, const T* weight, const T* mean, const T* rstd, T* dx,
            T* dweight, T* dbias, int64_t rows, int64_t cols));

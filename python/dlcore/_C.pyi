@@ -55,13 +55,15 @@ def layer_norm_forward(
     weight: ndarray | None,
     bias: ndarray | None,
     eps: float,
-) -> tuple[ndarray, ndarray, ndarray]: ...
+    residual: ndarray | None = None,
+) -> tuple[ndarray, ndarray, ndarray, ndarray | None]: ...
 def rms_norm_forward(
     x: ndarray,
     normalized_shape: int | tuple[int, ...],
     weight: ndarray | None,
     eps: float | None,
-) -> tuple[ndarray, ndarray]: ...
+    residual: ndarray | None = None,
+) -> tuple[ndarray, ndarray, ndarray | None]: ...
 def layer_norm_backward(
     x: ndarray,
     dy: ndarray,
@@ -542,6 +544,64 @@ def linear_backward(
     want_dw: bool,
     want_db: bool,
 ) -> tuple[ndarray | None, ndarray | None, ndarray | None, ndarray]: ...
+def take_rows(
+    op: str, x_name: str, index_name: str, x: ndarray, dim: int, index: ndarray
+) -> tuple[ndarray, ndarray]: ...
+def add_rows(
+    op: str,
+    source: ndarray,
+    dim: int,
+    index: ndarray,
+    input: ndarray | int,
+    alpha: float = 1.0,
+    padding: int = -1,
+    mean: bool = False,
+) -> ndarray: ...
+def gather(
+    op: str, input: ndarray, dim: int, index: ndarray
+) -> tuple[ndarray, ndarray]: ...
+def scatter(
+    op: str,
+    input: ndarray | int,
+    dim: int,
+    index: ndarray,
+    src: ndarray | float,
+    add: bool,
+    may_skip: bool = False,
+) -> ndarray: ...
+def sort(
+    op: str, x: ndarray, dim: int, descending: bool, values: bool
+) -> tuple[ndarray | None, ndarray]: ...
+def topk(x: ndarray, k: int, dim: int, largest: bool) -> tuple[ndarray, ndarray]: ...
+def cumsum(x: ndarray, dim: int, reversed: bool) -> ndarray: ...
+def one_hot(x: ndarray, num_classes: int) -> ndarray: ...
+def embedding_bag_forward(
+    weight: ndarray,
+    input: ndarray,
+    offsets: ndarray | None,
+    mode: str,
+    per_sample_weights: ndarray | None,
+    include_last_offset: bool,
+    padding_idx: int,
+) -> tuple[ndarray, ndarray | None]: ...
+def embedding_bag_backward(
+    dy: ndarray,
+    rows: int,
+    input: ndarray,
+    offsets: ndarray | None,
+    mode: str,
+    per_sample_weights: ndarray | None,
+    include_last_offset: bool,
+    padding_idx: int,
+) -> ndarray: ...
+def embedding_bag_backward_scale(
+    weight: ndarray,
+    dy: ndarray,
+    input: ndarray,
+    offsets: ndarray | None,
+    include_last_offset: bool,
+    padding_idx: int,
+) -> ndarray: ...
 def softmax_forward(
     x: ndarray, dim: int = -1, out: ndarray | None = None
 ) -> ndarray: ...

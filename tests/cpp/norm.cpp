@@ -95,12 +95,29 @@ void rows(int64_t count, int64_t cols) {
   const Expected mean = of(s.mean, s.size), rstd = of(s.rstd, s.rstd);
   check<T>("layer_norm_forward", {{y, forward}, {mean, sum}, {rstd, sum}},
            [&](const KernelTable<T>& k, T* const* to) {
-             k.layer_norm_forward(x.data(), weight.data(), bias.data(), to[0], to[1], to[2], count,
-                                  cols, eps);
+             k.layer_norm_forward(x.data(), nullptr, nullptr, weight.data(), bias.data(), to[0],
+                                  to[1], to[2], count, cols, eps);
            });
   check<T>("rms_norm_forward", {{rms_y, forward}, {rms_rstd, sum}},
            [&](const KernelTable<T>& k, T* const* to) {
-             k.rms_norm_forward(x.data(), weight.data(), to[0], to[1], count, cols, eps);
+             k.rms_norm_forward(x.data(), nullptr, nullptr, weight.data(), to[0], to[1], count,
+                                cols, eps);
+           });
+  Values<T> half = x;
+  Expected whole(n);
+  for (int64_t i = 0; i < n; ++i) {
+    half[i] /= 2;
+    whole.set(i, x[i]);
+  }
+  check<T>("layer_norm_forward", {{y, forward}, {mean, sum}, {rstd, sum}, {whole, 0}},
+           [&](const KernelTable<T>& k, T* const* to) {
+             k.layer_norm_forward(half.data(), half.data(), to[3], weight.data(), bias.data(),
+                                  to[0], to[1], to[2], count, cols, eps);
+           });
+  check<T>("rms_norm_forward", {{rms_y, forward}, {rms_rstd, sum}, {whole, 0}},
+           [&](const KernelTable<T>& k, T* const* to) {
+             k.rms_norm_forward(half.data(), half.data(), to[2], weight.data(), to[0], to[1], count,
+                                cols, eps);
            });
 
   const Values<T> given_mean = numbers<T>(count, 0.25, 0.75, 9),

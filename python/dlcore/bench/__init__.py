@@ -54,7 +54,8 @@ def select(patterns, among):
 
     def hit(item, pattern):
         if any(c in pattern for c in "*?"):
-            return fnmatch.fnmatchcase(item.id + " ", pattern + " *")
+            texts = item.id, item.id.partition(" ")[2]
+            return any(fnmatch.fnmatchcase(t + " ", pattern + " *") for t in texts)
         return (
             item.id.startswith(pattern + " ")
             if pattern in families

@@ -114,6 +114,13 @@ def _layer_norm(normal, rng, s):
     }
 
 
+_rms_norm = _layer_norm
+
+
+def _add_layer_norm(normal, rng, s):
+    return _layer_norm(normal, rng, s) | {"residual": normal(s["rows"], s["cols"])}
+
+
 def _batch_norm(normal, rng, s):
     shape, channels = s["shape"], s["shape"][1]
     return {
@@ -147,6 +154,32 @@ def _ctc_loss(normal, rng, s):
         "input_lengths": np.full(batch, steps),
         "target_lengths": np.full(batch, s["labels"]),
     }
+
+
+def _linear_cross_entropy(normal, rng, s):
+    return {
+        "x": normal(s["rows"], s["inside"]),
+        "weight": normal(s["cols"], s["inside"], scale=s["inside"] ** -0.5),
+        "labels": rng.integers(0, s["cols"], s["rows"]),
+    }
+
+
+def _embedding(normal, rng, s):
+    return {
+        "weight": normal(s["rows"], s["dim"]),
+        "ids": rng.integers(0, s["rows"], s["ids"]),
+        "dy": normal(*s["ids"], s["dim"]),
+    }
+
+
+def _embedding_bag(normal, rng, s):
+    return _embedding(normal, rng, s) | {"dy": normal(s["ids"][0], s["dim"])}
+
+
+def _along_rows(normal, rng, s):
+    rows, cols = s["rows"], s["cols"]
+    some = rng.integers(0, cols, (rows, cols // 5))
+    return {"x": normal(rows, cols), "index": some, "src": normal(*some.shape)}
 
 
 def _nms(normal, rng, s):

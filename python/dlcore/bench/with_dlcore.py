@@ -97,6 +97,17 @@ def layer_norm(case, variant, x, weight, bias, dy):
     )
 
 
+def rms_norm(case, variant, x, weight, bias, dy):
+    return _run(case, lambda x, w: dl.rms_norm(x, x.shape[1], w), dy, x, weight)
+
+
+def add_layer_norm(case, variant, x, weight, bias, dy, residual):
+    def call(x, w, b, z):
+        return dl.add_layer_norm(x, z, x.shape[1], w, b)[0]
+
+    return _run(case, call, dy, x, weight, bias, residual)
+
+
 def batch_norm(case, variant, x, weight, bias, dy):
     running = np.zeros_like(bias), np.ones_like(bias)
     return _run(
@@ -134,6 +145,33 @@ def cross_entropy(case, variant, x, dy, labels):
 def ctc_loss(case, variant, x, targets, input_lengths, target_lengths):
     given = targets, input_lengths, target_lengths
     return _run(case, lambda x: dl.ctc_loss(dl.log_softmax(x, -1), *given), None, x)
+
+
+def linear_cross_entropy(case, variant, x, weight, labels):
+    def call(x, w):
+        return dl.linear_cross_entropy(x, w, labels)
+
+    return _run(case, call, None, x, weight)
+
+
+def embedding(case, variant, weight, ids, dy):
+    return _run(case, lambda w: dl.embedding(ids, w), dy, weight)
+
+
+def embedding_bag(case, variant, weight, ids, dy):
+    how = case.sizes["how"]
+    return _run(case, lambda w: dl.embedding_bag(ids, w, mode=how), dy, weight)
+
+
+def along_rows(case, variant, x, index, src):
+    return {
+        "topk": lambda: tuple(dl.topk(x, 50)),
+        "sort": lambda: dl.sort(x).values,
+        "cumsum": lambda: dl.cumsum(x, 1),
+        "cumsum0": lambda: dl.cumsum(x, 0),
+        "gather": lambda: dl.gather(x, 1, index),
+        "scatter_add": lambda: dl.scatter_add(x, 1, index, src),
+    }[case.sizes["op"]]
 
 
 def nms(case, variant, boxes, scores):

@@ -82,6 +82,25 @@ def _session(graph, inputs, output, opset, profile=None):
     return onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
 
 
+def softmax(case, variant, x, dy, labels):
+    return partial(session("Softmax", (x,), ("float32", 2), 13, axis=1), x)
+
+
+def log_softmax(case, variant, x, dy, labels):
+    return partial(session("LogSoftmax", (x,), ("float32", 2), 13, axis=1), x)
+
+
+def layer_norm(case, variant, x, weight, bias, dy):
+    arrays = x, weight, bias
+    call = session("LayerNormalization", arrays, ("float32", 2), 17, epsilon=1e-5)
+    return partial(call, *arrays)
+
+
+def embedding(case, variant, weight, ids, dy):
+    arrays = weight, ids
+    return partial(session("Gather", arrays, ("float32", 3), 13), *arrays)
+
+
 def nms(case, variant, boxes, scores):
     arrays = (
         boxes[None],

@@ -134,6 +134,20 @@ def layer_norm(case, variant, x, weight, bias, dy):
     return _run(case, call, dy, x, weight, bias)
 
 
+def rms_norm(case, variant, x, weight, bias, dy):
+    x, weight, dy = map(_from, (x, weight, dy))
+    return _run(case, partial(F.rms_norm, x, x.shape[1:], weight), dy, x, weight)
+
+
+def add_layer_norm(case, variant, x, weight, bias, dy, residual):
+    x, weight, bias, dy, residual = map(_from, (x, weight, bias, dy, residual))
+
+    def call():
+        return F.layer_norm(x + residual, x.shape[1:], weight, bias)
+
+    return _run(case, call, dy, x, weight, bias, residual)
+
+
 def batch_norm(case, variant, x, weight, bias, dy):
     (x, dy), weight, bias = _layout(variant, x, dy), _from(weight), _from(bias)
     running = torch.zeros_like(bias), torch.ones_like(bias)
@@ -171,6 +185,35 @@ def cross_entropy(case, variant, x, dy, labels):
 def ctc_loss(case, variant, x, targets, input_lengths, target_lengths):
     x, *given = map(_from, (x, targets, input_lengths, target_lengths))
     return _run(case, lambda: F.ctc_loss(F.log_softmax(x, -1), *given), None, x)
+
+
+def linear_cross_entropy(case, variant, x, weight, labels):
+    x, weight, labels = map(_from, (x, weight, labels))
+    call = partial(F.linear_cross_entropy, x, weight, labels)
+    return _run(case, call, None, x, weight)
+
+
+def embedding(case, variant, weight, ids, dy):
+    weight, ids, dy = map(_from, (weight, ids, dy))
+    return _run(case, partial(F.embedding, ids, weight), dy, weight)
+
+
+def embedding_bag(case, variant, weight, ids, dy):
+    weight, ids, dy = map(_from, (weight, ids, dy))
+    call = partial(F.embedding_bag, ids, weight, mode=case.sizes["how"])
+    return _run(case, call, dy, weight)
+
+
+def along_rows(case, variant, x, index, src):
+    x, index, src = map(_from, (x, index, src))
+    return {
+        "topk": lambda: tuple(torch.topk(x, 50)),
+        "sort": lambda: torch.sort(x).values,
+        "cumsum": lambda: torch.cumsum(x, 1),
+        "cumsum0": lambda: torch.cumsum(x, 0),
+        "gather": lambda: torch.gather(x, 1, index),
+        "scatter_add": lambda: torch.scatter_add(x, 1, index, src),
+    }[case.sizes["op"]]
 
 
 def roi_align(case, variant, x, rois, dy):

@@ -25,6 +25,7 @@ from .container import Identity, ModuleList, Sequential
 from .conv import Conv1d, Conv2d, Conv3d, SeparableConv2d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .dropout import Dropout
+from .embedding import Embedding, EmbeddingBag
 from .linear import Flatten, Linear
 from .loss import CrossEntropyLoss, CTCLoss, MSELoss, NLLLoss
 from .module import Module, Parameter

@@ -19,6 +19,7 @@ from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .ctc import ctc_beam_search, ctc_greedy_decode, ctc_loss
 from .dropout import dropout
+from .einsum import einsum
 from .elementwise import (
     abs,
     clamp,
@@ -35,14 +36,28 @@ from .elementwise import (
     sqrt,
     square,
 )
+from .embedding import embedding, embedding_bag
 from .extreme import all, amax, amin, any, argmax, argmin, max, min
+from .gather import (
+    gather,
+    index_add,
+    index_select,
+    masked_fill,
+    masked_select,
+    one_hot,
+    scatter,
+    scatter_add,
+)
 from .gemm import addmm, baddbmm, bmm, linear, matmul, mm
 from .grid_sample import affine_grid, grid_sample
 from .im2col import col2im, fold, im2col, unfold
 from .indexing import cat, chunk, concatenate, split, stack
+from .linear_loss import linear_cross_entropy
 from .loss import cross_entropy, mse_loss, nll_loss
 from .nms import batched_nms, nms, soft_nms
 from .norm import (
+    add_layer_norm,
+    add_rms_norm,
     batch_norm,
     group_norm,
     instance_norm,
@@ -99,7 +114,8 @@ from .shape import (
     unsqueeze,
 )
 from .shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle
-from .softmax import log_softmax, softmax
+from .softmax import hardmax, log_softmax, softmax
+from .sort import argsort, cumsum, sort, topk
 
 from . import methods  # isort: skip
 

@@ -1,7 +1,10 @@
 """Ops that pick and join numbers: indexing, cat, split."""
 
+import math
+
 import numpy as np
 
+from .. import _C
 from ..tensor import Tensor, record
 from .shape import as_array, check_dim, one_axis, whole
 
@@ -144,14 +147,28 @@ def getitem(x, index):
     y = np.asarray(a[index])
 
     def backward(dy):
-        dx = np.zeros_like(a)
         if repeats:
-            np.add.at(dx, index, dy)
-        else:
-            dx[index] = dy
+            return (_added_up(dy, a, parts),)
+        dx = np.zeros_like(a)
+        dx[index] = dy
         return (dx,)
 
     return record(y, (x,), backward)
+
+
+def _added_up(dy, a, parts):
+    """The gradient of ``a[parts]`` where an element may be named more than once."""
+    leading = [p for p in parts if isinstance(p, np.ndarray)]
+    if len(leading) == len(parts) and all(p.dtype != bool for p in leading):
+        # Numbers for the first axes: whole rows are added.
+        rows, row = a.shape[: len(parts)], a.shape[len(parts) :]
+        counted = [np.where(p < 0, p + n, p) for p, n in zip(parts, rows, strict=True)]
+        numbers = np.ravel_multi_index(np.broadcast_arrays(*counted), rows)
+    else:
+        rows, row = a.shape, ()
+        numbers = np.arange(a.size).reshape(a.shape)[parts]
+    dy = np.ascontiguousarray(dy).reshape(*numbers.shape, *row)
+    return _C.add_rows("getitem", dy, 0, numbers, math.prod(rows)).reshape(a.shape)
 
 
 def _arrays(op, tensors):

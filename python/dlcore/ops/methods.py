@@ -13,6 +13,8 @@ _METHODS = """
     softmax log_softmax eq ne lt le gt ge isnan isinf isfinite
     sum mean var std prod max min amax amin argmax argmin norm logsumexp any all
     reshape flatten transpose permute squeeze unsqueeze expand split chunk clone to
+    gather scatter scatter_add index_select index_add masked_fill masked_select
+    sort argsort topk cumsum
 """
 for _name in _METHODS.split():
     setattr(Tensor, _name, getattr(ops, _name))
@@ -103,6 +105,36 @@ def _array_ufunc(self, ufunc, method, *inputs, **options):
     )
 
 
+# NumPy's functions of whole arrays, by name; the ops know NumPy's words for options.
+_FUNCTIONS = {
+    getattr(np, name): getattr(ops, mine or name)
+    for name, _, mine in (
+        pair.partition("=")
+        for pair in """
+        sum mean prod max min amax amin any all argmax argmin concatenate stack where
+        cumsum argsort einsum squeeze
+        """.split()
+    )
+}
+_WITH_DDOF = {np.var: ops.var, np.std: ops.std}  # 0 by default in NumPy, 1 in PyTorch
+
+
+def _array_function(self, function, types, args, options):
+    """``np.mean(tensor)``: the op, with its gradient; others as for any object."""
+    op = _FUNCTIONS.get(function) or _WITH_DDOF.get(function)
+    if op is None:
+        return function._implementation(*args, **options)
+    if function in _WITH_DDOF:
+        options = {"ddof": 0, **options}
+    options = {k: v for k, v in options.items() if v is not None}
+    if refused := options.keys() & {"dtype", "out", "initial", "casting", "kind"}:
+        raise TypeError(
+            f"np.{function.__name__}: options must not be given with a Tensor, "
+            f"got {', '.join(sorted(refused))}"
+        )
+    return op(*args, **options)
+
+
 _SPECIAL = {
     "__getitem__": _getitem,
     "__setitem__": _setitem,
@@ -115,6 +147,7 @@ _SPECIAL = {
     "__neg__": ops.neg,
     "__abs__": ops.abs,
     "__array_ufunc__": _array_ufunc,
+    "__array_function__": _array_function,
     "view": ops.reshape,
     "astype": ops.to,
     "float": lambda self: ops.to(self, "float32"),

@@ -49,7 +49,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     array([[-1.,  1.]])
     """
     w, b = raw(weight), raw(bias)
-    y, mean, rstd = _C.layer_norm_forward(raw(x), normalized_shape, w, b, eps)
+    y, mean, rstd, _ = _C.layer_norm_forward(raw(x), normalized_shape, w, b, eps)
     return record(
         y,
         (x, weight, bias),
@@ -97,7 +97,7 @@ def rms_norm(x, normalized_shape, weight=None, eps=None):
     array([[-1.,  1.]])
     """
     w = raw(weight)
-    y, rstd = _C.rms_norm_forward(raw(x), normalized_shape, w, eps)
+    y, rstd, _ = _C.rms_norm_forward(raw(x), normalized_shape, w, eps)
     return record(
         y,
         (x, weight),
@@ -105,6 +105,106 @@ def rms_norm(x, normalized_shape, weight=None, eps=None):
             raw(x), dy, normalized_shape, w, None, rstd, False
         )[:2],
     )
+
+
+def add_layer_norm(x, residual, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """`layer_norm` of a sum in one pass: ``(layer_norm(x + residual), x + residual)``.
+
+    Parameters
+    ----------
+    x, residual : ndarray or Tensor, shape (..., *normalized_shape)
+        float32 or float64.
+    normalized_shape, weight, bias, eps
+        As for `layer_norm`.
+
+    Returns
+    -------
+    y, total : ndarray or Tensor
+        The normalized sum, and the sum, from which a transformer's next block goes on.
+
+    Raises
+    ------
+    ValueError
+        If `residual` has not the shape of `x`; and as for `layer_norm`.
+    TypeError
+        If an array is not float32 or float64, or the dtypes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> y, total = dl.add_layer_norm(np.array([[1.0, 1.0]]), np.array([[0.0, 2.0]]), 2)
+    >>> total
+    array([[1., 3.]])
+    """
+    w, b = raw(weight), raw(bias)
+    y, mean, rstd, added = _C.layer_norm_forward(
+        raw(x), normalized_shape, w, b, eps, _second("add_layer_norm", residual)
+    )
+    total = record(added, (x, residual), _to_both)
+    y = record(
+        y,
+        (total, weight, bias),
+        lambda dy: _C.layer_norm_backward(
+            added, dy, normalized_shape, w, mean, rstd, b is not None
+        ),
+    )
+    return y, total
+
+
+def add_rms_norm(x, residual, normalized_shape, weight=None, eps=None):
+    """`rms_norm` of a sum in one pass: ``(rms_norm(x + residual), x + residual)``.
+
+    Parameters
+    ----------
+    x, residual : ndarray or Tensor, shape (..., *normalized_shape)
+        float32 or float64.
+    normalized_shape, weight, eps
+        As for `rms_norm`.
+
+    Returns
+    -------
+    y, total : ndarray or Tensor
+        The normalized sum, and the sum.
+
+    Raises
+    ------
+    ValueError
+        If `residual` has not the shape of `x`; and as for `rms_norm`.
+    TypeError
+        If an array is not float32 or float64, or the dtypes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> y, total = dl.add_rms_norm(np.array([[1.0, 1.0]]), np.array([[0.0, 2.0]]), 2)
+    >>> total
+    array([[1., 3.]])
+    """
+    w = raw(weight)
+    y, rstd, added = _C.rms_norm_forward(
+        raw(x), normalized_shape, w, eps, _second("add_rms_norm", residual)
+    )
+    total = record(added, (x, residual), _to_both)
+    y = record(
+        y,
+        (total, weight),
+        lambda dy: _C.layer_norm_backward(
+            added, dy, normalized_shape, w, None, rstd, False
+        )[:2],
+    )
+    return y, total
+
+
+def _to_both(dy):
+    return dy, dy
+
+
+def _second(op, residual):
+    if residual is None:
+        raise TypeError(f"{op}: residual must be an array, got NoneType")
+    return raw(residual)
 
 
 def batch_norm(

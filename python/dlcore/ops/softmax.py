@@ -1,9 +1,11 @@
-"""Softmax and log-softmax along one axis."""
+"""Softmax, log-softmax and hardmax along one axis."""
+
+import numpy as np
 
 from .. import _C
 from ..tensor import raw, record
 from .inputs import short_way
-from .shape import one_axis
+from .shape import as_array, check_dim, one_axis
 
 
 @short_way(_C.softmax_forward)
@@ -106,3 +108,46 @@ def log_softmax(x, dim=-1, axis=None, out=None):
     return record(
         y, (x,), lambda dy, y=y, dim=dim: (_C.log_softmax_backward(y, dy, dim),)
     )
+
+
+def hardmax(x, dim=-1, *, axis=None):
+    """1 at the largest element of each slice, 0 elsewhere.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, shape (..., n, ...)
+        float32 or float64.
+    dim : int, optional
+        Axis along which to look; `axis` is the same.
+
+    Returns
+    -------
+    ndarray or Tensor
+        Same shape and dtype as `x`. Of equal elements the first counts; NaN is the
+        largest. The gradient is 0.
+
+    Raises
+    ------
+    IndexError
+        If `dim` is out of range for ``x.shape``.
+    TypeError
+        If `x` is not an array of float32 or float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.hardmax(np.array([5.0, 2.0, -1.0, 3.0]))
+    array([1., 0., 0., 0.])
+    """
+    if axis is not None:
+        dim = one_axis("hardmax", dim, -1, axis)
+    a = as_array("hardmax", x)
+    dim = check_dim("hardmax", dim, a)
+    if a.size == 0:
+        y = a.copy()
+    else:
+        y = _C.scatter(
+            "hardmax", np.zeros_like(a), dim, _C.argmax(a, dim, True), 1.0, False
+        )
+    return record(y, (x,), lambda dy: (np.zeros_like(dy),))

@@ -8,6 +8,7 @@ from .conv import convs, other_convs
 from .ctc import ctcs
 from .detection import detections
 from .elementwise import calls, elementwise
+from .embedding import embeddings, orders
 from .gemm import gemms, linears
 from .networks import networks, training
 from .norm import norms
@@ -27,6 +28,8 @@ CASES = (
     *norms(),
     *softmaxes(),
     *ctcs(),
+    *embeddings(),
+    *orders(),
     *detections(),
     *optimizers(),
     *training(),

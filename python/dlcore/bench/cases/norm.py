@@ -27,8 +27,19 @@ def norms():
             mode,
             {"rows": rows, "cols": cols},
             rows * cols,
-            ("torch",),
+            ("torch",) if mode != "fwd" else ("torch", "onnxruntime"),
         )
+        for kind, arrays in (("rms_norm", 1), ("add_layer_norm", 2)):
+            yield _norm(
+                kind,
+                f"{kind.replace('_', ' ')} ({rows},{cols})",
+                "the same of RMS norm, and of a sum",
+                mode,
+                {"rows": rows, "cols": cols},
+                rows * cols,
+                ("torch",),
+                arrays,
+            )
         for shape, why in _PICTURES:
             for kind, arrays in (("batch_norm", 1), ("batch_norm_add_relu", 2)):
                 name = kind.replace("_", " ") + " " + "x".join(map(str, shape))

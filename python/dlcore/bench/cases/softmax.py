@@ -14,6 +14,7 @@ def softmaxes():
             for mode in ("fwd", "fwd+bwd"):
                 n = F32 * rows * cols
                 loss, both = op == "cross_entropy", mode != "fwd"
+                fast = () if loss else ("onnxruntime",)
                 yield Case(
                     "softmax",
                     "softmax " + mode,
@@ -22,7 +23,21 @@ def softmaxes():
                     why,
                     mode,
                     {"rows": rows, "cols": cols},
-                    peers=("torch",) if both else ("numpy", "torch"),
+                    peers=("torch",) if both else ("numpy", "torch", *fast),
                     reads=n * (1 + both) + (n * both if not loss else 0),
                     writes=n * (not loss) + n * both,
                 )
+    rows, inside, cols = 1024, 512, 32000
+    for mode in ("fwd", "fwd+bwd"):
+        both = mode != "fwd"
+        yield Case(
+            "softmax",
+            "linear_cross_entropy " + mode,
+            "linear_cross_entropy",
+            f"linear_cross_entropy ({rows},{inside})->{cols}",
+            "a language model's last layer and loss; PyTorch holds all scores",
+            mode,
+            {"rows": rows, "inside": inside, "cols": cols},
+            flops=2 * rows * inside * cols * (1 + 2 * both),
+            tolerance=1e-4,
+        )

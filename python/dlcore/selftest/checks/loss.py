@@ -44,3 +44,9 @@ add(
     lambda x, y: dl.mse_loss(x, y),
     lambda x, y: np.square(x - y).mean(),
 )
+add(
+    "linear_cross_entropy",
+    normal(PLANE, (9, 23), (9,)),
+    lambda x, w, b: dl.linear_cross_entropy(x, w, _LABELS % 9, linear_bias=b),
+    lambda x, w, b: -_log_softmax(x @ w.T + b)[np.arange(5), _LABELS % 9].mean(),
+)

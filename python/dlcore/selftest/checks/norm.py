@@ -75,3 +75,17 @@ add(
     lambda x: dl.local_response_norm(x, 3, 0.7),
     lambda x: x / (1 + 0.7 * _neighbours(x)) ** 0.75,
 )
+add(
+    "add_layer_norm",
+    normal(PLANE, PLANE, (23,), (23,)),
+    lambda x, z, w, b: dl.add_layer_norm(x, z, 23, w, b)[0],
+    lambda x, z, w, b: _standard(x + z, 1) * w + b,
+)
+add(
+    "add_rms_norm",
+    normal(PLANE, PLANE, (23,)),
+    lambda x, z, w: dl.add_rms_norm(x, z, 23, w, eps=1e-5)[0],
+    lambda x, z, w: (
+        (x + z) / np.sqrt(np.square(x + z).mean(1, keepdims=True) + 1e-5) * w
+    ),
+)

@@ -1,0 +1,202 @@
+#include <cstring>
+
+#include "bindings/indices.h"
+
+namespace dlcore {
+
+Indices::Indices(const char* op, const char* name, py::handle object) {
+  CHECK_TYPE(PyArray_Check(object.ptr()), op, ": ", name,
+             " must be a NumPy array of whole numbers, got ", Py_TYPE(object.ptr())->tp_name);
+  CHECK_TYPE(!hides_entries(object), op, ": ", name, " must not be a masked array: pass ", name,
+             ".filled(value)");
+  const int type = PyArray_TYPE(reinterpret_cast<PyArrayObject*>(object.ptr()));
+  CHECK_TYPE(PyTypeNum_ISINTEGER(type) && PyArray_CanCastSafely(type, NPY_INT64), op, ": ", name,
+             " must be int64 or int32, got ", std::string(py::str(object.attr("dtype"))));
+  PyObject* ready = PyArray_FromAny(
+      object.ptr(), PyArray_DescrFromType(NPY_INT64), 0, 0,
+      NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY | NPY_ARRAY_ENSURECOPY,
+      nullptr);
+  if (!ready) throw py::error_already_set();
+  object_ = py::reinterpret_steal<py::object>(ready);
+}
+
+void Indices::check(const char* op, const char* name, int64_t size, int64_t lowest) const {
+  const int64_t* const values = data();
+  const int64_t n = count();
+  bool all = true;
+  for (int64_t i = 0; i < n; ++i) all &= (values[i] >= lowest) & (values[i] < size);
+  for (int64_t i = 0; !all && i < n; ++i)
+    CHECK_INDEX(values[i] >= lowest && values[i] < size, op, ": ", name, " must be from ", lowest,
+                " to ", size - 1, ", got ", values[i], " at place ", i);
+}
+
+namespace {
+
+// The sizes before and after `dim` to `dim + ndim`.
+struct Around {
+  int64_t outer = 1, inner = 1;
+  Around(const Shape& shape, int64_t dim, int ndim = 1) {
+    for (int i = 0; i < dim; ++i) outer *= shape[i];
+    for (int i = static_cast<int>(dim) + ndim; i < shape.ndim; ++i) inner *= shape[i];
+  }
+};
+
+// `shape` with the axes from `dim` to `dim + ndim` replaced by those of `by`.
+Shape replaced(const char* op, const Shape& shape, int64_t dim, int ndim, const Shape& by) {
+  const int left = shape.ndim - ndim;
+  CHECK(left + by.ndim <= NPY_MAXDIMS, op, ": the result must have at most ", NPY_MAXDIMS,
+        " axes, got ", left + by.ndim);
+  Shape y;
+  for (int i = 0; i < dim; ++i) y.size[y.ndim++] = shape[i];
+  for (int i = 0; i < by.ndim; ++i) y.size[y.ndim++] = by[i];
+  for (int i = static_cast<int>(dim) + ndim; i < shape.ndim; ++i) y.size[y.ndim++] = shape[i];
+  return y;
+}
+
+// x[..., index, ...] along dim, and the index, checked and copied, for backward. `names` are those
+// of x and index in messages.
+py::object take_rows(const char* op, const char* x_name, const char* index_name, py::handle x_,
+                     py::handle dim_, py::handle index_) {
+  const Array x(op, x_name, x_);
+  CHECK(x.ndim() >= 1, op, ": ", x_name, " must have at least one axis, got ", x_name,
+        ".shape = ()");
+  const int64_t dim = check_dim(op, int_argument(op, "dim", dim_), x);
+  const int64_t rows = x.size(static_cast<int>(dim));
+  const Indices index(op, index_name, index_);
+  index.check(op, index_name, rows);
+  const Around a(x.shape(), dim);
+  Array y = Array::empty(op, replaced(op, x.shape(), dim, 1, index.shape()), x.typenum());
+  if (y.numel() > 0)
+    with_kernels(x, y.numel(), [&](const auto& k) {
+      using T = scalar_of<decltype(k)>;
+      k.take_rows(x.data<T>(), index.data(), y.data<T>(), a.outer, rows, index.count(), a.inner);
+    });
+  return py::make_tuple(y.release(), index.object());
+}
+
+// base, or zeros with `base_` rows along dim, plus alpha times the rows of x at their index.
+py::object add_rows(const char* op, py::handle x_, py::handle dim_, py::handle index_,
+                    py::handle base_, py::handle alpha_, int64_t padding, bool mean) {
+  const Array x(op, "source", x_);
+  const double alpha = real_argument(op, "alpha", alpha_);
+  int64_t dim = int_argument(op, "dim", dim_);
+  const bool has_base = PyArray_Check(base_.ptr());
+  const Array base = has_base ? Array(op, "input", base_) : Array();
+  const Array& like = has_base ? base : x;
+  if (has_base) {
+    check_same_dtype(op, "input", base, "source", x);
+    CHECK(base.ndim() >= 1, op, ": input must have at least one axis, got input.shape = ()");
+    dim = check_dim(op, dim, base);
+  }
+  const int64_t rows =
+      has_base ? base.size(static_cast<int>(dim)) : int_argument(op, "rows", base_);
+  CHECK(rows >= 0, op, ": rows must be at least 0, got ", rows);
+  const Indices index(op, "index", index_);
+  index.check(op, "index", rows);
+  CHECK(index.count() < (int64_t(1) << 31), op, ": index must have fewer than 2^31 elements, got ",
+        index.count());
+  CHECK(dim >= 0 && dim + index.shape().ndim <= x.ndim(), op,
+        ": source must have the axes of index from dim on, got source.shape = ", x.shape(),
+        " with index.shape = ", index.shape());
+  const Shape shape =
+      has_base ? base.shape() : replaced(op, x.shape(), dim, index.shape().ndim, Shape{rows});
+  const Shape want = replaced(op, shape, dim, 1, index.shape());
+  CHECK(x.shape() == want, op, ": source must have the shape of input with that of index in dim, ",
+        want, ", got source.shape = ", x.shape());
+  const Around a(shape, dim);
+  Array y = Array::empty(op, shape, like.typenum());
+  if (y.numel() > 0)
+    with_kernels(x, x.numel() + y.numel(), [&](const auto& k) {
+      using T = scalar_of<decltype(k)>;
+      k.add_rows(x.data<T>(), has_base ? base.data<T>() : nullptr, y.data<T>(),
+                 {a.outer, rows, index.count(), a.inner, index.data(), nullptr, nullptr,
+                  index.count(), padding, mean, static_cast<T>(alpha)});
+    });
+  return y.release();
+}
+
+// index and input have one shape but along dim.
+Picks parse_picks(const char* op, const Shape& shape, int64_t dim, const Indices& index,
+                  int64_t lowest = 0) {
+  const int axis = static_cast<int>(dim);
+  Shape want = shape;
+  if (index.shape().ndim == want.ndim) want.size[dim] = index.shape()[axis];
+  CHECK(index.shape() == want, op, ": index must have the shape of input but along dim, got ",
+        "index.shape = ", index.shape(), " with input.shape = ", shape);
+  index.check(op, "index", shape[axis], lowest);
+  const Around a(shape, dim);
+  return {a.outer, shape[axis], want[axis], a.inner, index.data()};
+}
+
+py::object gather(const char* op, py::handle x_, py::handle dim_, py::handle index_) {
+  const Array x(op, "input", x_);
+  const int64_t dim = check_dim(op, int_argument(op, "dim", dim_), x);
+  const Indices index(op, "index", index_);
+  const Picks picks = parse_picks(op, x.shape(), dim, index);
+  Array y = Array::empty(op, index.shape(), x.typenum());
+  with_kernels(x, y.numel(), [&](const auto& k) {
+    using T = scalar_of<decltype(k)>;
+    k.gather(x.data<T>(), y.data<T>(), picks);
+  });
+  return py::make_tuple(y.release(), index.object());
+}
+
+// source, an array like index or a number, put into a copy of x, or added. x may be the size along
+// dim of an array of zeros.
+py::object scatter(const char* op, py::handle x_, int64_t dim, py::handle index_,
+                   py::handle source_, bool add, bool may_skip) {
+  const bool is_array = PyArray_Check(source_.ptr());
+  const Array source = is_array ? Array(op, "src", source_) : Array();
+  const double value = is_array ? 0 : real_argument(op, "value", source_);
+  const Array x = is_array && PyIndex_Check(x_.ptr()) && !PyArray_Check(x_.ptr())
+                      ? Array()
+                      : Array(op, "input", x_);
+  const Indices index(op, "index", index_);
+  Shape shape = x.defined() ? x.shape() : index.shape();
+  dim = check_dim(op, dim, x.defined() ? x : source);
+  if (!x.defined()) shape.size[dim] = int_argument(op, "input", x_);
+  const Picks picks = parse_picks(op, shape, dim, index, may_skip ? -1 : 0);
+  if (is_array) {
+    if (x.defined()) check_same_dtype(op, "input", x, "src", source);
+    CHECK(source.shape() == index.shape(), op, ": src must have the shape of index, ",
+          index.shape(), ", got src.shape = ", source.shape());
+  }
+  Array y = Array::empty(op, shape, (x.defined() ? x : source).typenum());
+  with_kernels(y, y.numel() + index.count(), [&](const auto& k) {
+    using T = scalar_of<decltype(k)>;
+    if (x.defined())
+      std::memcpy(y.data<T>(), x.data<T>(), static_cast<size_t>(y.nbytes()));
+    else
+      std::memset(y.data<T>(), 0, static_cast<size_t>(y.nbytes()));
+    const T one = static_cast<T>(value);
+    k.scatter(is_array ? source.data<T>() : &one, is_array, y.data<T>(), add, picks);
+  });
+  return y.release();
+}
+
+py::object one_hot(py::handle x_, int64_t classes) {
+  const Indices x("one_hot", "x", x_);
+  x.check("one_hot", "x", classes);
+  const Shape shape = replaced("one_hot", x.shape(), x.shape().ndim, 0, Shape{classes});
+  Array y = Array::empty("one_hot", shape, NPY_INT64);
+  int64_t* const to = y.data<int64_t>();
+  std::memset(to, 0, static_cast<size_t>(y.nbytes()));
+  for (int64_t i = 0; i < x.count(); ++i) to[i * classes + x.data()[i]] = 1;
+  return y.release();
+}
+
+}  // namespace
+
+void bind_gather(Module& m) {
+  const auto arg = [](const char* name) { return py::arg(name); };
+  m.def("take_rows", &take_rows, arg("op"), arg("x_name"), arg("index_name"), arg("x"), arg("dim"),
+        arg("index"));
+  m.def("add_rows", &add_rows, arg("op"), arg("source"), arg("dim"), arg("index"), arg("input"),
+        py::arg("alpha") = 1.0, py::arg("padding") = -1, py::arg("mean") = false);
+  m.def("gather", &gather, arg("op"), arg("input"), arg("dim"), arg("index"));
+  m.def("one_hot", &one_hot, arg("x"), arg("num_classes"));
+  m.def("scatter", &scatter, arg("op"), arg("input"), arg("dim"), arg("index"), arg("src"),
+        arg("add"), py::arg("may_skip") = false);
+}
+
+}  // namespace dlcore
