@@ -93,6 +93,10 @@ EXAMPLES = {
     ),
     "ctc_greedy_decode": example((7, 2, 5), input_lengths=[7, 6]),
     "ctc_beam_search": example((7, 2, 5), input_lengths=[7, 6], nbest=2),
+    # attention
+    "scaled_dot_product_attention": example(
+        (2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 6), is_causal=True
+    ),
     # gemm
     "matmul": example((2, 5, 7), (7, 3)),
     "mm": example((5, 7), (7, 3)),
