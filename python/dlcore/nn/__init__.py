@@ -13,6 +13,7 @@ from .activation import (
     Softmax,
     Tanh,
 )
+from .attention import MultiheadAttention
 from .batch_norm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -72,6 +73,13 @@ from .pool_average import (
     LPPool3d,
 )
 from .roi import RoIAlign, RoIPool
+from .transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from .upsampling import (
     ChannelShuffle,
     Fold,

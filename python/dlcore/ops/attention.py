@@ -90,10 +90,15 @@ def scaled_dot_product_attention(
             f"{_OP}: attn_mask must be None where is_causal is set: "
             "put both into one mask"
         )
-    options = dropout_p, is_causal, scale, enable_gqa
+    return attend(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
+
+
+def attend(query, key, value, attn_mask, dropout_p, is_causal, scale=None, gqa=False):
+    """`scaled_dot_product_attention`, whose mask may come on top of causality."""
+    options = dropout_p, is_causal, scale, gqa
     named = ("query", query), ("key", key), ("value", value)
     arrays = [as_array(_OP, x, name) for name, x in named]
-    if _needs_broadcast(arrays, enable_gqa):
+    if _needs_broadcast(arrays, gqa):
         return _broadcast(arrays, query, key, value, attn_mask, options)
     q, k, v, mask = raw(query), raw(key), raw(value), raw(attn_mask)
     y, lse, seed, offset = _forward(q, k, v, mask, *options)
@@ -194,7 +199,7 @@ def _broadcast(arrays, query, key, value, attn_mask, options):
         _merge(expand(x, *lead, *a.shape[-own:]))
         for x, a in zip((query, key, value), arrays, strict=True)
     )
-    y = scaled_dot_product_attention(*stacks, mask, *options)
+    y = attend(*stacks, mask, *options)
     return reshape(y, *shape[:-1], arrays[2].shape[-1])
 
 
