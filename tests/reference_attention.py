@@ -53,3 +53,24 @@ def gradients(query, key, value, dy, attn_mask=None, is_causal=False, scale=None
             d.reshape(*d.shape[:-3], -1, group, *d.shape[-2:]).sum(-3) for d in (dk, dv)
         )
     return scale * ds @ k, dk, dv, ds
+
+
+def additive_scores(query, key, weight):
+    q, k = query.astype(float), key.astype(float)
+    return np.tanh(q[..., :, None, :] + k[..., None, :, :]) @ weight.astype(float)
+
+
+def cosine_scores(query, key):
+    q, k = (x / np.linalg.norm(x, axis=-1, keepdims=True) for x in (query, key))
+    return q.astype(float) @ k.astype(float).swapaxes(-1, -2)
+
+
+def rotated(x, positions, base=10000.0, interleaved=False):
+    """Each pair as a complex number, times a number of length 1."""
+    half = x.shape[-1] // 2
+    a, b = (x[..., ::2], x[..., 1::2]) if interleaved else np.split(x, 2, -1)
+    angles = positions[:, None] * base ** (-np.arange(half) / half)
+    z = (a.astype(float) + 1j * b) * np.exp(1j * angles)
+    if not interleaved:
+        return np.concatenate([z.real, z.imag], -1)
+    return np.stack([z.real, z.imag], -1).reshape(x.shape)

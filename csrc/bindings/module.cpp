@@ -8,6 +8,7 @@ void bind_runtime(Module& m);
 void bind_short_way(py::module_& made, Module& m);
 void bind_activation(Module& m);
 void bind_attention(Module& m);
+void bind_attention_scores(Module& m);
 void bind_boxes(Module& m);
 void bind_compare(Module& m);
 void bind_box_coding(Module& m);
@@ -49,6 +50,7 @@ PYBIND11_MODULE(_C, made) {
   bind_short_way(made, m);
   bind_activation(m);
   bind_attention(m);
+  bind_attention_scores(m);
   bind_boxes(m);
   bind_compare(m);
   bind_box_coding(m);

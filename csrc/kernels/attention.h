@@ -48,4 +48,17 @@ inline int64_t attention_groups(int64_t queries, int64_t keys) {
 SIGNATURE(attention_forward, (const Attention<T>& a));
 SIGNATURE(attention_backward, (const AttentionGradient<T>& a));
 
+// s[b][i][j] = sum over h of w[h] tanh(q[b][i][h] + k[b][j][h]).
+struct AdditiveSizes {
+  int64_t batch, queries, keys, depth;
+};
+SIGNATURE(additive_scores_forward,
+          (const T* q, const T* k, const T* w, T* s, const AdditiveSizes& p));
+SIGNATURE(additive_scores_backward, (const T* q, const T* k, const T* w, const T* ds, T* dq, T* dk,
+                                     T* dw, const AdditiveSizes& p));
+// Pairs of x (outer, rows, 2 half) turned by the angles of tables (rows, half): elements i and i +
+// half, or 2 i and 2 i + 1.
+SIGNATURE(rotary, (const T* x, const T* cos, const T* sin, T* y, int64_t outer, int64_t rows,
+                   int64_t half, bool interleaved, bool back));
+
 }  // namespace dlcore

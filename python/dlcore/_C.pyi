@@ -76,6 +76,15 @@ def scaled_dot_product_attention_backward(
     wants_mask: bool,
     packed: bool,
 ) -> tuple[ndarray, ndarray | None, ndarray | None, ndarray | None]: ...
+def additive_scores_forward(
+    query: ndarray, key: ndarray, weight: ndarray
+) -> ndarray: ...
+def additive_scores_backward(
+    query: ndarray, key: ndarray, weight: ndarray, ds: ndarray
+) -> tuple[ndarray, ndarray, ndarray]: ...
+def rotary(
+    x: ndarray, cos: ndarray, sin: ndarray, interleaved: bool, back: bool
+) -> ndarray: ...
 def layer_norm_forward(
     x: ndarray,
     normalized_shape: int | tuple[int, ...],

@@ -293,6 +293,12 @@ def _attention(name, arguments, result):
     return scores * (depth + value_depth), 5 * scores
 
 
+def _additive_scores(name, arguments, result):
+    query, key = arguments[:2]
+    terms = query.size * key.shape[-2]
+    return terms * (3 if "backward" in name else 1), terms * 8
+
+
 def _exponential(name, arguments, result):
     return 0, 5 * arguments[0].size
 
@@ -317,6 +323,7 @@ _WORK = {
     ): _normalize,
     ("softmax_", "log_softmax_", "cross_entropy_", "nll_loss_", "ctc_"): _exponential,
     ("scaled_dot_product_attention_",): _attention,
+    ("additive_scores_",): _additive_scores,
     ("im2col", "expand", "where", "uniform", "normal", "random_bits"): _nothing,
 }
 

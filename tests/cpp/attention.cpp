@@ -109,7 +109,60 @@ void attend(const Case<T>& c) {
 }
 
 template <class T>
+void additive(int64_t n, int64_t m, int64_t d) {
+  constexpr int64_t batch = 2;
+  const Values<T> q = numbers<T>(batch * n * d, -2, 2), k = numbers<T>(batch * m * d, -2, 2, 2),
+                  w = numbers<T>(d, -1, 1, 3), ds = numbers<T>(batch * n * m, -1, 1, 4);
+  Expected s(batch * n * m), dq(q.size()), dk(k.size()), dw(d);
+  for (int64_t i = 0; i < batch * n; ++i)
+    for (int64_t j = 0; j < m; ++j)
+      for (int64_t e = 0; e < d; ++e) {
+        const int64_t a = i * d + e, b = (i / n * m + j) * d + e;
+        const Wide t = std::tanh(Wide(q[a]) + k[b]), slope = ds[i * m + j] * w[e] * (1 - t * t);
+        s.add(i * m + j, w[e] * t);
+        dq.add(a, slope);
+        dk.add(b, slope);
+        dw.add(e, ds[i * m + j] * t);
+        dq.scale[a] += std::fabs(ds[i * m + j] * w[e]);
+        dk.scale[b] += std::fabs(ds[i * m + j] * w[e]);
+      }
+  const AdditiveSizes sizes = {batch, n, m, d};
+  check<T>("additive_scores_forward", s, 8 + chain(d), [&](const auto& kernels, T* to) {
+    kernels.additive_scores_forward(q.data(), k.data(), w.data(), to, sizes);
+  });
+  const double allowed = 8 + chain(2 * n * m);
+  check<T>("additive_scores_backward", {{dq, allowed}, {dk, allowed}, {dw, allowed}},
+           [&](const KernelTable<T>& kernels, T* const* to) {
+             kernels.additive_scores_backward(q.data(), k.data(), w.data(), ds.data(), to[0], to[1],
+                                              to[2], sizes);
+           });
+}
+
+template <class T>
+void turned(bool interleaved, bool back) {
+  constexpr int64_t outer = 3, rows = 4, half = 19;
+  const Values<T> x = numbers<T>(outer * rows * 2 * half, -1, 1),
+                  cos = numbers<T>(rows * half, -1, 1, 2), sin = numbers<T>(rows * half, -1, 1, 3);
+  Expected y(x.size());
+  for (int64_t i = 0; i < outer * rows; ++i)
+    for (int64_t e = 0; e < half; ++e) {
+      const int64_t a = i * 2 * half + (interleaved ? 2 * e : e), b = a + (interleaved ? 1 : half);
+      const Wide c = cos[i % rows * half + e], s = (back ? -1 : 1) * Wide(sin[i % rows * half + e]);
+      y.add(a, x[a] * c);
+      y.add(a, -x[b] * s);
+      y.add(b, x[b] * c);
+      y.add(b, x[a] * s);
+    }
+  check<T>("rotary", y, 1.5, [&](const auto& kernels, T* to) {
+    kernels.rotary(x.data(), cos.data(), sin.data(), to, outer, rows, half, interleaved, back);
+  });
+}
+
+template <class T>
 void all() {
+  additive<T>(5, 7, 19);
+  additive<T>(1, 40, 3);
+  for (const bool back : {false, true}) turned<T>(false, back), turned<T>(true, back);
   for (const bool causal : {false, true})
     for (const bool biased : {false, true}) {
       if (causal && biased) continue;

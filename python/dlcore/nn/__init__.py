@@ -14,6 +14,7 @@ from .activation import (
     Tanh,
 )
 from .attention import MultiheadAttention
+from .attention_scores import AdditiveAttention, CosineAttention, GeneralAttention
 from .batch_norm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -72,6 +73,7 @@ from .pool_average import (
     LPPool2d,
     LPPool3d,
 )
+from .positions import KVCache, SinusoidalPositions
 from .roi import RoIAlign, RoIPool
 from .transformer import (
     Transformer,
