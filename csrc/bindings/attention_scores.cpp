@@ -79,8 +79,8 @@ void bind_attention_scores(Module& m) {
         py::arg("weight"));
   m.def("additive_scores_backward", &additive_scores_backward, py::arg("query"), py::arg("key"),
         py::arg("weight"), py::arg("ds"));
-  m.def("rotary", &rotary, py::arg("x"), py::arg("cos"), py::arg("sin"), py::arg("interleaved"),
-        py::arg("back"));
+  m.def("rotary_embedding", &rotary, py::arg("x"), py::arg("cos"), py::arg("sin"),
+        py::arg("interleaved"), py::arg("back"));
 }
 
 }  // namespace dlcore

@@ -77,6 +77,10 @@ DLCORE_INLINE void exp_scores(const Scores<T>& at, const Gathered<T>& to) {
 template <class T>
 __attribute__((noinline)) void finish_panel(const Scores<T>& at, const Gathered<T>& from) {
   const Attention<T>& a = *at.a;
+  T* const y = a.y.of(at.batch, at.head) + at.query * a.y.row;
+  for (int64_t i = 0; i < at.queries; ++i)
+    for (int64_t e = 0; e < a.value_depth; e += kLineElements<T>)
+      __builtin_prefetch(y + i * a.y.row + e, 1);
   T* lse = a.lse + (at.batch * a.heads + at.head) * a.queries + at.query;
   for (int64_t l = 0; l < at.width; l += kLanes<T>) {
     const Vec<T> sum = load<T>(from.sum + l);
@@ -89,8 +93,7 @@ __attribute__((noinline)) void finish_panel(const Scores<T>& at, const Gathered<
     const Vec<T> all = sum == T(0) ? splat<T>(kInf<T>) : shift + log<T>(sum);
     store_part<T>(lse + l, smaller(kLanes<T>, at.queries - l), all);
   }
-  turn<T>(from.values, kTileCols<T>, a.value_depth, at.queries,
-          a.y.of(at.batch, at.head) + at.query * a.y.row, a.y.row);
+  turn<T>(from.values, kTileCols<T>, a.value_depth, at.queries, y, a.y.row);
 }
 
 // The scratch of a group of queries.
@@ -149,7 +152,11 @@ DLCORE_INLINE void attend(const Attention<T>& a, int64_t batch, int64_t head, in
     pack_rows<T>(a.k.of(batch, kv) + key * a.k.row, a.k.row, block, a.depth, room.key_panels);
     pack_columns<T, kTileRows>(a.v.of(batch, kv) + key * a.v.row, a.v.row, block, a.value_depth,
                                room.value_panels, a_panel_size<T>(block));
+    const int64_t next = key + block, ahead = smaller(kKeyBlock, seen - next);
     for (int64_t p = 0; p < panels; ++p) {
+      const int64_t from = next + p * ahead / panels, to_row = next + (p + 1) * ahead / panels;
+      fetch_rows<T>(a.k.of(batch, kv), a.k.row, from, to_row, a.depth);
+      fetch_rows<T>(a.v.of(batch, kv), a.v.row, from, to_row, a.value_depth);
       const int64_t keys = keys_seen(a, smaller(begin + (p + 1) * C, end), key, block);
       if (keys == 0) continue;
       const Scores<T> at = panel_at(p, key, keys);

@@ -32,18 +32,29 @@ struct Scores {
   int64_t row;
 };
 
-// to[p * to_row + r] = from[r * from_row + p]
+// to[p * to_row + r] = from[r * from_row + p]. Meanwhile `ahead`, unless null, is fetched.
 template <class T>
 [[maybe_unused]] __attribute__((noinline)) void turn(const T* from, int64_t from_row, int64_t rows,
-                                                     int64_t cols, T* to, int64_t to_row) {
-  transpose<T>(from, from_row, rows, cols, to, to_row);
+                                                     int64_t cols, T* to, int64_t to_row,
+                                                     const T* ahead = nullptr) {
+  transpose<T>(from, from_row, rows, cols, to, to_row, ahead);
 }
 
 // Rows of A, `depth` long, in panels of kTileRows.
 template <class T>
 DLCORE_INLINE void pack_rows(const T* rows, int64_t row, int64_t count, int64_t depth, T* panels) {
   for (int64_t i = 0; i < count; i += kTileRows, panels += a_panel_size<T>(depth))
-    turn<T>(rows + i * row, row, smaller(kTileRows, count - i), depth, panels, kTileRows);
+    turn<T>(rows + i * row, row, smaller(kTileRows, count - i), depth, panels, kTileRows,
+            i + kTileRows < count ? rows + (i + kTileRows) * row : nullptr);
+}
+
+// Rows [begin, end), `depth` long, into L2.
+template <class T>
+DLCORE_INLINE void fetch_rows(const T* rows, int64_t row, int64_t begin, int64_t end,
+                              int64_t depth) {
+  for (int64_t i = begin; i < end; ++i)
+    for (int64_t e = 0; e < depth; e += kLineElements<T>)
+      __builtin_prefetch(rows + i * row + e, 0, 2);
 }
 
 // Columns [0, depth) of `count` rows, kWide of them to a panel, the panels `size` apart; zeros past
@@ -67,12 +78,13 @@ DLCORE_INLINE int64_t row_panels_size(int64_t count, int64_t depth) {
   return ceil_div(count, kTileRows) * a_panel_size<T>(depth);
 }
 
-// Rows as the columns of a panel of B, times scale; zeros for those past `count`.
+// Rows as the columns of a panel of B, times scale; zeros for those past `count`. Fetches the rows
+// that follow.
 template <class T>
 [[maybe_unused]] __attribute__((noinline)) void pack_scaled(const T* rows, int64_t row,
                                                             int64_t count, int64_t depth, T scale,
                                                             T* panel) {
-  turn<T>(rows, row, count, depth, panel, kTileCols<T>);
+  turn<T>(rows, row, count, depth, panel, kTileCols<T>, rows + count * row);
   for (int64_t p = 0; p < depth; ++p, panel += kTileCols<T>) {
     for (int64_t l = count; l < kTileCols<T>; ++l) panel[l] = T(0);
     for (int64_t l = 0; l < kTileCols<T>; l += kLanes<T>)

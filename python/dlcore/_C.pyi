@@ -82,7 +82,7 @@ def additive_scores_forward(
 def additive_scores_backward(
     query: ndarray, key: ndarray, weight: ndarray, ds: ndarray
 ) -> tuple[ndarray, ndarray, ndarray]: ...
-def rotary(
+def rotary_embedding(
     x: ndarray, cos: ndarray, sin: ndarray, interleaved: bool, back: bool
 ) -> ndarray: ...
 def layer_norm_forward(

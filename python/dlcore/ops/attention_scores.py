@@ -113,8 +113,7 @@ def cosine_scores(query, key, eps=1e-8):
             f"{op}: query and key must have one last axis, at least 1 long, "
             f"got query.shape = {q.shape}, key.shape = {k.shape}"
         )
-    if not eps > 0:
-        raise ValueError(f"{op}: eps must be above 0, got {eps}")
+    _check_above_0(op, "eps", eps)
     q, k = (rms_norm(x, depth, eps=eps**2 / depth) for x in (query, key))
     return mul(matmul(q, transpose(k, -1, -2)), 1 / depth)
 
@@ -163,8 +162,7 @@ def rotary_embedding(x, positions=0, base=10000.0, interleaved=False):
     a = as_array(op, x)
     if a.ndim < 2:
         raise ValueError(f"{op}: x must have at least 2 axes, got x.shape = {a.shape}")
-    if not base > 0:
-        raise ValueError(f"{op}: base must be above 0, got {base}")
+    _check_above_0(op, "base", base)
     kind = a.dtype if a.dtype.kind == "f" else np.dtype(np.float64)
     if isinstance(positions, (int, np.integer)):
         if abs(positions) > 1 << 52:
@@ -178,12 +176,20 @@ def rotary_embedding(x, positions=0, base=10000.0, interleaved=False):
                 f"got shape {at.shape} of {at.dtype}"
             )
         cos, sin = _tables(at, a.shape[-1] // 2, base, kind)
-    y = _C.rotary(raw(x), cos, sin, interleaved, False)
+    y = _C.rotary_embedding(raw(x), cos, sin, interleaved, False)
 
     def rotary_embedding(dy):
-        return (_C.rotary(dy, cos, sin, interleaved, True),)
+        return (_C.rotary_embedding(dy, cos, sin, interleaved, True),)
 
     return record(y, (x,), rotary_embedding)
+
+
+def _check_above_0(op, name, value):
+    if not isinstance(value, (int, float, np.integer, np.floating)):
+        kind = type(value).__name__
+        raise TypeError(f"{op}: {name} must be a real number, got {kind}")
+    if not 0 < value < np.inf:
+        raise ValueError(f"{op}: {name} must be above 0 and finite, got {value}")
 
 
 def _tables(positions, half, base, dtype):
