@@ -77,7 +77,7 @@ DLCORE_INLINE void exp_scores(const Scores<T>& at, const Gathered<T>& to) {
 template <class T>
 __attribute__((noinline)) void finish_panel(const Scores<T>& at, const Gathered<T>& from) {
   const Attention<T>& a = *at.a;
-  T* const y = a.y.of(at.batch, at.head) + at.query * a.y.row;
+  T* const y = head_of(a.y, at.batch, at.head) + at.query * a.y.row;
   for (int64_t i = 0; i < at.queries; ++i)
     for (int64_t e = 0; e < a.value_depth; e += kLineElements<T>)
       __builtin_prefetch(y + i * a.y.row + e, 1);
@@ -140,8 +140,8 @@ DLCORE_INLINE void attend(const Attention<T>& a, int64_t batch, int64_t head, in
   };
   for (int64_t p = 0; p < panels; ++p) {
     const Scores<T> at = panel_at(p, 0, 0);
-    pack_scaled<T>(a.q.of(batch, head) + at.query * a.q.row, a.q.row, at.queries, a.depth, a.scale,
-                   room.queries + p * C * a.depth);
+    pack_scaled<T>(head_of(a.q, batch, head) + at.query * a.q.row, a.q.row, at.queries, a.depth,
+                   a.scale, room.queries + p * C * a.depth);
   }
   for (int64_t i = 0; i < panels * C; ++i) room.top[i] = -kInf<T>, room.sum[i] = T(0);
   for (int64_t i = 0; i < panels * C * a.value_depth; ++i) room.values[i] = T(0);
@@ -149,14 +149,14 @@ DLCORE_INLINE void attend(const Attention<T>& a, int64_t batch, int64_t head, in
   const int64_t seen = keys_seen(a, end, 0, a.keys);
   for (int64_t key = 0; key < seen; key += kKeyBlock) {
     const int64_t block = smaller(kKeyBlock, seen - key);
-    pack_rows<T>(a.k.of(batch, kv) + key * a.k.row, a.k.row, block, a.depth, room.key_panels);
-    pack_columns<T, kTileRows>(a.v.of(batch, kv) + key * a.v.row, a.v.row, block, a.value_depth,
-                               room.value_panels, a_panel_size<T>(block));
+    pack_rows<T>(head_of(a.k, batch, kv) + key * a.k.row, a.k.row, block, a.depth, room.key_panels);
+    pack_columns<T, kTileRows>(head_of(a.v, batch, kv) + key * a.v.row, a.v.row, block,
+                               a.value_depth, room.value_panels, a_panel_size<T>(block));
     const int64_t next = key + block, ahead = smaller(kKeyBlock, seen - next);
     for (int64_t p = 0; p < panels; ++p) {
       const int64_t from = next + p * ahead / panels, to_row = next + (p + 1) * ahead / panels;
-      fetch_rows<T>(a.k.of(batch, kv), a.k.row, from, to_row, a.depth);
-      fetch_rows<T>(a.v.of(batch, kv), a.v.row, from, to_row, a.value_depth);
+      fetch_rows<T>(head_of(a.k, batch, kv), a.k.row, from, to_row, a.depth);
+      fetch_rows<T>(head_of(a.v, batch, kv), a.v.row, from, to_row, a.value_depth);
       const int64_t keys = keys_seen(a, smaller(begin + (p + 1) * C, end), key, block);
       if (keys == 0) continue;
       const Scores<T> at = panel_at(p, key, keys);

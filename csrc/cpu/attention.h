@@ -22,6 +22,11 @@ namespace {
 constexpr int64_t kKeyBlock = 120 / kTileRows * kTileRows;  // whole panels, whole groups of dropout
 constexpr int64_t kDropQueries = kGroupCounters, kDropKeys = 4;  // of a group of random numbers
 
+template <class T>
+DLCORE_INLINE T* head_of(const Heads<T>& x, int64_t batch, int64_t head) {
+  return x.data + batch * x.batch + head * x.head;
+}
+
 // Scores of keys [key, key + keys) with queries [query, query + queries) of one head, in `width`
 // lanes: s[i * row + l].
 template <class T>

@@ -109,8 +109,8 @@ template <class T>
                                                              int64_t query, int64_t count,
                                                              const T* delta, const Queries<T>& to) {
   constexpr int64_t C = kTileCols<T>;
-  const T* q = a.q.of(batch, head) + query * a.q.row;
-  const T* dy = a.dy.of(batch, head) + query * a.dy.row;
+  const T* q = head_of(a.q, batch, head) + query * a.q.row;
+  const T* dy = head_of(a.dy, batch, head) + query * a.dy.row;
   for (int64_t l = 0; l < count; l += C) {
     pack_scaled<T>(q + l * a.q.row, a.q.row, smaller(C, count - l), a.depth, a.scale,
                    to.q_t + l * a.depth);
@@ -212,10 +212,11 @@ __attribute__((noinline)) void pass_keys(const AttentionGradient<T>& a, int64_t 
       body(i, key, smaller(kKeyBlock, end - key));
   };
   each_block([&](int64_t i, int64_t key, int64_t keys) {
-    const T* k = a.k.of(batch, kv) + key * a.k.row;
+    const T* k = head_of(a.k, batch, kv) + key * a.k.row;
     pack_rows<T>(k, a.k.row, keys, a.depth, part.keys[i]);
     pack_columns<T, kTileRows>(k, a.k.row, keys, a.depth, part.turned[i], a_panel_size<T>(keys));
-    pack_rows<T>(a.v.of(batch, kv) + key * a.v.row, a.v.row, keys, a.value_depth, part.values[i]);
+    pack_rows<T>(head_of(a.v, batch, kv) + key * a.v.row, a.v.row, keys, a.value_depth,
+                 part.values[i]);
   });
   for (int64_t i = 0; i < (end - begin) * part.dk_row; ++i) part.dk[i] = T(0);
   for (int64_t i = 0; i < (end - begin) * part.dv_row; ++i) part.dv[i] = T(0);
@@ -237,8 +238,8 @@ __attribute__((noinline)) void pass_keys(const AttentionGradient<T>& a, int64_t 
     }
   }
   for (int64_t i = 0; i < end - begin; ++i) {
-    T* dk = a.dk.of(batch, kv) + (begin + i) * a.dk.row;
-    T* dv = a.dv.of(batch, kv) + (begin + i) * a.dv.row;
+    T* dk = head_of(a.dk, batch, kv) + (begin + i) * a.dk.row;
+    T* dv = head_of(a.dv, batch, kv) + (begin + i) * a.dv.row;
     for (int64_t e = 0; e < a.depth; e += kLanes<T>)
       store_part<T>(dk + e, smaller(kLanes<T>, a.depth - e),
                     load<T>(part.dk + i * part.dk_row + e) * a.scale);
@@ -260,7 +261,7 @@ __attribute__((noinline)) void finish_queries(const AttentionGradient<T>& a, con
     store<T>(all + i, sum * a.scale);
   }
   turn<T>(all, C, a.depth, smaller(C, a.queries - query),
-          a.dq.of(head / a.heads, head % a.heads) + query * a.dq.row, a.dq.row);
+          head_of(a.dq, head / a.heads, head % a.heads) + query * a.dq.row, a.dq.row);
 }
 
 template <class T>
@@ -282,8 +283,8 @@ void attention_backward(const AttentionGradient<T>& a) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t head = i / a.queries, query = i % a.queries;
       const int64_t b = head / a.heads, h = head % a.heads;
-      sums.delta[i] = row_dot<T>(a.dy.of(b, h) + query * a.dy.row, a.y.of(b, h) + query * a.y.row,
-                                 a.value_depth);
+      sums.delta[i] = row_dot<T>(head_of(a.dy, b, h) + query * a.dy.row,
+                                 head_of(a.y, b, h) + query * a.y.row, a.value_depth);
     }
   });
   const int64_t work = a.queries * a.keys / sums.parts * (a.depth + a.value_depth);

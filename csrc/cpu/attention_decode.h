@@ -3,9 +3,7 @@
 // score, the sum of exponentials and of values of each query, put together in the pieces' order.
 #pragma once
 
-#include "cpu/scratch.h"
-#include "cpu/simd_math.h"
-#include "kernels/attention.h"
+#include "cpu/attention.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -128,12 +126,12 @@ DLCORE_INLINE void decode_piece(const Few<T>& f, int64_t key, int64_t keys, T* r
   T* q = scratch.take<T>(f.count * f.q_row);
   T* s = scratch.take<T>(f.count * kPieceKeys);
   for (int64_t i = 0; i < f.count; ++i) {
-    const T* from = a.q.of(f.batch, f.head(i)) + f.query(i) * a.q.row;
+    const T* from = head_of(a.q, f.batch, f.head(i)) + f.query(i) * a.q.row;
     for (int64_t e = 0; e < f.q_row; ++e)
       q[i * f.q_row + e] = e < a.depth ? from[e] * a.scale : T(0);
   }
-  const T* k = a.k.of(f.batch, f.kv) + key * a.k.row;
-  const T* v = a.v.of(f.batch, f.kv) + key * a.v.row;
+  const T* k = head_of(a.k, f.batch, f.kv) + key * a.k.row;
+  const T* v = head_of(a.v, f.batch, f.kv) + key * a.v.row;
   int64_t j = 0;
   for (; a.depth == f.q_row && j + kLanes<T> <= keys; j += kLanes<T>)
     for (int64_t i = 0; i < f.count; ++i)
@@ -184,7 +182,7 @@ DLCORE_INLINE void join_pieces(const Few<T>& f, int64_t i, int64_t pieces, int64
     sum += result[0] * result[1];
   }
   const T inverse = sum == T(0) ? T(0) : T(1) / sum;
-  T* y = a.y.of(f.batch, f.head(i)) + f.query(i) * a.y.row;
+  T* y = head_of(a.y, f.batch, f.head(i)) + f.query(i) * a.y.row;
   for (int64_t e = 0; e < a.value_depth; e += kLanes<T>) {
     Vec<T> all{};
     for (int64_t p = 0; p < pieces; ++p)

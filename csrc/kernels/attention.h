@@ -10,8 +10,6 @@ template <class T>
 struct Heads {
   T* data;
   int64_t batch, head, row;  // steps
-
-  T* of(int64_t b, int64_t h) const { return data + b * batch + h * head; }
 };
 
 // y = dropout(softmax(scale q k^T + mask)) v for each of batch x heads; heads / kv_heads of them
