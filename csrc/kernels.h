@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/activation.h"
+#include "kernels/attention.h"
 #include "kernels/box_coding.h"
 #include "kernels/boxes.h"
 #include "kernels/compare.h"

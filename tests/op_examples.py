@@ -115,6 +115,13 @@ EXAMPLES = {
     "ctc_greedy_decode": example((7, 2, 5), input_lengths=[7, 6]),
     "ctc_beam_search": example((7, 2, 5), input_lengths=[7, 6], nbest=2),
     "linear_cross_entropy": Example((ROWS, (7, 23), np.array([3, 0, 6, 2, 2]))),
+    # attention
+    "scaled_dot_product_attention": example(
+        (2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 6), is_causal=True
+    ),
+    "additive_scores": example((2, 5, 8), (2, 7, 8), (8,)),
+    "cosine_scores": example((2, 5, 8), (2, 7, 8)),
+    "rotary_embedding": example((2, 5, 8), positions=3),
     # gemm
     "matmul": example((2, 5, 7), (7, 3)),
     "mm": example((5, 7), (7, 3)),
@@ -214,6 +221,7 @@ EXAMPLES = {
 
 # Errors may name the op by its other word.
 ALIASES = {
+    "cosine_scores": ["matmul", "rms_norm"],
     "box_area": ["box_convert"],
     "box_iou": ["box_convert"],
     "batched_nms": ["nms"],

@@ -7,6 +7,8 @@ namespace dlcore {
 void bind_runtime(Module& m);
 void bind_short_way(py::module_& made, Module& m);
 void bind_activation(Module& m);
+void bind_attention(Module& m);
+void bind_attention_scores(Module& m);
 void bind_boxes(Module& m);
 void bind_compare(Module& m);
 void bind_box_coding(Module& m);
@@ -50,6 +52,8 @@ PYBIND11_MODULE(_C, made) {
   bind_runtime(m);
   bind_short_way(made, m);
   bind_activation(m);
+  bind_attention(m);
+  bind_attention_scores(m);
   bind_boxes(m);
   bind_compare(m);
   bind_box_coding(m);

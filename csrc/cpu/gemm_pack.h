@@ -24,6 +24,7 @@ struct Square<float> {
   DLCORE_INLINE_MEMBER static void transpose(const float* from, int64_t from_row, float* to,
                                              int64_t to_row) {
     Quad r[4];
+#pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) r[i] = *reinterpret_cast<const LooseQuad*>(from + i * from_row);
     const Quad low01 = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
     const Quad high01 = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
@@ -33,6 +34,7 @@ struct Square<float> {
                        __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
                        __builtin_shufflevector(high01, high23, 0, 1, 4, 5),
                        __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
+#pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) *reinterpret_cast<LooseQuad*>(to + i * to_row) = t[i];
   }
 };
@@ -67,6 +69,7 @@ struct LargeSquare<float> {
 #  pragma GCC unroll 2
     for (int half = 0; half < 2; ++half, from += 4, to += 4 * to_row) {
       Oct r[4];
+#  pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) {
         const Quad low = *reinterpret_cast<const LooseQuad*>(from + i * from_row);
         const Quad high = *reinterpret_cast<const LooseQuad*>(from + (i + 4) * from_row);
@@ -80,6 +83,7 @@ struct LargeSquare<float> {
                         __builtin_shufflevector(low01, low23, 2, 3, 10, 11, 6, 7, 14, 15),
                         __builtin_shufflevector(high01, high23, 0, 1, 8, 9, 4, 5, 12, 13),
                         __builtin_shufflevector(high01, high23, 2, 3, 10, 11, 6, 7, 14, 15)};
+#  pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) *reinterpret_cast<LooseOct*>(to + i * to_row) = t[i];
     }
   }
@@ -93,6 +97,7 @@ struct LargeSquare<double> {
 #  pragma GCC unroll 2
     for (int half = 0; half < 2; ++half, from += 2, to += 2 * to_row) {
       Four r[2];
+#  pragma GCC unroll 4
       for (int i = 0; i < 2; ++i) {
         const Pair low = *reinterpret_cast<const LoosePair*>(from + i * from_row);
         const Pair high = *reinterpret_cast<const LoosePair*>(from + (i + 2) * from_row);

@@ -49,6 +49,42 @@ def gelu_backward(x: ndarray, dy: ndarray) -> ndarray: ...
 def gelu_tanh_backward(x: ndarray, dy: ndarray) -> ndarray: ...
 def silu_backward(x: ndarray, dy: ndarray) -> ndarray: ...
 def leaky_relu_backward(x: ndarray, dy: ndarray, negative_slope: float) -> ndarray: ...
+def scaled_dot_product_attention_forward(
+    query: ndarray,
+    key: ndarray,
+    value: ndarray,
+    attn_mask: ndarray | None,
+    dropout_p: float,
+    is_causal: bool,
+    scale: float | None,
+    enable_gqa: bool,
+) -> tuple[ndarray, ndarray, int, int]: ...
+def scaled_dot_product_attention_backward(
+    query: ndarray,
+    key: ndarray,
+    value: ndarray,
+    attn_mask: ndarray | None,
+    dropout_p: float,
+    is_causal: bool,
+    scale: float | None,
+    enable_gqa: bool,
+    y: ndarray,
+    lse: ndarray,
+    seed: int,
+    offset: int,
+    dy: ndarray,
+    wants_mask: bool,
+    packed: bool,
+) -> tuple[ndarray, ndarray | None, ndarray | None, ndarray | None]: ...
+def additive_scores_forward(
+    query: ndarray, key: ndarray, weight: ndarray
+) -> ndarray: ...
+def additive_scores_backward(
+    query: ndarray, key: ndarray, weight: ndarray, ds: ndarray
+) -> tuple[ndarray, ndarray, ndarray]: ...
+def rotary_embedding(
+    x: ndarray, cos: ndarray, sin: ndarray, interleaved: bool, back: bool
+) -> ndarray: ...
 def layer_norm_forward(
     x: ndarray,
     normalized_shape: int | tuple[int, ...],

@@ -125,8 +125,9 @@ def count_flops(function, *inputs):
     filter. Padding counts as work. A multiplication is two flops; bias, residual and
     activation one for each element, as is an element of any other op, with these
     exceptions: pooling one for each element of a window, normalization 2 with given and
-    7 with its own statistics, softmax and losses 5. Indexing, copies and what forward
-    does in NumPy are not counted.
+    7 with its own statistics, softmax and losses 5. Attention has two products forward
+    and five backward, masked scores counted too, and 5 for each score. Indexing, copies
+    and what forward does in NumPy are not counted.
 
     Examples
     --------
@@ -283,6 +284,21 @@ def _normalize(name, arguments, result):
     return 0, arguments[0].size * work
 
 
+def _attention(name, arguments, result):
+    query, key, value = arguments[:3]
+    scores = query.size // max(1, query.shape[-1]) * key.shape[-2]
+    depth, value_depth = query.shape[-1], value.shape[-1]
+    if "backward" in name:
+        return scores * (3 * depth + 2 * value_depth), 5 * scores
+    return scores * (depth + value_depth), 5 * scores
+
+
+def _additive_scores(name, arguments, result):
+    query, key = arguments[:2]
+    terms = query.size * key.shape[-2]
+    return terms * (3 if "backward" in name else 1), terms * 8
+
+
 def _exponential(name, arguments, result):
     return 0, 5 * arguments[0].size
 
@@ -306,6 +322,8 @@ _WORK = {
         for way in ("forward", "backward")
     ): _normalize,
     ("softmax_", "log_softmax_", "cross_entropy_", "nll_loss_", "ctc_"): _exponential,
+    ("scaled_dot_product_attention_",): _attention,
+    ("additive_scores_",): _additive_scores,
     ("im2col", "expand", "where", "uniform", "normal", "random_bits"): _nothing,
 }
 

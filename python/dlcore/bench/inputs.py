@@ -3,7 +3,7 @@
 import numpy as np
 
 from .cases.optim import resnet50_parameters
-from .networks import network
+from .networks import GPT, network
 
 
 def make(case):
@@ -182,6 +182,15 @@ def _along_rows(normal, rng, s):
     return {"x": normal(rows, cols), "index": some, "src": normal(*some.shape)}
 
 
+def _attention(normal, rng, s):
+    return {
+        "q": normal(*s["q"]),
+        "k": normal(*s["k"]),
+        "v": normal(*s["k"]),
+        "dy": normal(*s["q"]),
+    }
+
+
 def _nms(normal, rng, s):
     centre = rng.uniform(0, s["side"], (s["n"], 2)).astype(np.float32)
     half = rng.uniform(5, 50, (s["n"], 2)).astype(np.float32)
@@ -236,6 +245,17 @@ def _train_net(normal, rng, s):
     given = _infer(normal, rng, s)
     classes = list(given["state"].values())[-1].size
     return {**given, "labels": rng.integers(0, classes, s["batch"])}
+
+
+def _train_gpt(normal, rng, s):
+    state = {
+        name: normal(*value.shape, scale=0.1 * value.shape[-1] ** -0.5)
+        if value.ndim > 1
+        else np.ones_like(value) * name.endswith("weight")
+        for name, value in GPT().state_dict().items()
+    }
+    words = rng.integers(0, GPT.words, (2, s["batch"], GPT.length))
+    return {"x": words[0], "state": state, "labels": words[1].ravel()}
 
 
 def _train_lenet5(normal, rng, s):

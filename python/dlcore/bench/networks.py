@@ -1,6 +1,8 @@
 """Networks as lists of ops, from which peers build theirs: see `build`."""
 
-from .. import models
+import numpy as np
+
+from .. import models, nn, ops
 
 OPTIONS = {  # of the function of that name in dlcore.models
     "resnet18": {},
@@ -20,6 +22,35 @@ PARAMETERS = {
     "resnet50": 25_557_032,
     "mobilenet_v2": 3_504_872,
 }
+
+
+class GPT(nn.Module):
+    """A small language model of decoder blocks, normalization first."""
+
+    layers, width, heads, length, words = 4, 256, 8, 128, 256
+
+    def __init__(self):
+        block = nn.TransformerEncoderLayer(
+            self.width,
+            self.heads,
+            4 * self.width,
+            dropout=0.0,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
+        )
+        self.embedding, self.places = (
+            nn.Parameter(np.zeros((rows, self.width), np.float32))
+            for rows in (self.words, self.length)
+        )
+        norm = nn.LayerNorm(self.width)
+        self.blocks = nn.TransformerEncoder(block, self.layers, norm)
+        self.head = nn.Linear(self.width, self.words, bias=False)
+
+    def forward(self, x):
+        x = ops.add(self.embedding[x], self.places)
+        x = self.head(self.blocks(x, is_causal=True))
+        return ops.reshape(x, -1, self.words)
 
 
 def network(name):

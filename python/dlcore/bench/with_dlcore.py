@@ -6,7 +6,7 @@ import numpy as np
 
 import dlcore as dl
 
-from .networks import network
+from .networks import GPT, network
 
 
 def _run(case, f, dy, *inputs):
@@ -174,6 +174,12 @@ def along_rows(case, variant, x, index, src):
     }[case.sizes["op"]]
 
 
+def attention(case, variant, q, k, v, dy):
+    causal = case.sizes["causal"]
+    f = partial(dl.scaled_dot_product_attention, is_causal=causal)
+    return _run(case, f, dy, q, k, v)
+
+
 def nms(case, variant, boxes, scores):
     return partial(dl.nms, boxes, scores, case.sizes["threshold"])
 
@@ -217,8 +223,6 @@ def _train(net, optimizer, x, labels, weights):
 
 
 def _training(net, optimizer, x, labels):
-    x = dl.Tensor(x)
-
     def call():
         optimizer.zero_grad()
         loss = dl.cross_entropy(net(x), labels)
@@ -264,6 +268,13 @@ def train_net(case, variant, x, state, labels):
     net = network(case.sizes["net"])
     net.load_state_dict(state)
     optimizer = dl.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
+    return _training(net, optimizer, x, labels)
+
+
+def train_gpt(case, variant, x, state, labels):
+    net = GPT()
+    net.load_state_dict(state)
+    optimizer = dl.optim.Adam(net.parameters(), lr=1e-4)
     return _training(net, optimizer, x, labels)
 
 

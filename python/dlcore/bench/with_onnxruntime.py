@@ -112,6 +112,12 @@ def nms(case, variant, boxes, scores):
     return lambda: run(*arrays)[:, 2]
 
 
+def attention(case, variant, q, k, v, dy):
+    arrays, causal = (q, k, v), int(case.sizes["causal"])
+    run = session("Attention", arrays, ("float32", 4), 23, is_causal=causal)
+    return partial(run, *arrays)
+
+
 def roi_align(case, variant, x, rois, dy):
     s = case.sizes
     arrays = x, rois[:, 1:].copy(), rois[:, 0].astype(np.int64)

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from .networks import build
+from .networks import GPT, build
 
 _from = torch.from_numpy
 
@@ -216,6 +216,12 @@ def along_rows(case, variant, x, index, src):
     }[case.sizes["op"]]
 
 
+def attention(case, variant, q, k, v, dy):
+    q, k, v, dy = map(_from, (q, k, v, dy))
+    f = partial(F.scaled_dot_product_attention, is_causal=case.sizes["causal"])
+    return _run(case, partial(f, q, k, v), dy, q, k, v)
+
+
 def roi_align(case, variant, x, rois, dy):
     """As written without torchvision: all samples by grid_sample, then their mean."""
     s, (_, _, height, width) = case.sizes, case.sizes["shape"]
@@ -372,6 +378,52 @@ def train_net(case, variant, x, state, labels):
         parameter.requires_grad_()
     optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
     return _training(net, optimizer, _layout(variant, x)[0], _from(labels))
+
+
+class _GPT:
+    """The one of `networks` in PyTorch's functions."""
+
+    def __init__(self, state):
+        self.state = {name: _from(a.copy()) for name, a in state.items()}
+
+    def linear(self, x, name):
+        state = self.state
+        return F.linear(x, state[name + "weight"], state.get(name + "bias"))
+
+    def norm(self, x, name):
+        weight, bias = self.state[name + "weight"], self.state[name + "bias"]
+        return F.layer_norm(x, weight.shape, weight, bias)
+
+    def block(self, x, at):
+        state = self.state
+        h = self.norm(x, at + "norm1.")
+        h = F.linear(
+            h,
+            state[at + "self_attn.in_proj_weight"],
+            state[at + "self_attn.in_proj_bias"],
+        )
+        q, k, v = (
+            t.unflatten(-1, (GPT.heads, -1)).transpose(1, 2) for t in h.chunk(3, -1)
+        )
+        h = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        h = h.transpose(1, 2).flatten(2)
+        x = x + self.linear(h, at + "self_attn.out_proj.")
+        h = F.gelu(self.linear(self.norm(x, at + "norm2."), at + "linear1."))
+        return x + self.linear(h, at + "linear2.")
+
+    def __call__(self, x):
+        x = F.embedding(x, self.state["embedding"]) + self.state["places"]
+        for i in range(GPT.layers):
+            x = self.block(x, f"blocks.layers.{i}.")
+        return self.linear(self.norm(x, "blocks.norm."), "head.").flatten(0, 1)
+
+
+def train_gpt(case, variant, x, state, labels):
+    net = _GPT(state)
+    parameters = [p.requires_grad_() for p in net.state.values()]
+    fused = True if variant == "torch-fused" else None
+    optimizer = torch.optim.Adam(parameters, lr=1e-4, fused=fused)
+    return _training(net, optimizer, _from(x), _from(labels))
 
 
 def call(case, variant, x, y):

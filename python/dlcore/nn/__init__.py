@@ -13,6 +13,8 @@ from .activation import (
     Softmax,
     Tanh,
 )
+from .attention import MultiheadAttention
+from .attention_scores import AdditiveAttention, CosineAttention, GeneralAttention
 from .batch_norm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -72,7 +74,15 @@ from .pool_average import (
     LPPool2d,
     LPPool3d,
 )
+from .positions import KVCache, SinusoidalPositions
 from .roi import RoIAlign, RoIPool
+from .transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from .upsampling import (
     ChannelShuffle,
     Fold,

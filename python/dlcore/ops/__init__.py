@@ -3,6 +3,8 @@
 # ruff: noqa: F401
 from .activation import gelu, leaky_relu, relu, relu6, sigmoid, silu, tanh
 from .arithmetic import add, div, maximum, minimum, mul, pow, sub
+from .attention import scaled_dot_product_attention
+from .attention_scores import additive_scores, cosine_scores, rotary_embedding
 from .box_coding import decode_boxes, encode_boxes, grid_anchors
 from .box_iou import (
     box_iou,

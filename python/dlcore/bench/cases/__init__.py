@@ -4,6 +4,7 @@ A case names a piece of work (`kind`, a function of that name in `with_dlcore`,
 `with_numpy` and `with_torch`) and its sizes; a file holds those of one family.
 """
 
+from .attention import attentions
 from .conv import convs, other_convs
 from .ctc import ctcs
 from .detection import detections
@@ -27,6 +28,7 @@ CASES = (
     *elementwise(),
     *norms(),
     *softmaxes(),
+    *attentions(),
     *ctcs(),
     *embeddings(),
     *orders(),

@@ -1,6 +1,6 @@
 """Whole networks: inference and training."""
 
-from ..networks import MULTIPLICATIONS, PARAMETERS
+from ..networks import GPT, MULTIPLICATIONS, PARAMETERS
 from .case import F32, Case
 
 
@@ -36,6 +36,21 @@ def networks():
 
 
 def training():
+    tokens, width = 16 * GPT.length, GPT.width
+    weights = 12 * GPT.layers * width**2 + GPT.words * width
+    scores = GPT.layers * 2.0 * tokens * GPT.length * width * 0.5  # of one product
+    yield Case(
+        "train",
+        "train gpt",
+        "train_gpt",
+        "GPT 4 layers d256 h8 T128 b16 Adam",
+        "a language model: products, attention and normalization",
+        "step",
+        {"batch": 16},
+        peers=("torch", "torch-fused"),
+        flops=6.0 * tokens * weights + 7 * scores,
+        tolerance=1e-3,
+    )
     lenet = (
         2.0 * 64 * (6 * 25 * 28 * 28 + 16 * 150 * 100 + 400 * 120 + 120 * 84 + 84 * 10)
     )

@@ -2,6 +2,7 @@
 
 # ruff: noqa: F401  (each adds its rows)
 from . import (
+    attention,
     boxes,
     conv,
     ctc,
