@@ -21,6 +21,7 @@
 #include "kernels/random.h"
 #include "kernels/reduction.h"
 #include "kernels/resize.h"
+#include "kernels/rnn.h"
 #include "kernels/roi.h"
 #include "kernels/shuffle.h"
 #include "kernels/softmax.h"
