@@ -31,7 +31,7 @@ def call(name, arrays, changed=None):
     example = EXAMPLES[name]
     dl.manual_seed(0)
     function = getattr(dl, name)
-    inputs = [list(arrays)] if example.packed else arrays
+    inputs = example.positional(arrays)
     return function(*inputs, *example.extra, **{**example.options, **(changed or {})})
 
 
@@ -203,7 +203,8 @@ UNFIT_VALUES = [
 def parameters(name):
     """Those of an op that take no array."""
     every = list(inspect.signature(getattr(dl, name)).parameters.values())
-    arrays = 1 if EXAMPLES[name].packed else len(EXAMPLES[name].inputs)
+    example = EXAMPLES[name]
+    arrays = len(example.positional(example.arrays()))
     for parameter in every[arrays + len(EXAMPLES[name].extra) :]:
         if parameter.kind is not parameter.VAR_POSITIONAL and parameter.name != "out":
             yield parameter.name

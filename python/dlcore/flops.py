@@ -125,8 +125,8 @@ def count_flops(function, *inputs):
     filter. Padding counts as work. A multiplication is two flops; bias, residual and
     activation one for each element, as is an element of any other op, with these
     exceptions: pooling one for each element of a window, normalization 2 with given and
-    7 with its own statistics, softmax and losses 5. Indexing, copies and what forward
-    does in NumPy are not counted.
+    7 with its own statistics, softmax and losses 5, a gate of a recurrent layer 6.
+    Indexing, copies and what forward does in NumPy are not counted.
 
     Examples
     --------
@@ -266,6 +266,15 @@ def _linear_backward(name, arguments, result):
     return products * x.size * weight.shape[0], others * dy.size
 
 
+def _rnn(name, arguments, result):
+    x, weights = arguments[2], arguments[5]
+    each = sum(w.size for one in weights for w in one if w is not None and w.ndim > 1)
+    gates = sum(one[0].shape[0] for one in weights)  # one for each sum, 5 for its gate
+    passes = 2 if "backward" in name else 1
+    rows = x.size // max(x.shape[-1], 1)
+    return passes * rows * each, 6 * rows * gates
+
+
 def _pool(name, arguments, result):
     dims, kernel = arguments[1], arguments[4 if name.startswith("lp") else 3]
     taps = kernel**dims if isinstance(kernel, int) else prod(kernel)
@@ -299,6 +308,7 @@ _WORK = {
     ("addmm",): _addmm,
     ("linear_forward",): _linear,
     ("linear_backward",): _linear_backward,
+    ("rnn_forward", "rnn_backward"): _rnn,
     ("max_pool_forward", "avg_pool_forward", "lp_pool_forward"): _pool,
     tuple(
         f"{kind}_norm_{way}"
@@ -306,7 +316,15 @@ _WORK = {
         for way in ("forward", "backward")
     ): _normalize,
     ("softmax_", "log_softmax_", "cross_entropy_", "nll_loss_", "ctc_"): _exponential,
-    ("im2col", "expand", "where", "uniform", "normal", "random_bits"): _nothing,
+    (
+        "im2col",
+        "take_rows",
+        "expand",
+        "where",
+        "uniform",
+        "normal",
+        "random_bits",
+    ): _nothing,
 }
 
 _UNITS = (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")

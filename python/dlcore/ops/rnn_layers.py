@@ -120,8 +120,7 @@ class Form:
             )
 
     def _run(self, x, h0, c0, params, dropout, train, sizes, batch):
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"{self.op}: dropout must be from 0 to 1, got {dropout}")
+        dropout = self._probability(dropout)
         last = []
         for state in (h0, c0):
             if state is not None:
@@ -136,6 +135,17 @@ class Form:
             s[0] if self.layers == 1 else cat(s) for s in zip(*last, strict=True)
         )
         return x, h_n, c_n[0] if c_n else None
+
+    def _probability(self, dropout):
+        try:
+            dropout = float(dropout)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"{self.op}: dropout must be a number, got {type(dropout).__name__}"
+            ) from None
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"{self.op}: dropout must be from 0 to 1, got {dropout}")
+        return dropout
 
     def _of_layer(self, state, layer):
         if state is None or self.layers == 1:
@@ -217,7 +227,10 @@ class Lengths:
 
 def lengths_of(op, lengths, batch, most):
     """An int64 array of lengths, one for each sequence."""
-    lengths = np.asarray(raw(lengths))
+    try:
+        lengths = np.asarray(raw(lengths))
+    except ValueError:
+        raise TypeError(f"{op}: lengths must be a list of integers") from None
     if lengths.dtype.kind not in "iu" and lengths.size:
         raise TypeError(f"{op}: lengths must be integers, got {lengths.dtype}")
     if lengths.shape != (batch,):
