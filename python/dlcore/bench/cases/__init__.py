@@ -14,6 +14,7 @@ from .norm import norms
 from .optim import optimizers
 from .pool import pools
 from .resize import resizes
+from .rnn import rnns, training_of_rnns
 from .softmax import softmaxes
 
 CASES = (
@@ -26,10 +27,12 @@ CASES = (
     *elementwise(),
     *norms(),
     *softmaxes(),
+    *rnns(),
     *ctcs(),
     *detections(),
     *optimizers(),
     *training(),
+    *training_of_rnns(),
     *networks(),
     *calls(),
 )
