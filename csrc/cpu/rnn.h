@@ -25,9 +25,9 @@ namespace {
 
 // C = A B + beta C + bias of any matrices whose rows or columns are contiguous.
 template <class T>
-DLCORE_INLINE void product(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row,
-                           int64_t a_col, const T* b, int64_t b_row, int64_t b_col, T* c,
-                           int64_t c_row, bool add, const T* bias = nullptr) {
+__attribute__((noinline)) void product(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row,
+                                       int64_t a_col, const T* b, int64_t b_row, int64_t b_col,
+                                       T* c, int64_t c_row, bool add, const T* bias = nullptr) {
   if (m == 0 || n == 0) return;
   Gemm<T> g{};
   g.m = m, g.n = n, g.k = k;
@@ -86,7 +86,7 @@ struct Factor {
 };
 
 template <class T>
-DLCORE_INLINE void pack(const Factor<T>& f) {
+__attribute__((noinline)) void pack(const Factor<T>& f) {
   parallel_for(f.blocks() * f.gates, grain_for(2 * f.depth * kTileCols<T>),
                [&](int64_t begin, int64_t end) {
                  for (int64_t i = begin; i < end; ++i) {
@@ -115,8 +115,9 @@ constexpr int64_t kSumDepth = 384;  // of a chain of multiply-adds
 // c(r, u) = [added(r, u) +] a(r, :) . W(:, u) for m <= kTileRows rows and a block's units. c and
 // added begin at the block; added may be c, or null.
 template <class T>
-DLCORE_INLINE void multiply_tile(const Factor<T>& f, int64_t block, int64_t gate, int64_t m,
-                                 Rows<const T> a, Rows<T> c, Rows<const T> added) {
+__attribute__((noinline)) void multiply_tile(const Factor<T>& f, int64_t block, int64_t gate,
+                                             int64_t m, Rows<const T> a, Rows<T> c,
+                                             Rows<const T> added) {
   const int64_t n = smaller(kTileCols<T>, f.units - block * kTileCols<T>);
   const Groups slices = balanced(f.depth, kSumDepth);
   const T* panel = f.panel(block, gate);
@@ -182,8 +183,8 @@ __attribute__((noinline)) void multiply_one(const Factor<T>& f, int64_t block, c
 
 // The same as one product for all units of a gate, W read where it lies.
 template <class T>
-DLCORE_INLINE void multiply_all(const Factor<T>& f, int64_t gate, int64_t m, Rows<const T> a,
-                                Rows<T> c, bool add) {
+__attribute__((noinline)) void multiply_all(const Factor<T>& f, int64_t gate, int64_t m,
+                                            Rows<const T> a, Rows<T> c, bool add) {
   const T* w = f.w + gate * f.gate_step;
   const int64_t head = f.depth - f.turn;
   product<T>(m, f.units, head, a.p, a.row, 1, w + f.turn * f.k_step, f.k_step, f.u_step, c.p, c.row,

@@ -133,8 +133,8 @@ struct ProjectedUnits {
 
 // c = [c +] a W for at most kTileRows sequences and a block's units.
 template <class T>
-DLCORE_INLINE void multiply(const Factor<T>& w, int64_t block, int64_t begin, int64_t end,
-                            Rows<const T> a, Rows<T> c, bool add) {
+__attribute__((noinline)) void multiply(const Factor<T>& w, int64_t block, int64_t begin,
+                                        int64_t end, Rows<const T> a, Rows<T> c, bool add) {
   if (end <= begin) return;
   const int64_t u0 = block * kTileCols<T>;
   T* to = c.at(begin) + u0;
@@ -172,8 +172,8 @@ DLCORE_INLINE Rows<const T> rows_of(Rows<T> rows, int64_t first, int64_t column 
 // Asks for what the units of a step will read and write while a product keeps the core busy: short
 // runs far apart, which the hardware does not foresee.
 template <class T>
-DLCORE_INLINE void fetch(const Backward<T>& run, const Step& now, const Step& earlier,
-                         int64_t block, int64_t r0, int64_t r1) {
+__attribute__((noinline)) void fetch(const Backward<T>& run, const Step& now, const Step& earlier,
+                                     int64_t block, int64_t r0, int64_t r1) {
   const int64_t n = run.r->hidden, u0 = block * kTileCols<T>;
   const auto lines = [=](const auto* p) {
     for (int64_t v = 0; v < kTileCols<T>; v += kLineElements<T>) __builtin_prefetch(p + v, 0, 2);
@@ -191,8 +191,8 @@ DLCORE_INLINE void fetch(const Backward<T>& run, const Step& now, const Step& ea
 
 // Adds what the units of a step left to the sums for the biases.
 template <class T>
-DLCORE_INLINE void add_up(const Backward<T>& run, const Step& now, int64_t block, int64_t group,
-                          int64_t r0, int64_t r1) {
+__attribute__((noinline)) void add_up(const Backward<T>& run, const Step& now, int64_t block,
+                                      int64_t group, int64_t r0, int64_t r1) {
   const int64_t n = run.r->hidden, u0 = block * kTileCols<T>, u1 = smaller(u0 + kTileCols<T>, n);
   for (int64_t c = 0; c < rnn_columns(run.r->cell) * n; c += n)
     for (int64_t u = c + u0; u < c + u1; u += kLanes<T>) {
