@@ -28,11 +28,6 @@ struct Forward {
   const RnnWeights<const T>& weights() const { return r->weights[direction]; }
 };
 
-template <class T>
-DLCORE_INLINE Rows<T> from(Rows<T> rows, int64_t first) {
-  return {rows.at(first), rows.row};
-}
-
 // Where a gate's sum is in a row of `gates`, and whether x W_ih^T lies there to be added to.
 struct Sum {
   int64_t column;
@@ -70,39 +65,56 @@ DLCORE_INLINE void for_units(const Factor<T>& w, int64_t block, int64_t r0, int6
   }
 }
 
+// What one product of a step reads and where its sums go when W is not packed.
+template <class T>
+struct Place {
+  Factor<T> Forward<T>::* factor;
+  Rows<T> Forward<T>::* sums;
+  bool inner;  // reads `inner` instead of the state
+
+  DLCORE_INLINE_MEMBER Rows<const T> operand(const Forward<T>& run, int64_t i) const {
+    const Rows<T>& rows = inner ? run.inner : run.state[i % 2];
+    return {rows.p, rows.row};
+  }
+};
+
+template <class T>
+DLCORE_INLINE Rows<T> from(Rows<T> rows, int64_t first) {
+  return {rows.at(first), rows.row};
+}
+
 // Without panels: the sums of all units of a step.
-template <class T, int kGates>
-DLCORE_INLINE void sum_up(const Factor<T>& w, int64_t count, Rows<const T> a, Rows<T> gates,
-                          const Sum (&sum)[kGates]) {
-  if (w.panels) return;
-  for (int g = 0; g < kGates; ++g)
-    multiply_all<T>(w, g, count, a, {gates.p + sum[g].column, gates.row}, sum[g].adds);
+template <class T>
+__attribute__((noinline)) void sum_up(const Rnn<T>& r, const Forward<T>* runs, int64_t i,
+                                      const Place<T>& place, const Sum* sum, int gates) {
+  if ((runs[0].*place.factor).panels) return;
+  for (int64_t d = 0; d < r.directions; ++d) {
+    const Step s = step_of(r, d, i);
+    const Rows<T> to = from(runs[d].*place.sums, s.first);
+    for (int g = 0; g < gates; ++g)
+      multiply_all<T>(runs[d].*place.factor, g, s.count, place.operand(runs[d], i),
+                      {to.p + sum[g].column, to.row}, sum[g].adds);
+  }
 }
 
 // A product and what follows it, for all sequences of a step: f(run, step, r, u, lanes, sums).
-// Without panels the sums go to `place`.
 template <class T, int kGates, class F>
-DLCORE_INLINE void stage(const Rnn<T>& r, const Forward<T>* runs, int64_t i,
-                         Factor<T> Forward<T>::* factor, bool inner, Rows<T> Forward<T>::* place,
+DLCORE_INLINE void stage(const Rnn<T>& r, const Forward<T>* runs, int64_t i, const Place<T>& place,
                          const Sum (&sum)[kGates], const F& f) {
-  const auto operand = [&](const Forward<T>& run) {
-    const Rows<T>& rows = inner ? run.inner : run.state[i % 2];
-    return Rows<const T>{rows.p, rows.row};
-  };
-  for (int64_t d = 0; d < r.directions; ++d) {
-    const Step s = step_of(r, d, i);
-    sum_up<T>(runs[d].*factor, s.count, operand(runs[d]), from(runs[d].*place, s.first), sum);
-  }
-  for_blocks(r, runs[0].*factor, i, [&](int64_t d, int64_t block, int64_t, int64_t r0, int64_t r1) {
-    const Forward<T>& run = runs[d];
-    const Step s = step_of(r, d, i);
-    for_units<T>(run.*factor, block, r0, smaller(r1, s.count), operand(run),
-                 from(run.*place, s.first), sum,
-                 [&](int64_t row, int64_t u, int64_t lanes, const T* const(&sums)[kGates]) {
-                   f(run, s, row, u, lanes, sums);
-                 });
-  });
+  sum_up<T>(r, runs, i, place, sum, kGates);
+  for_blocks(r, runs[0].*place.factor, i,
+             [&](int64_t d, int64_t block, int64_t, int64_t r0, int64_t r1) {
+               const Forward<T>& run = runs[d];
+               const Step s = step_of(r, d, i);
+               for_units<T>(run.*place.factor, block, r0, smaller(r1, s.count),
+                            place.operand(run, i), from(run.*place.sums, s.first), sum,
+                            [&](int64_t row, int64_t u, int64_t lanes,
+                                const T* const(&sums)[kGates]) { f(run, s, row, u, lanes, sums); });
+             });
 }
+
+template <class T>
+constexpr Place<T> kFirst{&Forward<T>::first, &Forward<T>::gates, false};
 
 // h of a sequence: for the next step, and the result.
 template <class T>
@@ -114,9 +126,9 @@ DLCORE_INLINE void put_state(const Forward<T>& run, const Step& s, int64_t i, in
 
 // h = f(sum)
 template <class T>
-void elman_step(const Rnn<T>& r, const Forward<T>* runs, int64_t i) {
+__attribute__((noinline)) void elman_step(const Rnn<T>& r, const Forward<T>* runs, int64_t i) {
   const bool relus = r.cell == RnnCell::relu;
-  stage<T, 1>(r, runs, i, &Forward<T>::first, false, &Forward<T>::gates, {{0, true}},
+  stage<T, 1>(r, runs, i, kFirst<T>, {{0, true}},
               [=](const Forward<T>& run, const Step& s, int64_t row, int64_t u, int64_t lanes,
                   const T* const(&sums)[1]) {
                 const Vec<T> sum = read(sums[0], lanes);
@@ -156,11 +168,11 @@ DLCORE_INLINE void lstm_units(const Forward<T>& run, const Step& s, int64_t row,
 }
 
 template <class T>
-void lstm_step(const Rnn<T>& r, const Forward<T>* runs, int64_t i) {
+__attribute__((noinline)) void lstm_step(const Rnn<T>& r, const Forward<T>* runs, int64_t i) {
   const int64_t n = r.hidden;
   const Sum sum[4] = {{0, true}, {n, true}, {2 * n, true}, {3 * n, true}};
   const bool projects = runs[0].weights().hr;
-  stage<T, 4>(r, runs, i, &Forward<T>::first, false, &Forward<T>::gates, sum,
+  stage<T, 4>(r, runs, i, kFirst<T>, sum,
               [=](const Forward<T>& run, const Step& s, int64_t row, int64_t u, int64_t lanes,
                   const T* const(&sums)[4]) {
                 Vec<T> h;
@@ -171,7 +183,7 @@ void lstm_step(const Rnn<T>& r, const Forward<T>* runs, int64_t i) {
                   put_state<T>(run, s, i, row, u, lanes, h);
               });
   if (!projects) return;
-  stage<T, 1>(r, runs, i, &Forward<T>::second, true, &Forward<T>::y, {{0, false}},
+  stage<T, 1>(r, runs, i, Place<T>{&Forward<T>::second, &Forward<T>::y, true}, {{0, false}},
               [=](const Forward<T>& run, const Step& s, int64_t row, int64_t u, int64_t lanes,
                   const T* const(&sums)[1]) {
                 put_state<T>(run, s, i, row, u, lanes, read(sums[0], lanes));
@@ -180,10 +192,10 @@ void lstm_step(const Rnn<T>& r, const Forward<T>* runs, int64_t i) {
 
 // r, z = sigmoid(sums), n = tanh(x W_in^T + r (h W_hn^T + b_hn)), h = n + z (h - n)
 template <class T>
-void gru_step(const Rnn<T>& r, const Forward<T>* runs, int64_t i) {
+__attribute__((noinline)) void gru_step(const Rnn<T>& r, const Forward<T>* runs, int64_t i) {
   const int64_t n = r.hidden;
   const Sum sum[3] = {{n, true}, {2 * n, true}, {0, false}};
-  stage<T, 3>(r, runs, i, &Forward<T>::first, false, &Forward<T>::gates, sum,
+  stage<T, 3>(r, runs, i, kFirst<T>, sum,
               [=](const Forward<T>& run, const Step& s, int64_t row, int64_t u, int64_t lanes,
                   const T* const(&sums)[3]) {
                 T* gates = run.gates.at(s.first + row) + u;
@@ -206,10 +218,11 @@ void gru_step(const Rnn<T>& r, const Forward<T>* runs, int64_t i) {
 
 // r, z = sigmoid(sums), n = tanh(x W_in^T + (r h) W_hn^T), h = n + z (h - n)
 template <class T>
-void reset_first_step(const Rnn<T>& r, const Forward<T>* runs, int64_t i) {
+__attribute__((noinline)) void reset_first_step(const Rnn<T>& r, const Forward<T>* runs,
+                                                int64_t i) {
   const int64_t n = r.hidden;
   const Sum sum[2] = {{0, true}, {n, true}};
-  stage<T, 2>(r, runs, i, &Forward<T>::first, false, &Forward<T>::gates, sum,
+  stage<T, 2>(r, runs, i, kFirst<T>, sum,
               [=](const Forward<T>& run, const Step& s, int64_t row, int64_t u, int64_t lanes,
                   const T* const(&sums)[2]) {
                 T* gates = run.gates.at(s.first + row) + u;
@@ -219,7 +232,7 @@ void reset_first_step(const Rnn<T>& r, const Forward<T>* runs, int64_t i) {
                 const Vec<T> h = read<T>(run.state[i % 2].at(row) + u, lanes);
                 store_part<T>(run.inner.at(row) + u, lanes, reset * h);
               });
-  stage<T, 1>(r, runs, i, &Forward<T>::second, true, &Forward<T>::gates, {{2 * n, true}},
+  stage<T, 1>(r, runs, i, Place<T>{&Forward<T>::second, &Forward<T>::gates, true}, {{2 * n, true}},
               [=](const Forward<T>& run, const Step& s, int64_t row, int64_t u, int64_t lanes,
                   const T* const(&sums)[1]) {
                 T* gates = run.gates.at(s.first + row) + u;
@@ -232,7 +245,7 @@ void reset_first_step(const Rnn<T>& r, const Forward<T>* runs, int64_t i) {
 
 // x W_ih^T and the biases that may be added to it.
 template <class T>
-void inputs_of_all_steps(const Rnn<T>& r, const Forward<T>& run) {
+__attribute__((noinline)) void inputs_of_all_steps(const Rnn<T>& r, const Forward<T>& run) {
   const RnnWeights<const T>& w = run.weights();
   const int64_t n = rnn_gates(r.cell) * r.hidden;
   const int64_t both = r.cell == RnnCell::gru ? 2 * r.hidden : n;  // b_hn is not for here
@@ -245,7 +258,7 @@ void inputs_of_all_steps(const Rnn<T>& r, const Forward<T>& run) {
 
 // h after each sequence's last step.
 template <class T>
-void last_states(const Forward<T>& run, T* h_n) {
+__attribute__((noinline)) void last_states(const Forward<T>& run, T* h_n) {
   const Rnn<T>& r = *run.r;
   const T* h0 = r.h0 ? r.h0 + run.direction * r.batch * r.outputs : nullptr;
   for (int64_t t = 0; t < r.steps; ++t)
