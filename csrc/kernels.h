@@ -24,6 +24,7 @@
 #include "kernels/random.h"
 #include "kernels/reduction.h"
 #include "kernels/resize.h"
+#include "kernels/rnn.h"
 #include "kernels/roi.h"
 #include "kernels/scan.h"
 #include "kernels/shuffle.h"

@@ -1,5 +1,6 @@
 """A valid call of every public op, for the tests that sweep over all of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +15,13 @@ class Example:
     extra: tuple = ()  # positional, after the arrays
     packed: bool = False  # the arrays go in as one list
     first: tuple = ()  # positional, before the arrays
+    form: Callable | None = None  # what else to make of them
+
+    def positional(self, arrays):
+        """The arrays as the op takes them."""
+        if self.packed:
+            return [list(arrays)]
+        return self.form(*arrays) if self.form else arrays
 
     def arrays(self):
         """Fresh arrays with the same values each time."""
@@ -28,6 +36,31 @@ class Example:
 
 def example(*inputs, **options):
     return Example(inputs, options)
+
+
+def recurrent(gates, states, **options):
+    """Two directions of one layer; cells take a step of one."""
+    shapes = [(3, 2, 4), *[(2, 2, 5)] * states]
+    for _ in range(2):
+        shapes += [(gates * 5, 4), (gates * 5, 5), (gates * 5,), (gates * 5,)]
+    options["bidirectional"] = True
+
+    def form(x, *rest):
+        hx, params = rest[:states], list(rest[states:])
+        return x, hx if states == 2 else hx[0], params
+
+    return Example(tuple(shapes), options, form=form)
+
+
+def recurrent_cell(gates, states):
+    shapes = [(2, 4), *[(2, 5)] * states]
+    shapes += [(gates * 5, 4), (gates * 5, 5), (gates * 5,), (gates * 5,)]
+
+    def form(x, *rest):
+        hx = rest[:states] if states == 2 else rest[0]
+        return x, hx, *rest[states:]
+
+    return Example(tuple(shapes), form=form)
 
 
 ROWS = (5, 23)
@@ -129,6 +162,15 @@ EXAMPLES = {
     "addmm": example((5, 3), (5, 7), (7, 3)),
     "baddbmm": example((2, 5, 3), (2, 5, 7), (2, 7, 3)),
     "linear": example((5, 7), (3, 7), (3,)),
+    # rnn
+    "lstm": recurrent(4, 2),
+    "gru": recurrent(3, 1),
+    "rnn_tanh": recurrent(1, 1),
+    "rnn_relu": recurrent(1, 1),
+    "lstm_cell": recurrent_cell(4, 2),
+    "gru_cell": recurrent_cell(3, 1),
+    "rnn_tanh_cell": recurrent_cell(1, 1),
+    "rnn_relu_cell": recurrent_cell(1, 1),
     # norm
     "layer_norm": example(ROWS, normalized_shape=23),
     "rms_norm": example(ROWS, normalized_shape=23),

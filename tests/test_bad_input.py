@@ -38,6 +38,8 @@ def call(name, arrays, changed=None):
         *example.extra,
         **{**example.options, **(changed or {})},
     )
+    inputs = example.positional(arrays)
+    return function(*inputs, *example.extra, **{**example.options, **(changed or {})})
 
 
 def parts(result):
@@ -212,7 +214,8 @@ UNFIT_VALUES = [
 def parameters(name):
     """Those of an op that take no array."""
     every = list(inspect.signature(getattr(dl, name)).parameters.values())
-    arrays = 1 if EXAMPLES[name].packed else len(EXAMPLES[name].inputs)
+    example = EXAMPLES[name]
+    arrays = len(example.positional(example.arrays()))
     for parameter in every[arrays + len(EXAMPLES[name].extra) :]:
         if parameter.kind is not parameter.VAR_POSITIONAL and parameter.name != "out":
             yield parameter.name

@@ -13,6 +13,7 @@ void bind_boxes(Module& m);
 void bind_compare(Module& m);
 void bind_box_coding(Module& m);
 void bind_nms(Module& m);
+void bind_rnn(Module& m);
 void bind_roi(Module& m);
 void bind_ctc(Module& m);
 void bind_dropout(Module& m);
@@ -58,6 +59,7 @@ PYBIND11_MODULE(_C, made) {
   bind_compare(m);
   bind_box_coding(m);
   bind_nms(m);
+  bind_rnn(m);
   bind_roi(m);
   bind_ctc(m);
   bind_dropout(m);

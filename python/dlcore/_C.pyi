@@ -830,3 +830,39 @@ def roi_pool_backward(
     output_size: int | tuple[int, int],
     spatial_scale: float,
 ) -> ndarray: ...
+def rnn_forward(
+    op: str,
+    mode: str,
+    x: ndarray,
+    h0: ndarray | None,
+    c0: ndarray | None,
+    weights: Sequence[Sequence[ndarray | None]],
+    batch_sizes: Sequence[int] | None,
+    batch: int,
+    layer: int,
+    keep: bool,
+) -> tuple[ndarray, ndarray, ndarray | None, ndarray | None, ndarray | None]: ...
+def rnn_backward(
+    op: str,
+    mode: str,
+    x: ndarray,
+    h0: ndarray | None,
+    c0: ndarray | None,
+    weights: Sequence[Sequence[ndarray | None]],
+    batch_sizes: Sequence[int] | None,
+    batch: int,
+    y: ndarray,
+    gates: ndarray | None,
+    cells: ndarray | None,
+    dy: ndarray | None,
+    dh_n: ndarray | None,
+    dc_n: ndarray | None,
+    want_dx: bool,
+    want_weights: Sequence[bool],
+) -> tuple[
+    ndarray | None,
+    ndarray,
+    ndarray | None,
+    tuple[tuple[ndarray | None, ...], ...],
+]: ...
+def take_rows(op: str, x: ndarray, index: ndarray, fill: float) -> ndarray: ...

@@ -128,6 +128,8 @@ def count_flops(function, *inputs):
     7 with its own statistics, softmax and losses 5. Attention has two products forward
     and five backward, masked scores counted too, and 5 for each score. Indexing, copies
     and what forward does in NumPy are not counted.
+    7 with its own statistics, softmax and losses 5, a gate of a recurrent layer 6.
+    Indexing, copies and what forward does in NumPy are not counted.
 
     Examples
     --------
@@ -267,6 +269,15 @@ def _linear_backward(name, arguments, result):
     return products * x.size * weight.shape[0], others * dy.size
 
 
+def _rnn(name, arguments, result):
+    x, weights = arguments[2], arguments[5]
+    each = sum(w.size for one in weights for w in one if w is not None and w.ndim > 1)
+    gates = sum(one[0].shape[0] for one in weights)  # one for each sum, 5 for its gate
+    passes = 2 if "backward" in name else 1
+    rows = x.size // max(x.shape[-1], 1)
+    return passes * rows * each, 6 * rows * gates
+
+
 def _pool(name, arguments, result):
     dims, kernel = arguments[1], arguments[4 if name.startswith("lp") else 3]
     taps = kernel**dims if isinstance(kernel, int) else prod(kernel)
@@ -315,6 +326,7 @@ _WORK = {
     ("addmm",): _addmm,
     ("linear_forward",): _linear,
     ("linear_backward",): _linear_backward,
+    ("rnn_forward", "rnn_backward"): _rnn,
     ("max_pool_forward", "avg_pool_forward", "lp_pool_forward"): _pool,
     tuple(
         f"{kind}_norm_{way}"
@@ -325,6 +337,15 @@ _WORK = {
     ("scaled_dot_product_attention_",): _attention,
     ("additive_scores_",): _additive_scores,
     ("im2col", "expand", "where", "uniform", "normal", "random_bits"): _nothing,
+    (
+        "im2col",
+        "take_rows",
+        "expand",
+        "where",
+        "uniform",
+        "normal",
+        "random_bits",
+    ): _nothing,
 }
 
 _UNITS = (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")

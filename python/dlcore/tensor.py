@@ -434,6 +434,46 @@ def record(y, parents, backward):
     return _constant(y) if among else y
 
 
+def record_several(ys, parents, backward):
+    """`record` for an op of several results that one backward serves.
+
+    Parameters
+    ----------
+    ys : tuple of ndarray
+        The results.
+    parents : tuple
+        As for `record`.
+    backward : callable
+        ``backward(*dys)``: None for a result that no gradient reached.
+
+    Returns
+    -------
+    tuple of ndarray or Tensor
+    """
+    given = [None] * len(ys)
+
+    def together(_):
+        dys = given.copy()
+        given[:] = [None] * len(ys)
+        return backward(*dys)
+
+    together.__qualname__ = backward.__qualname__
+    nothing = np.zeros(1, ys[0].dtype)  # each result is younger, and gives first
+    joint = record(nothing, parents, together)
+    if not isinstance(joint, Tensor) or joint._node is None:
+        return tuple(record(y, parents, None) for y in ys)
+
+    def result(i):
+        def give(dy):
+            given[i] = dy
+            return (nothing,)
+
+        give.__qualname__ = backward.__qualname__
+        return record(ys[i], (joint,), give)
+
+    return tuple(map(result, range(len(ys))))
+
+
 def shadow(x):
     """A parent for `record` whose values backward does not read.
 

@@ -292,3 +292,45 @@ def _train_mlp(normal, rng, s):
 
 def _call(normal, rng, s):
     return {"x": normal(16), "y": normal(16)}
+
+
+def _rnn(normal, s, gates):
+    steps, batch, inputs, hidden, layers, directions = s["shape"]
+    state, rows = {}, gates * hidden
+    for layer in range(layers):
+        width = directions * hidden if layer else inputs
+        for end in ("", "_reverse")[:directions]:
+            name = f"_l{layer}{end}"
+            state["weight_ih" + name] = normal(rows, width, scale=width**-0.5)
+            state["weight_hh" + name] = normal(rows, hidden, scale=hidden**-0.5)
+            state["bias_ih" + name] = normal(rows, scale=0.1)
+            state["bias_hh" + name] = normal(rows, scale=0.1)
+    return {
+        "x": normal(steps, batch, inputs),
+        "state": state,
+        "dy": normal(steps, batch, directions * hidden),
+    }
+
+
+def _lstm(normal, rng, s):
+    return _rnn(normal, s, 4)
+
+
+def _gru(normal, rng, s):
+    return _rnn(normal, s, 3)
+
+
+def _train_lstm(normal, rng, s):
+    rows, characters = s["steps"] * s["batch"], s["characters"]
+    text = rng.integers(0, characters, rows + s["batch"])
+    shape = s["steps"], s["batch"], characters, s["hidden"], 1, 1
+    state = _rnn(normal, {"shape": shape}, 4)["state"]
+    net = {f"0.{name}": value for name, value in state.items()}
+    net["1.weight"] = normal(characters, s["hidden"], scale=s["hidden"] ** -0.5)
+    net["1.bias"] = np.zeros(characters, np.float32)
+    x = np.eye(characters, dtype=np.float32)[text[:rows]]
+    return {
+        "x": x.reshape(s["steps"], s["batch"], characters),
+        "labels": text[s["batch"] :],
+        "state": net,
+    }

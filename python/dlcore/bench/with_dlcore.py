@@ -285,3 +285,46 @@ def call(case, variant, x, y):
     if op in ("relu", "exp"):
         return partial(getattr(dl, op), x)
     return partial(getattr(dl, op), x, y)
+
+
+def _rnn(case, net, x, state, dy):
+    net.load_state_dict(state)
+    if case.mode == "fwd":
+        net.requires_grad_(False)
+        return lambda: net(x)[0]
+    x = dl.Tensor(x, requires_grad=True)
+    leaves = [x, *net.parameters()]
+
+    def call():
+        for leaf in leaves:
+            leaf.grad = None
+        y = net(x)[0]
+        y.backward(dy)
+        return (y, *(leaf.grad for leaf in leaves))
+
+    return call
+
+
+def lstm(case, variant, x, state, dy):
+    _, _, inputs, hidden, layers, directions = case.sizes["shape"]
+    net = dl.nn.LSTM(inputs, hidden, layers, bidirectional=directions == 2)
+    return _rnn(case, net, x, state, dy)
+
+
+def gru(case, variant, x, state, dy):
+    _, _, inputs, hidden, layers, directions = case.sizes["shape"]
+    net = dl.nn.GRU(inputs, hidden, layers, bidirectional=directions == 2)
+    return _rnn(case, net, x, state, dy)
+
+
+def train_lstm(case, variant, x, labels, state):
+    s = case.sizes
+    first = dl.nn.LSTM(s["characters"], s["hidden"])
+    layers = dl.nn.ModuleList([first, dl.nn.Linear(s["hidden"], s["characters"])])
+    layers.load_state_dict(state)
+    optimizer = dl.optim.Adam(layers.parameters(), lr=1e-3)
+
+    def net(x):
+        return layers[1](layers[0](x)[0]).reshape(-1, s["characters"])
+
+    return _training(net, optimizer, x, labels)

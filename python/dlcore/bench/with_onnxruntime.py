@@ -204,3 +204,37 @@ def infer(case, variant, x, state):
     y = build(case.sizes["net"], graph, "x")
     made = _session(graph.body, [("x", "float32", 4)], (y, "float32", 2), 13)
     return lambda: made.run(None, {"x": x})[0]
+
+
+def _rnn(case, op, order, x, state, **attributes):
+    """Layers of `op`, whose gates have another order than PyTorch's."""
+    *_, hidden, layers, directions = case.sizes["shape"]
+    graph = _Graph({"shape": np.array([0, 0, -1])})
+    y = "x"
+    for layer in range(layers):
+        ends = ("", "_reverse")[:directions]
+
+        def gates(kind, layer=layer, ends=ends):
+            found = (state[f"{kind}_l{layer}{end}"] for end in ends)
+            parts = [w.reshape(len(order), hidden, -1)[order] for w in found]
+            return np.stack([p.reshape(len(order) * hidden, -1) for p in parts])
+
+        biases = np.concatenate([gates("bias_ih"), gates("bias_hh")], 1)[..., 0]
+        weights = {"w": gates("weight_ih"), "r": gates("weight_hh"), "b": biases}
+        names = [f"{name}{layer}" for name in weights]
+        for name, array in zip(names, weights.values(), strict=True):
+            graph.body += _constant(name, array)
+        how = "bidirectional" if directions == 2 else "forward"
+        y = graph.node(op, y, *names, hidden_size=hidden, direction=how, **attributes)
+        y = graph.node("Transpose", y, perm=(0, 2, 1, 3))
+        y = graph.node("Reshape", y, "shape")
+    made = _session(graph.body, [("x", "float32", 3)], (y, "float32", 3), 14)
+    return lambda: made.run(None, {"x": x})[0]
+
+
+def lstm(case, variant, x, state, dy):
+    return _rnn(case, "LSTM", [0, 3, 1, 2], x, state)
+
+
+def gru(case, variant, x, state, dy):
+    return _rnn(case, "GRU", [1, 0, 2], x, state, linear_before_reset=1)

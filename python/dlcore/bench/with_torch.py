@@ -433,3 +433,37 @@ def call(case, variant, x, y):
     if op in ("relu", "exp"):
         return partial(getattr(torch, op), x)
     return partial(getattr(torch, op), x, y)
+
+
+def _rnn(case, net, x, state, dy):
+    net.load_state_dict({name: _from(value) for name, value in state.items()})
+    x, dy = _from(x), _from(dy)
+    if case.mode == "fwd":
+        return torch.inference_mode()(lambda: net(x)[0])
+    return _both(lambda: net(x)[0], dy, x, *net.parameters())
+
+
+def lstm(case, variant, x, state, dy):
+    _, _, inputs, hidden, layers, directions = case.sizes["shape"]
+    net = torch.nn.LSTM(inputs, hidden, layers, bidirectional=directions == 2)
+    return _rnn(case, net, x, state, dy)
+
+
+def gru(case, variant, x, state, dy):
+    _, _, inputs, hidden, layers, directions = case.sizes["shape"]
+    net = torch.nn.GRU(inputs, hidden, layers, bidirectional=directions == 2)
+    return _rnn(case, net, x, state, dy)
+
+
+def train_lstm(case, variant, x, labels, state):
+    s = case.sizes
+    first = torch.nn.LSTM(s["characters"], s["hidden"])
+    last = torch.nn.Linear(s["hidden"], s["characters"])
+    layers = torch.nn.ModuleList([first, last])
+    layers.load_state_dict({name: _from(value) for name, value in state.items()})
+    optimizer = torch.optim.Adam(layers.parameters(), lr=1e-3)
+
+    def net(x):
+        return layers[1](layers[0](x)[0]).flatten(0, 1)
+
+    return _training(net, optimizer, _from(x), _from(labels))

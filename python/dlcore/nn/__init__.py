@@ -1,7 +1,7 @@
 """Layers and losses: parameters and ops, no arithmetic of their own."""
 
 # ruff: noqa: F401
-from . import functional
+from . import functional, utils
 from .activation import (
     GELU,
     LeakyReLU,
@@ -75,6 +75,7 @@ from .pool_average import (
     LPPool3d,
 )
 from .positions import KVCache, SinusoidalPositions
+from .rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from .roi import RoIAlign, RoIPool
 from .transformer import (
     Transformer,

@@ -103,6 +103,16 @@ from .pool_average import (
 )
 from .reduction import logsumexp, mean, norm, prod, std, sum, var
 from .resize import interpolate
+from .rnn import (
+    gru,
+    gru_cell,
+    lstm,
+    lstm_cell,
+    rnn_relu,
+    rnn_relu_cell,
+    rnn_tanh,
+    rnn_tanh_cell,
+)
 from .roi import roi_align, roi_pool
 from .shape import (
     clone,

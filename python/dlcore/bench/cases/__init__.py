@@ -16,6 +16,7 @@ from .norm import norms
 from .optim import optimizers
 from .pool import pools
 from .resize import resizes
+from .rnn import rnns, training_of_rnns
 from .softmax import softmaxes
 
 CASES = (
@@ -29,12 +30,14 @@ CASES = (
     *norms(),
     *softmaxes(),
     *attentions(),
+    *rnns(),
     *ctcs(),
     *embeddings(),
     *orders(),
     *detections(),
     *optimizers(),
     *training(),
+    *training_of_rnns(),
     *networks(),
     *calls(),
 )

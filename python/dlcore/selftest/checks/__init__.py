@@ -3,6 +3,8 @@
 # ruff: noqa: F401  (each adds its rows)
 from . import (
     attention,
+# ruff: noqa: F401  (each module adds its rows)
+from . import (
     boxes,
     conv,
     ctc,
@@ -13,6 +15,7 @@ from . import (
     norm,
     optim,
     reduction,
+    rnn,
     shape,
 )
 from .table import CHECKS, Check

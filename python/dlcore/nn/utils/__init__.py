@@ -1,0 +1,4 @@
+"""What belongs to no layer."""
+
+# ruff: noqa: F401
+from . import rnn
