@@ -23,6 +23,7 @@
 #include "kernels/resize.h"
 #include "kernels/roi.h"
 #include "kernels/shuffle.h"
+#include "kernels/signal.h"
 #include "kernels/softmax.h"
 
 namespace dlcore {

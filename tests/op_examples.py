@@ -93,6 +93,9 @@ EXAMPLES = {
     ),
     "ctc_greedy_decode": example((7, 2, 5), input_lengths=[7, 6]),
     "ctc_beam_search": example((7, 2, 5), input_lengths=[7, 6], nbest=2),
+    # signal
+    "stft": example((2, 30), n_fft=8, hop_length=3),
+    "istft": example((2, 5, 6, 2), n_fft=8, hop_length=3),
     # gemm
     "matmul": example((2, 5, 7), (7, 3)),
     "mm": example((5, 7), (7, 3)),

@@ -136,6 +136,16 @@ def ctc_loss(case, variant, x, targets, input_lengths, target_lengths):
     return _run(case, lambda x: dl.ctc_loss(dl.log_softmax(x, -1), *given), None, x)
 
 
+def stft(case, variant, x, window, dy):
+    given = case.sizes["n_fft"], case.sizes["hop"], None, window
+    return _run(case, lambda x: dl.stft(x, *given), dy, x)
+
+
+def melspectrogram(case, variant, x, window, bank, dy):
+    given = 16000, case.sizes["n_fft"], case.sizes["hop"]
+    return _run(case, lambda x: dl.audio.melspectrogram(x, *given, n_mels=80), dy, x)
+
+
 def nms(case, variant, boxes, scores):
     return partial(dl.nms, boxes, scores, case.sizes["threshold"])
 

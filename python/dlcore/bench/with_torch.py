@@ -173,6 +173,26 @@ def ctc_loss(case, variant, x, targets, input_lengths, target_lengths):
     return _run(case, lambda: F.ctc_loss(F.log_softmax(x, -1), *given), None, x)
 
 
+def stft(case, variant, x, window, dy):
+    x, window, dy = map(_from, (x, window, dy))
+    given = {"window": window, "return_complex": True}
+    spectra = partial(torch.stft, x, case.sizes["n_fft"], case.sizes["hop"], **given)
+    return _run(case, lambda: torch.view_as_real(spectra()), dy, x)
+
+
+def melspectrogram(case, variant, x, window, bank, dy):
+    """As torchaudio writes it."""
+    x, window, bank, dy = map(_from, (x, window, bank.copy(), dy))
+    given = {"window": window, "return_complex": True}
+    n_fft, hop = case.sizes["n_fft"], case.sizes["hop"]
+
+    def call():
+        power = torch.stft(x, n_fft, hop, **given).abs().pow(2)
+        return torch.matmul(power.mT, bank).mT
+
+    return _run(case, call, dy, x)
+
+
 def roi_align(case, variant, x, rois, dy):
     """As written without torchvision: all samples by grid_sample, then their mean."""
     s, (_, _, height, width) = case.sizes, case.sizes["shape"]

@@ -14,6 +14,7 @@ from .norm import norms
 from .optim import optimizers
 from .pool import pools
 from .resize import resizes
+from .signal import signals
 from .softmax import softmaxes
 
 CASES = (
@@ -27,6 +28,7 @@ CASES = (
     *norms(),
     *softmaxes(),
     *ctcs(),
+    *signals(),
     *detections(),
     *optimizers(),
     *training(),
