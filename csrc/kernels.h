@@ -28,6 +28,7 @@
 #include "kernels/roi.h"
 #include "kernels/scan.h"
 #include "kernels/shuffle.h"
+#include "kernels/signal.h"
 #include "kernels/softmax.h"
 #include "kernels/sort.h"
 

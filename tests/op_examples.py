@@ -155,6 +155,9 @@ EXAMPLES = {
     "additive_scores": example((2, 5, 8), (2, 7, 8), (8,)),
     "cosine_scores": example((2, 5, 8), (2, 7, 8)),
     "rotary_embedding": example((2, 5, 8), positions=3),
+    # signal
+    "stft": example((2, 30), n_fft=8, hop_length=3),
+    "istft": example((2, 5, 6, 2), n_fft=8, hop_length=3),
     # gemm
     "matmul": example((2, 5, 7), (7, 3)),
     "mm": example((5, 7), (7, 3)),

@@ -26,6 +26,7 @@ void bind_reduction(Module& m);
 void bind_gemm(Module& m);
 void bind_probe(Module& m);
 void bind_random(Module& m);
+void bind_signal(Module& m);
 void bind_softmax(Module& m);
 void bind_conv(Module& m);
 void bind_pool(Module& m);
@@ -72,6 +73,7 @@ PYBIND11_MODULE(_C, made) {
   bind_gemm(m);
   bind_probe(m);
   bind_random(m);
+  bind_signal(m);
   bind_softmax(m);
   bind_conv(m);
   bind_pool(m);

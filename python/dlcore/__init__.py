@@ -5,6 +5,7 @@ arrays; given a `Tensor` they give a Tensor and record its gradient.
 
 - ``nn``, ``optim``, ``init``: layers, optimizers, first weights, under PyTorch's names
 - ``data``, ``models``, ``detection``: digits to train on, LeNet-5 to ResNet-152, boxes
+- ``audio``, ``decoding``: mel spectrograms and MFCC; greedy and beam search
 - ``random``: `manual_seed`, `rand`, `randn`, ...; ``testing``: `testing.gradcheck`
 - `count_flops`, `optimize`: what a model computes; a fused copy of it for inference
 - `set_num_threads`, `set_isa`, `show_config`: what serves the calls
@@ -42,7 +43,14 @@ from .runtime import (
 )
 from .tensor import Tensor, tensor
 
-_LAZY = ("data", "detection", "models", "nn")  # not needed by all: at the first use
+_LAZY = (
+    "audio",
+    "data",
+    "decoding",
+    "detection",
+    "models",
+    "nn",
+)  # not needed by all: at the first use
 _LAZY_FUNCTIONS = {"count_flops": "flops", "optimize": "inference"}
 _MODULES = ("init", "optim", "random", "testing")
 __all__ = sorted(

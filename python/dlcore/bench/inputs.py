@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..audio import mel_filter_bank
 from .cases.optim import resnet50_parameters
 from .networks import GPT, network
 
@@ -189,6 +190,22 @@ def _attention(normal, rng, s):
         "v": normal(*s["k"]),
         "dy": normal(*s["q"]),
     }
+
+
+def _stft(normal, rng, s):
+    frames = s["length"] // s["hop"] + 1
+    return {
+        "x": normal(s["batch"], s["length"]),
+        "window": np.hanning(s["n_fft"] + 1)[:-1].astype(np.float32),
+        "dy": normal(s["batch"], s["n_fft"] // 2 + 1, frames, 2),
+    }
+
+
+def _melspectrogram(normal, rng, s):
+    given = _stft(normal, rng, s)
+    bank = mel_filter_bank(16000, s["n_fft"], 80)
+    dy = normal(s["batch"], 80, given["dy"].shape[2])
+    return {**given, "bank": bank, "dy": dy}
 
 
 def _nms(normal, rng, s):

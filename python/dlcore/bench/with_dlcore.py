@@ -180,6 +180,16 @@ def attention(case, variant, q, k, v, dy):
     return _run(case, f, dy, q, k, v)
 
 
+def stft(case, variant, x, window, dy):
+    given = case.sizes["n_fft"], case.sizes["hop"], None, window
+    return _run(case, lambda x: dl.stft(x, *given), dy, x)
+
+
+def melspectrogram(case, variant, x, window, bank, dy):
+    given = 16000, case.sizes["n_fft"], case.sizes["hop"]
+    return _run(case, lambda x: dl.audio.melspectrogram(x, *given, n_mels=80), dy, x)
+
+
 def nms(case, variant, boxes, scores):
     return partial(dl.nms, boxes, scores, case.sizes["threshold"])
 

@@ -222,6 +222,26 @@ def attention(case, variant, q, k, v, dy):
     return _run(case, partial(f, q, k, v), dy, q, k, v)
 
 
+def stft(case, variant, x, window, dy):
+    x, window, dy = map(_from, (x, window, dy))
+    given = {"window": window, "return_complex": True}
+    spectra = partial(torch.stft, x, case.sizes["n_fft"], case.sizes["hop"], **given)
+    return _run(case, lambda: torch.view_as_real(spectra()), dy, x)
+
+
+def melspectrogram(case, variant, x, window, bank, dy):
+    """As torchaudio writes it."""
+    x, window, bank, dy = map(_from, (x, window, bank.copy(), dy))
+    given = {"window": window, "return_complex": True}
+    n_fft, hop = case.sizes["n_fft"], case.sizes["hop"]
+
+    def call():
+        power = torch.stft(x, n_fft, hop, **given).abs().pow(2)
+        return torch.matmul(power.mT, bank).mT
+
+    return _run(case, call, dy, x)
+
+
 def roi_align(case, variant, x, rois, dy):
     """As written without torchvision: all samples by grid_sample, then their mean."""
     s, (_, _, height, width) = case.sizes, case.sizes["shape"]

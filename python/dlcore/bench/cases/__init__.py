@@ -17,6 +17,7 @@ from .optim import optimizers
 from .pool import pools
 from .resize import resizes
 from .rnn import rnns, training_of_rnns
+from .signal import signals
 from .softmax import softmaxes
 
 CASES = (
@@ -34,6 +35,7 @@ CASES = (
     *ctcs(),
     *embeddings(),
     *orders(),
+    *signals(),
     *detections(),
     *optimizers(),
     *training(),

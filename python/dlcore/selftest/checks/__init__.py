@@ -17,6 +17,8 @@ from . import (
     reduction,
     rnn,
     shape,
+    shape,
+    signal,
 )
 from .table import CHECKS, Check
 
