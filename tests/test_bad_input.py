@@ -30,16 +30,12 @@ def call(name, arrays, changed=None):
     """Call an op with its example's parameters, some of them `changed`."""
     example = EXAMPLES[name]
     dl.manual_seed(0)
-    function = getattr(dl, name)
-    inputs = [list(arrays)] if example.packed else arrays
-    return function(
+    return getattr(dl, name)(
         *example.first,
-        *inputs,
+        *example.positional(arrays),
         *example.extra,
         **{**example.options, **(changed or {})},
     )
-    inputs = example.positional(arrays)
-    return function(*inputs, *example.extra, **{**example.options, **(changed or {})})
 
 
 def parts(result):

@@ -1,7 +1,7 @@
 // Checks of arguments at the border: what is not an array. The only folder that knows pybind11.
 #pragma once
 
-#include <pybind11/pybind11.h>
+#include <pybind11/cast.h>  // pybind11.h would take thrice the time to compile
 
 #include <cstdint>
 #include <string>

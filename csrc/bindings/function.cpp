@@ -140,7 +140,7 @@ void Module::add(const std::string& name, Function* made, Entry call,
   for (const Function::Parameter& p : parameters) {
     made->doc += made->count ? ", " : "";
     made->doc += p.name;
-    if (p.otherwise) made->doc += "=" + std::string(py::repr(p.otherwise));
+    if (p.otherwise) made->doc += text("=", std::string(py::repr(p.otherwise)));
     Py_XINCREF(p.otherwise);
     made->parameters[made->count++] = {p.name, PyUnicode_InternFromString(p.name), p.otherwise};
   }

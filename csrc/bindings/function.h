@@ -7,8 +7,6 @@
 // string or a vector of them: checked here, in one line.
 #pragma once
 
-#include <pybind11/stl.h>
-
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -107,7 +105,7 @@ struct Callable : Function {
 
 class Module {
  public:
-  explicit Module(py::module_& m) : module_(m) {}
+  explicit Module(py::object& m) : module_(m) {}
 
   template <class R, class... A, class... Parameters>
   void def(const std::string& name, R (*f)(A...), const Parameters&... parameters) {
@@ -132,7 +130,7 @@ class Module {
   void add(const std::string& name, Function* made, Entry call,
            std::initializer_list<Function::Parameter> parameters);
 
-  py::module_& module_;
+  py::object& module_;
 };
 
 }  // namespace dlcore

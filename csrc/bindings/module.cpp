@@ -1,11 +1,13 @@
 #define DLCORE_IMPORTS_NUMPY
+#include <pybind11/pybind11.h>
+
 #include "bindings/array.h"
 #include "runtime/parallel.h"
 
 namespace dlcore {
 
 void bind_runtime(Module& m);
-void bind_short_way(py::module_& made, Module& m);
+void bind_short_way(py::object& made, Module& m);
 void bind_activation(Module& m);
 void bind_attention(Module& m);
 void bind_attention_scores(Module& m);

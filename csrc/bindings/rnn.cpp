@@ -266,7 +266,7 @@ py::tuple rnn_backward(const std::string& op, const std::string& mode, py::handl
 }
 
 // The rows that an index of int64 names; `fill` where it is -1.
-py::object take_rows(const std::string& op, py::handle x_, py::handle index_, double fill) {
+py::object place_rows(const std::string& op, py::handle x_, py::handle index_, double fill) {
   const Array x(op.c_str(), "x", x_);
   CHECK(x.ndim() == 2, op, ": x must have 2 axes, got x.shape = ", x.shape());
   CHECK_TYPE(PyArray_Check(index_.ptr()), op, ": index must be an array");
@@ -282,7 +282,7 @@ py::object take_rows(const std::string& op, py::handle x_, py::handle index_, do
   Array y = Array::empty(op.c_str(), Shape{rows, x.size(1)}, x.typenum());
   with_kernels(x, y.numel(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
-    k.take_rows(x.data<T>(), rows_of_x, y.data<T>(), rows, x.size(1), static_cast<T>(fill));
+    k.place_rows(x.data<T>(), rows_of_x, y.data<T>(), rows, x.size(1), static_cast<T>(fill));
   });
   return y.release();
 }
@@ -296,7 +296,7 @@ void bind_rnn(Module& m) {
   m.def("rnn_backward", &rnn_backward, arg("op"), arg("mode"), arg("x"), arg("h0"), arg("c0"),
         arg("weights"), arg("batch_sizes"), arg("batch"), arg("y"), arg("gates"), arg("cells"),
         arg("dy"), arg("dh_n"), arg("dc_n"), arg("want_dx"), arg("want_weights"));
-  m.def("take_rows", &take_rows, arg("op"), arg("x"), arg("index"), arg("fill"));
+  m.def("place_rows", &place_rows, arg("op"), arg("x"), arg("index"), arg("fill"));
 }
 
 }  // namespace dlcore

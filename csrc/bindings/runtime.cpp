@@ -1,3 +1,5 @@
+#include <pybind11/stl.h>
+
 #include "bindings/array.h"
 #include "runtime/buffer.h"
 #include "runtime/cpu.h"

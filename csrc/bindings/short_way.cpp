@@ -114,7 +114,7 @@ PyObject* reduce(PyObject* self, PyObject*) {
 
 }  // namespace
 
-void bind_short_way(py::module_& made, Module& m) {
+void bind_short_way(py::object& made, Module& m) {
   static PyMethodDef methods[] = {{"__reduce__", &reduce, METH_NOARGS, nullptr}, {}};
   static PyMemberDef members[] = {
       {"__vectorcalloffset__", T_PYSSIZET, offsetof(ShortWay, vectorcall), READONLY, nullptr},

@@ -9,7 +9,7 @@ namespace DLCORE_ISA {
 namespace {
 
 template <class T>
-void take_rows(const T* x, const int64_t* index, T* y, int64_t rows, int64_t n, T fill) {
+void place_rows(const T* x, const int64_t* index, T* y, int64_t rows, int64_t n, T fill) {
   parallel_for(rows, grain_for(n), [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       T* to = y + i * n;
@@ -23,7 +23,7 @@ void take_rows(const T* x, const int64_t* index, T* y, int64_t rows, int64_t n, 
 
 }  // namespace
 
-DLCORE_EXPORT(take_rows)
+DLCORE_EXPORT(place_rows)
 
 }  // namespace DLCORE_ISA
 }  // namespace dlcore

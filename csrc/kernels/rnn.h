@@ -70,6 +70,6 @@ SIGNATURE(rnn_backward,
           (const Rnn<T>& r, const T* y, const T* gates, const T* cells, const RnnGradients<T>& g));
 
 // y[i] = x[index[i]] for rows of n elements; of `fill` where the index is negative.
-SIGNATURE(take_rows, (const T* x, const int64_t* index, T* y, int64_t rows, int64_t n, T fill));
+SIGNATURE(place_rows, (const T* x, const int64_t* index, T* y, int64_t rows, int64_t n, T fill));
 
 }  // namespace dlcore

@@ -125,11 +125,10 @@ def count_flops(function, *inputs):
     filter. Padding counts as work. A multiplication is two flops; bias, residual and
     activation one for each element, as is an element of any other op, with these
     exceptions: pooling one for each element of a window, normalization 2 with given and
-    7 with its own statistics, softmax and losses 5. Attention has two products forward
-    and five backward, masked scores counted too, and 5 for each score. Indexing, copies
-    and what forward does in NumPy are not counted.
     7 with its own statistics, softmax and losses 5, a gate of a recurrent layer 6.
-    Indexing, copies and what forward does in NumPy are not counted.
+    Attention has two products forward and five backward, masked scores counted too,
+    and 5 for each score. Indexing, copies and what forward does in NumPy are not
+    counted.
 
     Examples
     --------
@@ -336,10 +335,10 @@ _WORK = {
     ("softmax_", "log_softmax_", "cross_entropy_", "nll_loss_", "ctc_"): _exponential,
     ("scaled_dot_product_attention_",): _attention,
     ("additive_scores_",): _additive_scores,
-    ("im2col", "expand", "where", "uniform", "normal", "random_bits"): _nothing,
     (
         "im2col",
         "take_rows",
+        "place_rows",
         "expand",
         "where",
         "uniform",

@@ -218,8 +218,8 @@ void rows() {
   Expected y;
   for (const int64_t i : index)
     for (int64_t j = 0; j < 7; ++j) y.push(i < 0 ? 2 : static_cast<Wide>(x[i * 7 + j]));
-  check<T>("take_rows", y, 0,
-           [&](const auto& k, T* to) { k.take_rows(x.data(), index.data(), to, 4, 7, T(2)); });
+  check<T>("place_rows", y, 0,
+           [&](const auto& k, T* to) { k.place_rows(x.data(), index.data(), to, 4, 7, T(2)); });
 }
 
 }  // namespace

@@ -126,10 +126,9 @@ from .shape import (
     unsqueeze,
 )
 from .shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle
+from .signal import istft, stft
 from .softmax import hardmax, log_softmax, softmax
 from .sort import argsort, cumsum, sort, topk
-from .signal import istft, stft
-from .softmax import log_softmax, softmax
 
 from . import methods  # isort: skip
 

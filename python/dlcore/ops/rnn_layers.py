@@ -107,7 +107,7 @@ class Form:
         along = np.arange(sets)[:, None] * batch
         index, inverse = ((along + o).reshape(-1) for o in (order, back))
         rows = reshape(state, sets * batch, n)
-        return reshape(take_rows(self.op, rows, index, inverse), sets, batch, n)
+        return reshape(place_rows(self.op, rows, index, inverse), sets, batch, n)
 
     def _check_state(self, state, batch=None):
         a = as_array(self.op, state, "hx")
@@ -214,14 +214,14 @@ class Lengths:
     def pack(self, x):
         """(rows, n) of x, whose first two axes are one."""
         n = self.shape[2]
-        return take_rows(
+        return place_rows(
             self.op, reshape(x, len(self.places), n), self.rows, self.places
         )
 
     def unpack(self, y, fill=0.0):
         """(rows, n) where they belong, `fill` everywhere else."""
         n = raw(y).shape[1]
-        y = take_rows(self.op, y, self.places, self.rows, fill)
+        y = place_rows(self.op, y, self.places, self.rows, fill)
         return reshape(y, *self.shape[:2], n)
 
 
@@ -246,10 +246,10 @@ def lengths_of(op, lengths, batch, most):
     return lengths.astype(np.int64)
 
 
-def take_rows(op, x, index, back, fill=0.0):
+def place_rows(op, x, index, back, fill=0.0):
     """``x[index]``, `fill` where it is -1; `back` is the index of the gradient."""
-    y = _C.take_rows(op, raw(x), index, fill)
-    return record(y, (x,), lambda dy: (_C.take_rows(op, dy, back, 0.0),))
+    y = _C.place_rows(op, raw(x), index, fill)
+    return record(y, (x,), lambda dy: (_C.place_rows(op, dy, back, 0.0),))
 
 
 def cell(op, mode, x, h, c, weights):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...ops import cat
-from ...ops.rnn_layers import Lengths, lengths_of, take_rows
+from ...ops.rnn_layers import Lengths, lengths_of, place_rows
 from ...ops.shape import as_array, reshape
 from ...tensor import Tensor, raw
 
@@ -267,7 +267,7 @@ def _pack(op, sequences):
     back = np.empty_like(index)
     back[index] = np.arange(len(index))
     joined = reshape(cat(list(sequences)), int(ends[-1]), n)
-    data = reshape(take_rows(op, joined, index, back), int(ends[-1]), *rest)
+    data = reshape(place_rows(op, joined, index, back), int(ends[-1]), *rest)
     return PackedSequence(data, np.array(many.sizes, np.int64), many.order, many.back)
 
 

@@ -1,10 +1,8 @@
 """For each op: inputs, the call, and the same in plain float64 NumPy."""
 
-# ruff: noqa: F401  (each adds its rows)
-from . import (
-    attention,
 # ruff: noqa: F401  (each module adds its rows)
 from . import (
+    attention,
     boxes,
     conv,
     ctc,
@@ -16,7 +14,6 @@ from . import (
     optim,
     reduction,
     rnn,
-    shape,
     shape,
     signal,
 )
