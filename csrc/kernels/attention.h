@@ -39,7 +39,7 @@ struct AttentionGradient : Attention<T> {
 };
 
 // Counters of Philox that dropout takes.
-inline int64_t attention_groups(int64_t queries, int64_t keys) {
+DLCORE_SHARED int64_t attention_groups(int64_t queries, int64_t keys) {
   return (queries + 15) / 16 * ((keys + 3) / 4);
 }
 

@@ -12,13 +12,13 @@ enum class RnnCell : int { tanh, relu, lstm, gru, gru_reset_first };
 //   lstm             i, f, g, o             the same, of what went into the activations
 //   gru              W_hn h, r, z, n        d(W_hn h), d(r), d(z), d(n)
 //   gru_reset_first  r, z, n                d(r), d(z), d(n)
-inline int64_t rnn_columns(RnnCell cell) {
+DLCORE_SHARED int64_t rnn_columns(RnnCell cell) {
   return cell == RnnCell::lstm || cell == RnnCell::gru ? 4
          : cell == RnnCell::gru_reset_first            ? 3
                                                        : 1;
 }
 // How many gates the weights have.
-inline int64_t rnn_gates(RnnCell cell) {
+DLCORE_SHARED int64_t rnn_gates(RnnCell cell) {
   return cell == RnnCell::lstm                                      ? 4
          : cell == RnnCell::gru || cell == RnnCell::gru_reset_first ? 3
                                                                     : 1;

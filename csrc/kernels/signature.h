@@ -11,6 +11,9 @@
   template <class T>                 \
   using kernel##_signature = void arguments
 
+// A function of these headers: inline always, as the copies of two instruction sets must not meet.
+#define DLCORE_SHARED inline __attribute__((always_inline))
+
 // Ends a file of csrc/cpu: makes a kernel visible to the table. The pointers are constants, so
 // that no code built for a newer CPU runs at load.
 #define DLCORE_EXPORT(kernel)                                            \
