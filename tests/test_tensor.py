@@ -134,6 +134,34 @@ def test_no_grad_is_of_one_thread():
     assert seen == [True]
 
 
+def test_no_grad_that_two_threads_share():
+    block, inside, seen = dl.no_grad(), threading.Event(), []
+
+    def stays_until_the_other_is_in():
+        with block:
+            inside.wait(10)
+        seen.append(dl.is_grad_enabled())
+
+    thread = threading.Thread(target=stays_until_the_other_is_in)
+    thread.start()
+    with dl.no_grad(), block:
+        inside.set()
+        thread.join()
+    assert seen == [True] and dl.is_grad_enabled()
+
+
+def test_no_grad_does_not_decorate_what_runs_later():
+    def generator():
+        yield
+
+    async def coroutine():
+        pass
+
+    for function in generator, coroutine:
+        with pytest.raises(TypeError, match="no_grad: function must run when"):
+            dl.no_grad(function)
+
+
 # -- in place --
 
 

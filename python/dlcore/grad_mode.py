@@ -1,14 +1,22 @@
 """Whether the tape records: `no_grad`, `enable_grad`; for each thread by itself."""
 
 import functools
+import inspect
 import threading
 
 
 class _Mode(threading.local):
-    recording = True
+    def __init__(self):
+        self.recording = True
+        self.before = []  # of the blocks that this thread is in
 
 
 _mode = _Mode()
+_RUN_LATER = (
+    inspect.isgeneratorfunction,
+    inspect.iscoroutinefunction,
+    inspect.isasyncgenfunction,
+)
 
 
 class _Recording:
@@ -19,17 +27,22 @@ class _Recording:
             kind = type(function).__name__
             raise TypeError(f"{cls.__name__}: function must be callable, got {kind}")
         block = object.__new__(cls)
-        block._before = []
         return block if function is None else block(function)
 
     def __enter__(self):
-        self._before.append(_mode.recording)
+        _mode.before.append(_mode.recording)
         _mode.recording = self._recording
 
     def __exit__(self, *_):
-        _mode.recording = self._before.pop()
+        _mode.recording = _mode.before.pop()
 
     def __call__(self, function):
+        if any(runs_later(function) for runs_later in _RUN_LATER):
+            raise TypeError(
+                f"{type(self).__name__}: function must run when it is called, got a "
+                "generator or coroutine: write the block inside it"
+            )
+
         @functools.wraps(function)
         def wrapped(*args, **kwargs):
             with type(self)():
