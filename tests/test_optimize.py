@@ -214,6 +214,26 @@ def test_in_place_and_dead_ops(rng):
 Pair = namedtuple("Pair", "first second")
 
 
+def test_input_changed_in_place(rng):
+    def forward(model, x):
+        x += 1
+        return model.conv(x)
+
+    x = PIECE.copy()
+    fast = dl.optimize(Own(forward), x)
+    assert np.array_equal(fast(x), fast(x)) and np.array_equal(x, PIECE)
+
+
+def test_a_part_of_another_model():
+    fast = dl.optimize(nn.Linear(3, 4))
+    model = nn.Sequential(fast, nn.Linear(4, 2)).train()
+    assert model[1].training and not fast.training
+    model(dl.Tensor(np.ones((2, 3), "float32"))).sum().backward()
+    assert list(model.state_dict()) == ["1.weight", "1.bias"]
+    assert model.eval() is model
+    check(model, np.ones((2, 3), "float32"))
+
+
 def test_results_in_containers(rng):
     def forward(m, x, y):
         z = m.conv(x)

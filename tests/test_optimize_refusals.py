@@ -60,6 +60,10 @@ def test_indexing_by_numpy(example):
         (lambda m, x: m.conv(x) * float(x.data.max()), "Own: mul is given numbers"),
         (lambda m, x: dl.exp(dl.cat([x, x], 1)), "Own: cat computes by NumPy"),
         (lambda m, x: dl.stack([x, m.conv(x)]), "Own: stack computes by NumPy"),
+        (
+            lambda m, x: dl.where((x > 0).sum(3, True) > 1, x, -x),
+            "Own: gt computes by NumPy",
+        ),
         (lambda m, x: dl.relu(np.cos(x.data)), "numbers that depend on the input"),
         (lambda m, x: dl.Tensor(x.data * 2), "the result is given numbers"),
         (lambda m, x: dl.dropout(x, 0.5, training=True), "is random"),

@@ -112,7 +112,7 @@ class Optimized(Module):
         copies = [np.array(a, order="C") for a in arrays]
         program, _, made_by = trace(model, copies)
         others = [_other(a) for a in arrays]
-        again, want, _ = trace(model, others)
+        again, want, _ = trace(model, [a.copy() for a in others])
         reason = difference(program, again, made_by)
         if reason is not None:
             raise RuntimeError(f"optimize: {type(model).__name__}: {reason}")
@@ -128,7 +128,8 @@ class Optimized(Module):
         return {**self.__dict__, "_folded": {}}  # whose keys are addresses
 
     def __setattr__(self, name, value):
-        self._refuse(f"setting {name}")
+        if name != "training":  # which a module around it sets: it stays as it is
+            self._refuse(f"setting {name}")
 
     def train(self, mode=True):
         """Refused but for ``train(False)``."""

@@ -213,8 +213,8 @@ def trace(function, arrays):
     inputs = seen.inputs(arrays)
     others = sys.getprofile()
     with watching(seen.see):
-        sys.setprofile(seen.follow)
         try:
+            sys.setprofile(seen.follow)
             result = function(*map(Tensor, arrays))
         finally:
             sys.setprofile(others)
@@ -244,17 +244,20 @@ class _Trace:
                 self.read = self.read or _READS[code]
         if event == "return" and _is_op(frame):
             array = result.data if isinstance(result, Tensor) else result
-            if isinstance(array, np.ndarray):
+            if isinstance(array, np.ndarray) and self._maker(array) is None:
                 self._made[id(array)] = weakref.ref(array), _public(frame)
 
     def made_by(self, values):
         """The op that gave one of the constants among `values`, or None."""
         for value in _constants(values):
-            for array in (value, value.base):
-                reference, op = self._made.get(id(array), (None, None))
-                if reference is not None and reference() is array:
-                    return op
+            op = self._maker(value) or self._maker(value.base)
+            if op is not None:
+                return op
         return None
+
+    def _maker(self, array):
+        reference, op = self._made.get(id(array), (None, None))
+        return op if reference is not None and reference() is array else None
 
     def see(self, name, arguments, result):
         op = name.removesuffix("_forward")
