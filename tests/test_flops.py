@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dlcore as dl
-from dlcore import _C
+from dlcore import _C, watch
 from dlcore.bench import networks
 
 
@@ -148,6 +148,20 @@ def test_nothing_is_left_behind():
     outer = dl.count_flops(lambda: dl.count_flops(dl.exp, zeros(3)))
     assert outer.flops == 3
     assert dict(vars(_C)) == before
+
+
+def test_an_interrupt_on_the_way_in(monkeypatch):
+    def interrupted(name, kernel):
+        if name == "relu_forward":
+            raise KeyboardInterrupt
+        return kernel
+
+    before = dict(vars(_C))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(watch, "_told", interrupted)
+        dl.count_flops(dl.exp, zeros(3))
+    assert dict(vars(_C)) == before
+    assert dl.count_flops(dl.exp, zeros(3)).flops == 3
 
 
 def test_other_threads_are_not_counted():

@@ -1,5 +1,7 @@
 """The thread pool: how many, after a fork, many callers at once, Ctrl-C, same bits."""
 
+import importlib
+import inspect
 import multiprocessing
 import os
 import signal
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 import dlcore as dl
-from dlcore import _C
+from dlcore import _C, watch
 
 LARGE = np.linspace(-1, 1, 1 << 18, dtype=np.float32)  # several chunks
 
@@ -172,6 +174,45 @@ class TestFork:
             stop.set()
             caller.join()
         assert codes == [0] * 20
+
+    def test_while_another_thread_counts_and_adds_up(self):
+        """Whose locks stay locked in the child, and whom nobody need tell anything."""
+        tape = importlib.import_module("dlcore.tensor")
+        inside, leave = threading.Event(), threading.Event()
+
+        def busy():
+            with watch.watching(print), watch._lock, tape._accumulating:
+                inside.set()
+                leave.wait(30)
+
+        def child():
+            signal.alarm(20)
+            leaf = dl.Tensor([1.0], requires_grad=True)
+            relu = dl.nn.ReLU()
+            relu(leaf).backward()
+            right = dl.count_flops(relu, leaf).flops == 1
+            return right and inspect.isbuiltin(_C.relu_forward)
+
+        other = threading.Thread(target=busy)
+        other.start()
+        try:
+            inside.wait(30)
+            code = exit_code_of_child(child)
+        finally:
+            leave.set()
+            other.join()
+        assert code == 0
+
+    def test_inside_a_count(self):
+        code = []
+        relu = dl.nn.ReLU()
+
+        def function(x):
+            code.append(exit_code_of_child(lambda: relu(x) is not None))
+            return relu(x)
+
+        assert dl.count_flops(function, np.ones(3, "float32")).flops == 3
+        assert code == [0] and inspect.isbuiltin(_C.relu_forward)
 
     def test_grandchild(self, threads):
         threads(2)

@@ -10,6 +10,7 @@ The operators and methods (``x + y``, ``x.sum()``) are attached by `dlcore.ops.m
 
 import itertools
 import math
+import os
 import threading
 from heapq import heappop, heappush
 from sys import getrefcount
@@ -318,6 +319,15 @@ def _run(root, dy, retain_graph):
 def _is_whole(array):
     """Whether nothing but the array itself keeps its memory."""
     return array.flags.carray and not isinstance(array.base, np.ndarray)
+
+
+def _unlock():
+    """In the child of a fork: a thread that it lacks may hold the lock for ever."""
+    global _accumulating
+    _accumulating = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_unlock)
 
 
 def _accumulate(leaf, dx, unshared):

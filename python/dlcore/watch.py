@@ -7,6 +7,7 @@ are closed; while nobody does, a call costs nothing more.
 
 import functools
 import inspect
+import os
 import threading
 
 from . import _C
@@ -31,20 +32,45 @@ class watching:
         self._watcher = threading.get_ident(), see, alone
 
     def __enter__(self):
-        with _lock:
-            _watchers.append(self._watcher)
-            if len(_watchers) == 1:
-                _C.open_short_ways(False)
-                for name, kernel in _kernels.items():
-                    setattr(_C, name, _told(name, kernel))
+        try:
+            with _lock:
+                _watchers.append(self._watcher)
+                _tell()
+        except BaseException:  # Ctrl-C, after which nobody calls __exit__
+            self.__exit__()
+            raise
 
     def __exit__(self, *_):
         with _lock:
-            _watchers.remove(self._watcher)
-            if not _watchers:
-                for name, kernel in _kernels.items():
-                    setattr(_C, name, kernel)
-                _C.open_short_ways(True)
+            _watchers[:] = [w for w in _watchers if w is not self._watcher]
+            _tell()
+
+
+_telling: bool | None = False  # None: an interrupt came between
+
+
+def _tell():
+    """Functions that tell stand in the kernels' places, or the kernels themselves."""
+    global _telling
+    on = bool(_watchers)
+    if _telling is on:
+        return
+    _telling = None
+    _C.open_short_ways(not on)
+    for name, kernel in _kernels.items():
+        setattr(_C, name, _told(name, kernel) if on else kernel)
+    _telling = on
+
+
+def _forget_other_threads():
+    """In the child of a fork: one of them may hold the lock for ever."""
+    global _lock, _telling
+    _lock, _telling = threading.Lock(), None
+    _watchers[:] = [w for w in _watchers if w[0] == threading.get_ident()]
+    _tell()
+
+
+os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 def _told(name, kernel):
