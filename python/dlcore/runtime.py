@@ -139,10 +139,9 @@ def set_winograd(enabled):
     -----
     Winograd's F(4 x 4, 3 x 3) makes 4 x 4 pixels with a quarter of the multiplications.
     It serves float32 with a kernel of 3 x 3, stride and dilation 1, one group and many
-    channels, forward and for both gradients; not with AVX-512. For its error see
-    docs/numerics.md. NaN or infinity in `x` makes up to 8 x 8 pixels around it NaN, and
-    numbers near the largest may overflow: without Winograd's way only the pixels that
-    see it change.
+    channels, forward and for both gradients. For its error see docs/numerics.md. NaN or
+    infinity in `x` makes up to 8 x 8 pixels around it NaN, and numbers near the largest
+    may overflow: without Winograd's way only the pixels that see it change.
 
     Examples
     --------
