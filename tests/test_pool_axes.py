@@ -231,6 +231,16 @@ def test_a_window_beyond_the_plane_in_ceil_mode(torch, rng, name):
         getattr(dl, name)(x, (5, 2), 2, ceil_mode=True)
 
 
+def test_a_window_spread_beyond_the_axis_is_not_all_of_it():
+    """As many taps as elements, but not all of them inside."""
+    x = np.array([[[1.0, 2.0]]])
+    y, i = dl.max_pool1d(x, 2, 2, 0, 2, True, True)
+    assert y.item() == 1 and i.item() == 0
+    assert dl.min_pool1d(-x, 2, 2, 0, 2, True).item() == -1
+    x = np.array([[[1.0, 5, 2], [6, 9, 7], [3, 8, 4]]])
+    assert dl.max_pool2d(x, 3, 3, 0, 2, True).item() == 4
+
+
 def test_output_size_none_keeps_an_axis(rng):
     x = rng.standard_normal((2, 3, 6, 8))
     assert dl.adaptive_avg_pool2d(x, (None, 2)).shape == (2, 3, 6, 2)

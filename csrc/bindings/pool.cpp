@@ -19,7 +19,7 @@ Shape pooled_shape(const Array& x, int dims, const Pool& p) {
 
 bool is_global(const Pool& p) {
   const auto whole = [](const PoolAxis& a) {
-    return a.out == 1 && a.kernel == a.size && a.low == 0;
+    return a.out == 1 && a.kernel == a.size && a.dilation == 1 && a.low == 0;
   };
   return whole(p.d) && whole(p.h) && whole(p.w);
 }
