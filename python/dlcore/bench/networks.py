@@ -39,16 +39,14 @@ class GPT(nn.Module):
             batch_first=True,
             norm_first=True,
         )
-        self.embedding, self.places = (
-            nn.Parameter(np.zeros((rows, self.width), np.float32))
-            for rows in (self.words, self.length)
-        )
+        self.embedding = nn.Embedding(self.words, self.width)
+        self.places = nn.Parameter(np.zeros((self.length, self.width), np.float32))
         norm = nn.LayerNorm(self.width)
         self.blocks = nn.TransformerEncoder(block, self.layers, norm)
         self.head = nn.Linear(self.width, self.words, bias=False)
 
     def forward(self, x):
-        x = ops.add(self.embedding[x], self.places)
+        x = ops.add(self.embedding(x), self.places)
         x = self.head(self.blocks(x, is_causal=True))
         return ops.reshape(x, -1, self.words)
 

@@ -432,7 +432,7 @@ class _GPT:
         return x + self.linear(h, at + "linear2.")
 
     def __call__(self, x):
-        x = F.embedding(x, self.state["embedding"]) + self.state["places"]
+        x = F.embedding(x, self.state["embedding.weight"]) + self.state["places"]
         for i in range(GPT.layers):
             x = self.block(x, f"blocks.layers.{i}.")
         return self.linear(self.norm(x, "blocks.norm."), "head.").flatten(0, 1)
