@@ -70,8 +70,11 @@ DLCORE_INLINE Best<T> lower(const Left<T>& left, int64_t begin, int64_t end, con
     const Vec<T> inter = ((w > T(0)) & (h > T(0))) ? w * h : Vec<T>{};
     const Vec<T> quotient = inter / ((load<T>(left.column[4] + i) + b[4]) - inter);
     const Vec<T> iou = inter > T(0) ? quotient : Vec<T>{};  // no area, or NaN: no overlap
-    Vec<T> score = load<T>(left.column[5] + i) * decay.factor(iou);
-    const Mask<T> stays = score >= decay.least;
+    const Vec<T> before = load<T>(left.column[5] + i);
+    Vec<T> score = before * decay.factor(iou);
+    // One that is gone stays so: rounding, or what lies behind the last box, makes a quotient above
+    // 1, whose factor below 0 would turn -inf into inf.
+    const Mask<T> stays = (score >= decay.least) & (before >= decay.least);
     score = stays ? score : splat<T>(-kInf<T>);
     store<T>(left.column[5] + i, score);
     const Mask<T> wins = score > best;
