@@ -248,6 +248,15 @@ def test_modules(torch, rng):
     assert bag.weight.grad.shape == (7, 4)
 
 
+def test_a_model_with_a_table_is_written_down(rng):
+    model = dl.nn.Sequential(dl.nn.Embedding(9, 4), dl.nn.Linear(4, 3)).eval()
+    fast = dl.optimize(model, rng.integers(0, 9, (2, 5)))
+    others = rng.integers(0, 9, (2, 5))
+    np.testing.assert_array_equal(fast(others), model(others).data)
+    with pytest.raises(IndexError, match=r"^embedding: input must be from 0 to 8"):
+        fast(others + 9)
+
+
 def test_a_table_is_learned(rng):
     layer = dl.nn.Embedding(5, 3)
     target, index = table(rng, 5, 3, "f4"), np.arange(5)

@@ -12,7 +12,7 @@ namespace DLCORE_ISA {
 namespace {
 
 // Rows that are asked for ahead: their places are no pattern that a CPU sees.
-constexpr int64_t kAheadBytes = int64_t(4) << 10;
+constexpr int64_t kAheadBytes = int64_t(8) << 10;
 constexpr int64_t kLine = 64;
 
 template <class T>

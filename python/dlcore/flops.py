@@ -338,6 +338,11 @@ _WORK = {
     (
         "im2col",
         "take_rows",
+        "gather",
+        "scatter",
+        "sort",
+        "topk",
+        "one_hot",
         "place_rows",
         "expand",
         "where",

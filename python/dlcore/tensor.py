@@ -341,7 +341,14 @@ def _accumulate(leaf, dx, unshared):
             _C.add(leaf.grad.data, dx, leaf.grad.data)
         else:
             unshared = unshared and _is_whole(dx)
-            leaf.grad = _constant(dx if unshared else dx.copy())
+            leaf.grad = _constant(dx if unshared else _copy(dx))
+
+
+def _copy(dx):
+    """A large one in memory that is mapped already: a fresh one has page faults."""
+    if dx.nbytes < 1 << 20 or not dx.flags.carray:
+        return dx.copy()
+    return _C.expand(dx, dx.shape)
 
 
 def changed(tensors):

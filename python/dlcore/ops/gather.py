@@ -4,8 +4,9 @@ import numpy as np
 
 from .. import _C
 from ..tensor import Tensor, raw, record
+from .indexing import getitem
 from .inputs import plain, wants
-from .shape import as_array, as_dtype, check_dim, whole
+from .shape import as_array, as_dtype, check_dim, expand, whole
 
 
 def index_select(x, dim, index):
@@ -434,9 +435,6 @@ def masked_select(x, mask):
     >>> dl.masked_select(np.array([1.0, 2.0, 3.0]), np.array([True, False, True]))
     array([1., 3.])
     """
-    from .indexing import getitem
-    from .shape import expand
-
     a, chosen = as_array("masked_select", x), as_array("masked_select", mask, "mask")
     if chosen.dtype != bool:
         raise TypeError(f"masked_select: mask must be of bool, got {chosen.dtype}")
