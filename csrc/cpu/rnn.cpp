@@ -2,8 +2,7 @@
 // forget gate of Gers et al. 2000; peepholes and projection after Sak et al. 2014) and GRU (Cho et
 // al. 2014). x W_ih^T is one product for all steps; each step adds h W_hh^T tile by tile and goes
 // on with the gates while they are in L1 (cpu/rnn.h). Bound by multiply-adds from some 16 sequences
-// up; with one, by reading W_hh at every step, and by the gates: some 45 cycles for 16 units of an
-// LSTM.
+// up, where the gates of an LSTM take a fifth of a step; with one, by reading W_hh at every step.
 
 #include "cpu/rnn.h"
 

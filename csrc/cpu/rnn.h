@@ -240,7 +240,7 @@ __attribute__((noinline)) void run_blocks(const Rnn<T>& r, const Factor<T>& w, i
 
 // f(direction, block, group, r0, r1) for all blocks of units and groups of sequences, in any order:
 // every other step goes through a thread's blocks backwards, and finds in L2 what the step before
-// read last. With 4 MiB of weights and 1 of L2 a step of one sequence takes a fifth less.
+// read last. With 4 MiB of weights and 1 of L2 a step of one sequence takes a seventh less.
 template <class T, class F>
 DLCORE_INLINE void for_blocks(const Rnn<T>& r, const Factor<T>& w, int64_t step, const F& f) {
   run_blocks<T>(
