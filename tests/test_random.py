@@ -159,6 +159,7 @@ BAD = [
     (lambda: dl.manual_seed(2**64), ValueError, "seed must fit into 64 bits"),
     (lambda: dl.set_rng_state([1, 2, 3]), ValueError, "what get_rng_state returned"),
     (lambda: dl.rand(-1), ValueError, "size must not be negative, got -1"),
+    (lambda: dl.rand(1 << 64), ValueError, "uniform: the sizes multiply to more than"),
     (lambda: dl.rand(2.5), TypeError, None),
     (lambda: dl.rand(2**40, 2**40), ValueError, "more than an array can hold"),
     (lambda: dl.rand(2, dtype="int32"), TypeError, "float32 or float64, got int32"),

@@ -15,8 +15,8 @@ Shape shape_of(const char* op, py::handle sizes) {
   CHECK(n <= NPY_MAXDIMS, op, ": size must have at most ", NPY_MAXDIMS, " axes, got ", n);
   Shape shape;
   for (Py_ssize_t i = 0; i < n; ++i) {
-    const Py_ssize_t size =
-        PyNumber_AsSsize_t(PyTuple_GET_ITEM(sizes.ptr(), i), PyExc_OverflowError);
+    // A number beyond 64 bits becomes the nearest inside, which no array holds either.
+    const Py_ssize_t size = PyNumber_AsSsize_t(PyTuple_GET_ITEM(sizes.ptr(), i), nullptr);
     if (size == -1 && PyErr_Occurred()) throw py::error_already_set();
     CHECK(size >= 0, op, ": size must not be negative, got ", size);
     shape.size[shape.ndim++] = size;
