@@ -15,15 +15,23 @@ void fill(KernelTable<float>& f32, KernelTable<double>& f64) {
 #define KERNEL_F64(kernel)              \
   f32.kernel = {kernel##_f32, #kernel}; \
   f64.kernel = {kernel##_f64, #kernel};
-#ifdef DLCORE_BORROWS_V3  // the tables hold avx2's already; what they do not take, the linker
-                          // leaves out
+#define FLOAT(kernel) f32.kernel = {kernel##_f32, #kernel};
+// What a table does not take, as it holds that of the set below, the linker leaves out.
+#ifdef DLCORE_BORROWS_F64
+#  define KERNEL_F32 FLOAT
+#  define KERNEL_V3_F32 FLOAT
+#endif
+#ifdef DLCORE_BORROWS_V3
+#  define KERNEL FLOAT
 #  define KERNEL_V3(kernel)
-#  define KERNEL(kernel) f32.kernel = {kernel##_f32, #kernel};
+#  undef KERNEL_V3_F32
+#  define KERNEL_V3_F32(kernel)
 #else
 #  define KERNEL KERNEL_F64
 #endif
 #include "kernels.def"
 #undef KERNEL
+#undef FLOAT
 }
 
 }  // namespace DLCORE_ISA
