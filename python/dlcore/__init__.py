@@ -23,7 +23,7 @@ Examples
 # ruff: noqa: F401, F403
 from types import ModuleType
 
-from . import _C, init, optim, random, testing
+from . import _C, init, random, testing
 from ._C import __version__
 from .grad_mode import enable_grad, is_grad_enabled, no_grad
 from .ops import *
@@ -50,9 +50,10 @@ _LAZY = (
     "detection",
     "models",
     "nn",
+    "optim",
 )  # not needed by all: at the first use
 _LAZY_FUNCTIONS = {"count_flops": "flops", "optimize": "inference"}
-_MODULES = ("init", "optim", "random", "testing")
+_MODULES = ("init", "random", "testing")
 __all__ = sorted(
     name
     for name, value in (
