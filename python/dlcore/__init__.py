@@ -23,7 +23,7 @@ Examples
 # ruff: noqa: F401, F403
 from types import ModuleType
 
-from . import _C, init, random, testing
+from . import _C, init, random
 from ._C import __version__
 from .grad_mode import enable_grad, is_grad_enabled, no_grad
 from .ops import *
@@ -51,9 +51,10 @@ _LAZY = (
     "models",
     "nn",
     "optim",
+    "testing",
 )  # not needed by all: at the first use
 _LAZY_FUNCTIONS = {"count_flops": "flops", "optimize": "inference"}
-_MODULES = ("init", "random", "testing")
+_MODULES = ("init", "random")
 __all__ = sorted(
     name
     for name, value in (
