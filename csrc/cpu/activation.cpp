@@ -2,8 +2,9 @@
 // and writes dx. Bound by memory from the L2 on; in the L1 by some 4 (relu) to 40 (gelu without
 // AVX-512) instructions per vector. y may be x and dx may be dy, y or x, in every kernel here.
 
-#include "cpu/simd_activation.h"
 #include "kernels/activation.h"
+
+#include "cpu/simd_activation.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

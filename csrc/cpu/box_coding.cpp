@@ -6,9 +6,10 @@
 //   box of a code:     c' = (d / wc) s + c, s' = exp(min(e / ws, clip)) s
 // Memory bounds decoding, log and exp cost some 20 multiplies each.
 
+#include "kernels/box_coding.h"
+
 #include "cpu/boxes.h"
 #include "cpu/simd_math.h"
-#include "kernels/box_coding.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -1,8 +1,9 @@
 // Comparisons and tests, whose results are bools of one byte, 0 or 1, and choices by them. Bound by
 // memory: two arrays read, a quarter (float) or an eighth (double) of one written.
 
-#include "cpu/simd.h"
 #include "kernels/compare.h"
+
+#include "cpu/simd.h"
 #include "kernels/elementwise.h"
 
 namespace dlcore {

@@ -6,6 +6,8 @@
 // conv_windows.h packs them straight into the panels of the product. The gradients are in
 // conv_backward.cpp.
 
+#include "kernels/conv.h"
+
 #include "cpu/conv_channels.h"
 #include "cpu/conv_depthwise.h"
 #include "cpu/conv_direct.h"
@@ -15,7 +17,6 @@
 #include "cpu/conv_winograd.h"
 #include "cpu/gemm_pack.h"
 #include "cpu/gemm_tile.h"
-#include "kernels/conv.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -1,4 +1,5 @@
-// What becomes of a convolution's results when their sums are complete; see Finish in kernels/conv.h.
+// What becomes of a convolution's results when their sums are complete; see Finish in
+// kernels/conv.h.
 //
 // none, relu and relu6 are limits, for which a kernel has room in the registers that it stores.
 // All else is done to rows of y just stored, which L1 or L2 still holds.

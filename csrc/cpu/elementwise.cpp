@@ -1,8 +1,9 @@
 // Arithmetic on arrays: two inputs broadcast to one output, and functions of one input. Bound by
 // memory, but for pow. The output may be an input that has its shape.
 
-#include "cpu/simd_activation.h"
 #include "kernels/elementwise.h"
+
+#include "cpu/simd_activation.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -2,8 +2,9 @@
 // a few rows or columns against a large matrix (gemm_skinny.h), all on the register tile of
 // gemm_tile.h. Bound by multiply-adds from some 100 rows and columns up, below by memory.
 
-#include "cpu/gemm_skinny.h"
 #include "kernels/gemm.h"
+
+#include "cpu/gemm_skinny.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

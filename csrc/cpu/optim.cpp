@@ -2,8 +2,9 @@
 // long row of elements, cut into chunks of one size, so that hundreds of small tensors cost as
 // little as one large one. Bound by memory: SGD 12 bytes a float (20 with momentum), Adam 28.
 
-#include "cpu/simd_math.h"
 #include "kernels/optim.h"
+
+#include "cpu/simd_math.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -3,9 +3,10 @@
 // A row of y is a stretch of a row of x with a few elements at its ends, so the cost is one copy of
 // x. Backward adds up, for each row of dx, the rows of dy that are copies of it.
 
+#include "kernels/pad.h"
+
 #include "cpu/rows.h"
 #include "cpu/simd.h"
-#include "kernels/pad.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

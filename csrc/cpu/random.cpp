@@ -2,8 +2,9 @@
 // without contraction to FMA, and its log, sine and cosine use only operations that IEEE 754 rounds
 // correctly. Uniform is bound by Philox (about 1 cycle a float), normal by the polynomials.
 
-#include "cpu/philox.h"
 #include "kernels/random.h"
+
+#include "cpu/philox.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -6,8 +6,9 @@
 // partial result, and the partial results joined by the same tree: any number of threads gives the
 // same bits.
 
-#include "cpu/simd_math.h"
 #include "kernels/reduction.h"
+
+#include "cpu/simd_math.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -1,7 +1,8 @@
 // Pixel shuffle and its inverse, channel shuffle: each the other's gradient. Copies only.
 
-#include "cpu/rows.h"
 #include "kernels/shuffle.h"
+
+#include "cpu/rows.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
