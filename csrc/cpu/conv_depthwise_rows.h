@@ -1,5 +1,5 @@
-// Depthwise 3 x 3 convolution along rows, float32: kRows rows of results share what they read.
-// AVX-512 reads x where it lies, by masks; others from a copy with its padding.
+// Depthwise 3 x 3 convolution along rows, float32: kRows rows of results share what they read, from
+// a copy of x with its padding.
 #pragma once
 
 #include "cpu/conv_depthwise.h"

@@ -68,7 +68,7 @@ class Contender:
         there.close()
         self.pipe = here
         try:
-            self.library, self.version = self._answer()
+            self.package, self.version = self._answer()
         except Failure:
             self.stop()
             raise
@@ -166,7 +166,7 @@ class Bench:
 
     def versions(self):
         """Of the libraries that took part."""
-        return {c.library: c.version for c in self.contenders.values() if c.process}
+        return {c.package: c.version for c in self.contenders.values() if c.process}
 
     def run(self, case):
         """A row of the report; a contender that fails is named there, none raises."""
