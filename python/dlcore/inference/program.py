@@ -10,6 +10,7 @@ import numpy as np
 from .. import _C
 from ..tensor import Tensor
 from ..watch import watching
+from . import arena
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,10 @@ class Program:
     def __init__(self, inputs, steps, output):
         self.inputs, self.output = inputs, output
         self.steps = _needed(steps, output)
-        self._calls = [*map(_Call, self.steps, self._last_reads())]
+        dying = self._last_reads()
+        places, self._room = arena.plan(self.steps, dying)
+        calls = zip(self.steps, dying, strict=True)
+        self._calls = [_Call(step, dead, places) for step, dead in calls]
 
     def uses(self):
         """How many steps or results read each slot."""
@@ -114,8 +118,9 @@ class Program:
     def run(self, arrays):
         """The results for inputs of the traced shapes and dtypes, C-contiguous."""
         values = dict(zip(self.inputs, arrays, strict=True))
+        block = arena.make(self._room)
         for call in self._calls:
-            call(values)
+            call(values, block)
         return _value(self.output, values)
 
     def _last_reads(self):
@@ -131,9 +136,17 @@ class Program:
 class _Call:
     """A step made ready: what is constant stands in its place."""
 
-    __slots__ = ("_arguments", "_dying", "_name", "_plans", "_result", "_slots")
+    __slots__ = (
+        "_arguments",
+        "_dying",
+        "_name",
+        "_place",
+        "_plans",
+        "_result",
+        "_slots",
+    )
 
-    def __init__(self, step, dying):
+    def __init__(self, step, dying, places):
         constant = [not _slots(a) for a in step.arguments]
         plans = [p for p in enumerate(step.arguments) if not constant[p[0]]]
         self._name, self._result, self._dying = step.name, step.result, dying
@@ -141,13 +154,18 @@ class _Call:
         self._arguments = [a if fixed else None for a, fixed in pairs]
         self._slots = [p for p in plans if type(p[1]) is Slot]
         self._plans = [p for p in plans if type(p[1]) is not Slot]
+        self._place = places.get(step.result) if type(step.result) is Slot else None
 
-    def __call__(self, values):
+    def __call__(self, values, block):
         arguments = self._arguments.copy()
         for i, slot in self._slots:
             arguments[i] = values[slot]
         for i, plan in self._plans:
             arguments[i] = _value(plan, values)
+        if self._place is not None:
+            slot = self._result
+            array = np.ndarray(slot.shape, slot.dtype, block, self._place)
+            arguments[arena.OUT :] = [array]
         # Looked up at each call: somebody may watch the kernels.
         result = getattr(_C, self._name)(*arguments)
         if type(self._result) is Slot:
