@@ -112,14 +112,16 @@ DLCORE_INLINE bool products_pay(const Conv2d& c) {
 }
 
 // Whether y, or dx, of a 1x1 convolution that takes every pixel is better the product of the
-// matrices as they lie: not where few pixels share a packing of the weights (7 x 7 in AVX-512 fill
-// three vectors of four, and the paths of conv.cpp take a fifth less), nor with small images, which
-// threads should share. The batch has no say: an image gives the same bits in any batch.
+// matrices as they lie. Not with small images, which threads should share, and not where few pixels
+// share a packing of the weights: 7 x 7 fill three vectors of four in AVX-512, 14 x 14 one of two
+// at their end, and long sums with output channels along the lanes (conv_channels.h) take a sixth
+// less. The batch has no say: an image gives the same bits in any batch.
 DLCORE_INLINE bool point_products_pay(const Conv2d& c) {
-  constexpr int64_t kLeastPixels = kVectorBytes == 64 ? 64 : 32;
+  constexpr bool kWide = kVectorBytes == 64;
   const int64_t channels = c.channels / c.groups, results = c.out_channels / c.groups;
   const int64_t pixels = c.out_h * c.out_w;
-  return pixels >= kLeastPixels && channels * results * pixels >= int64_t(1) << 20;
+  if (kWide && pixels <= 256 && channels >= 192 && results >= 192) return false;
+  return pixels >= (kWide ? 64 : 32) && channels * results * pixels >= int64_t(1) << 20;
 }
 
 // The weights of all groups in panels. Returns their size; only that when `packed` is null.
