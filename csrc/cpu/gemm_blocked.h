@@ -27,10 +27,12 @@ struct Product {
   const T* packed_a;  // all slices of all rows, or null
 };
 
-constexpr int64_t kDepth = 384;  // of a slice of k
+// Of a slice of k. A B panel of it, 32 or 24 KiB, stays in L1.
 #if defined(__AVX512F__)
+constexpr int64_t kDepth = 256;
 constexpr int64_t kBlockBytes = 350000;  // of packed A that stay in L2: a third of 1 MiB
 #else
+constexpr int64_t kDepth = 384;
 constexpr int64_t kBlockBytes = 150000;  // a third of 512 KiB, and more than half of 256
 #endif
 constexpr int64_t kFlatDepth = 64;       // products of so few k, and less, are bound by C
