@@ -5,15 +5,18 @@ The schedules of the learning rate are in `lr_scheduler`, averages of weights in
 names layers whose gradients vanish or explode.
 """
 
-from . import lr_scheduler
+from . import lr_scheduler, regularization, swa_utils
 from .adam import Adam, AdamW
 from .adam_variants import Adamax, NAdam, RAdam
 from .adaptive import Adadelta, Adagrad, RMSprop
+from .ewma import EWMA, ewma
 from .large_batch import LAMB, Lion
+from .monitor import GradientMonitor
 from .optimizer import Optimizer
 from .sgd import SGD
 
 __all__ = [
+    "EWMA",
     "LAMB",
     "SGD",
     "Adadelta",
@@ -21,10 +24,14 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "GradientMonitor",
     "Lion",
     "NAdam",
     "Optimizer",
     "RAdam",
     "RMSprop",
+    "ewma",
     "lr_scheduler",
+    "regularization",
+    "swa_utils",
 ]

@@ -128,7 +128,7 @@ class NAdam(Adaptive):
     >>> w.grad = dl.Tensor([3.0, -3.0])
     >>> optimizer.step()
     >>> w.data.round(4)
-    NADAM
+    array([0.4718, 2.5282], dtype=float32)
     """
 
     _rule = "NAdam"

@@ -12,7 +12,7 @@ class Adaptive(Optimizer):
 
     _rule = ""
     _STATES: tuple[str, ...] = ()
-    _COUNTS = ("step",)
+    _COUNTS: tuple[str, ...] = ("step",)
 
     def _states(self, group):
         """Which of `_STATES` this group has."""
@@ -164,7 +164,7 @@ class Adadelta(Adaptive):
     >>> w.grad = dl.Tensor([3.0, -3.0])
     >>> optimizer.step()
     >>> w.data.round(4)
-    array([0.6849, 2.3151], dtype=float32)
+    array([0.6855, 2.3145], dtype=float32)
     """
 
     _rule = "Adadelta"

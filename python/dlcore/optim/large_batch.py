@@ -44,7 +44,7 @@ class LAMB(Adaptive):
     >>> w.grad = dl.Tensor([3.0, -3.0])
     >>> optimizer.step()
     >>> w.data.round(4)
-    LAMB
+    array([0.8419, 2.1581], dtype=float32)
     """
 
     _rule = "LAMB"
@@ -136,6 +136,4 @@ class Lion(Adaptive):
         )
 
     def _step(self, index, group, params, grads):
-        super()._step(
-            index, {**group, "decoupled_weight_decay": True}, params, grads
-        )
+        super()._step(index, {**group, "decoupled_weight_decay": True}, params, grads)

@@ -8,9 +8,12 @@ import numpy as np
 from ..grad_mode import enable_grad
 from ..tensor import Tensor, changed
 
-
 # Which of PyTorch's implementations to take: here every step is one native call.
 _IGNORED = ("foreach", "fused", "capturable", "differentiable")
+# Options that older snapshots and PyTorch's may lack.
+_NOT_IN_ALL = ("decoupled_weight_decay", "ewma")
+# What is remembered of a parameter as one number, and where it starts.
+_SCALARS = {"step": 0, "mu_product": 1.0}
 _NUMBERS = (
     "lr",
     "weight_decay",
@@ -45,8 +48,6 @@ class Optimizer:
     state : dict
         What is remembered of each parameter, by parameter.
     """
-
-    _GROUP_OPTIONAL = ("decoupled_weight_decay", "ewma")  # older snapshots lack them
 
     def __init__(self, params, defaults):
         self.defaults = defaults
@@ -218,8 +219,6 @@ class Optimizer:
             return None
         return rows[2]
 
-    _SCALARS = {"step": 0, "mu_product": 1.0}  # numbers, and where they start
-
     def _remembered(self, index, names, params, start=0.0):
         """A list for each of `names`, which begin as `start`, for each of `params`."""
         rows = self._cached(index, names, params)
@@ -230,8 +229,8 @@ class Optimizer:
             for name in names:
                 if name in kept:
                     continue
-                if name in self._SCALARS:
-                    kept[name] = np.array(self._SCALARS[name])
+                if name in _SCALARS:
+                    kept[name] = np.array(_SCALARS[name])
                 else:
                     kept[name] = np.full(p.data.shape, start, p.data.dtype)
         return self._collect(index, names, params)
@@ -298,7 +297,7 @@ class Optimizer:
                 f"parameters as the optimizer's, {sizes}, got {theirs}"
             )
         for group in groups:
-            known = {*group, *self._GROUP_OPTIONAL}
+            known = {*group, *_NOT_IN_ALL}
             if lacking := sorted(self.defaults.keys() - known):
                 raise ValueError(
                     f"{self._name}: load_state_dict: state_dict must be that of an "
@@ -334,8 +333,8 @@ class Optimizer:
         for name, value in kept.items():
             if value is None:
                 continue
-            if name in self._SCALARS:
-                loaded[name] = np.array(type(self._SCALARS[name])(value))
+            if name in _SCALARS:
+                loaded[name] = np.array(type(_SCALARS[name])(value))
                 continue
             value = np.array(np.asarray(value), dtype=p.data.dtype, order="C")
             if value.shape != p.data.shape:
