@@ -255,7 +255,7 @@ class SWALR(LRScheduler):
     swa_lr : float or list of float
         The last rate (of each group).
     anneal_epochs : int, optional
-        Steps until it is reached.
+        Steps until it is reached; 0: at once.
     anneal_strategy : {"cos", "linear"}, optional
         Along a cosine, or straight.
     last_epoch : int, optional
@@ -308,9 +308,7 @@ class SWALR(LRScheduler):
         super().step(epoch)
 
     def _lr(self, t, start, index):
-        share = min(1.0, t / max(1, self.anneal_epochs))
-        if self.anneal_epochs == 0 and t > 0:
-            share = 1.0
+        share = min(1.0, t / self.anneal_epochs) if self.anneal_epochs else 1.0
         if self.anneal_strategy == "cos":
             share = 1 - _half_cosine(share)
         return start + (self._ends[index] - start) * share
