@@ -2,11 +2,14 @@
 
 import copy
 import inspect
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import reference_optim
 from test_optim import SHAPES, grads_of, make, set_grads
+from test_page_ends import SIDES, beside_a_closed_page
 
 import dlcore as dl
 from dlcore import _C, optim
@@ -264,6 +267,42 @@ def test_a_variance_below_zero_is_none(isa):
         w.grad = dl.Tensor(np.full(40, 0.1, "f4"))
         optimizer.step()
     assert np.isfinite(w.data).all()
+
+
+def step_beside_a_closed_page(side):
+    """Of every optimizer and of clipping: what is stepped ends where a page closes."""
+    for dtype in ("f4", "f8"):
+        for name, options in [("SGD", {"momentum": 0.9}), ("Adam", {}), *CASES, *OWN]:
+            params = []
+            for n in (1, 7, 37):
+                p = dl.Tensor(beside_a_closed_page(np.ones(n, dtype), side), True)
+                p.grad = dl.Tensor(beside_a_closed_page(np.ones(n, dtype), side))
+                params.append(p)
+            optimizer = getattr(optim, name)(params, lr=0.1, **options)
+            for turn in range(3):
+                optimizer.step()
+                for kept in optimizer.state.values() if turn == 0 else ():
+                    for key, value in kept.items():
+                        kept[key] = beside_a_closed_page(value, side)
+                optimizer._rows.clear()
+            for order in (1, 2, np.inf):
+                dl.nn.utils.clip_grad_norm_(params, 0.1, order)
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("isa", _C.isas())
+def test_nothing_beside_the_arrays_is_touched(isa, side):
+    code = (
+        f"import test_optim_rules as t; t._C.set_isa({isa!r});"
+        f"t.step_beside_a_closed_page({side!r})"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=__file__.rpartition("/")[0],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr.split("\n")[-4:]
 
 
 w = dl.Tensor([1.0], True)

@@ -221,8 +221,7 @@ class Optimizer:
 
     def _remembered(self, index, names, params, start=0.0):
         """A list for each of `names`, which begin as `start`, for each of `params`."""
-        rows = self._cached(index, names, params)
-        if rows is not None:
+        if (rows := self._cached(index, names, params)) is not None:
             return rows
         for p in params:
             kept = self.state.setdefault(p, {})
