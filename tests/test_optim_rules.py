@@ -155,6 +155,28 @@ def test_goes_on_from_torchs_state(double, name, options):
     np.testing.assert_allclose(params[0].data, theirs[0].detach().numpy(), rtol=1e-11)
 
 
+@pytest.mark.parametrize(
+    "name, options", [("SGD", {"momentum": 0.9}), ("AdamW", {}), *CASES[1::2]]
+)
+def test_torch_goes_on_from_our_state(double, rng, name, options):
+    torch = double
+    params = make(rng, "float64", [(4, 3)])
+    mine = getattr(optim, name)(params, lr=0.1, **options)
+    set_grads(params, [np.ones((4, 3))])
+    mine.step()
+    theirs = [torch.tensor(params[0].data.copy(), requires_grad=True)]
+    other = getattr(torch.optim, name)(theirs)
+    saved = mine.state_dict()
+    for kept in saved["state"].values():
+        for key, value in kept.items():
+            kept[key] = torch.tensor(value, dtype=torch.float64)
+    other.load_state_dict(saved)
+    theirs[0].grad = torch.ones(4, 3)
+    mine.step()
+    other.step()
+    np.testing.assert_allclose(params[0].data, theirs[0].detach().numpy(), rtol=1e-11)
+
+
 @pytest.mark.parametrize("name, options", FIRST)
 def test_groups_and_waiting_parameters(rng, name, options):
     kind = getattr(optim, name)

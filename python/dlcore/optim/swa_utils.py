@@ -42,24 +42,75 @@ def get_ema_multi_avg_fn(decay=0.999):
     ------
     ValueError
         If `decay` is not from 0 to 1.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> model = dl.nn.Linear(2, 1)
+    >>> averaged = dl.optim.swa_utils.AveragedModel(
+    ...     model, multi_avg_fn=dl.optim.swa_utils.get_ema_multi_avg_fn(0.99)
+    ... )
+    >>> averaged.update_parameters(model)
     """
     share = 1 - _decay(decay)
     return lambda averages, weights, _: _average(averages, weights, share)
 
 
 def get_swa_multi_avg_fn():
-    """The plain mean, for ``AveragedModel(multi_avg_fn=...)``; see the one above."""
+    """The plain mean, for ``AveragedModel(multi_avg_fn=...)``.
+
+    Returns
+    -------
+    callable
+        As that of `get_ema_multi_avg_fn`.
+    """
     return lambda averages, weights, n: _average(averages, weights, 1 / (int(n) + 1))
 
 
 def get_ema_avg_fn(decay=0.999):
-    """The exponential average of one tensor: a function (average, weight, number)."""
+    """The exponential average of one tensor, for ``AveragedModel(avg_fn=...)``.
+
+    Parameters
+    ----------
+    decay : float, optional
+        Share of the average that stays.
+
+    Returns
+    -------
+    callable
+        Of the average, the weight and the number of models averaged so far: the new
+        average.
+
+    Raises
+    ------
+    ValueError
+        If `decay` is not from 0 to 1.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.optim.swa_utils.get_ema_avg_fn(0.5)(1.0, 3.0, 7)
+    2.0
+    """
     decay = _decay(decay)
     return lambda average, weight, _: decay * average + (1 - decay) * weight
 
 
 def get_swa_avg_fn():
-    """The plain mean of one tensor: a function (average, weight, number)."""
+    """The plain mean of one tensor, for ``AveragedModel(avg_fn=...)``.
+
+    Returns
+    -------
+    callable
+        Of the average, the weight and the number of models averaged so far: the new
+        average.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.optim.swa_utils.get_swa_avg_fn()(1.0, 3.0, 3)
+    1.5
+    """
     return lambda average, weight, n: average + (weight - average) / (int(n) + 1)
 
 
