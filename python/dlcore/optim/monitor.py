@@ -168,8 +168,9 @@ class GradientMonitor:
         """By layer: the median norm of the last steps, over that of its parameters."""
         if not self.steps:
             return np.zeros(0)
-        norms = self.history(what)[-self.window :]
-        sizes = self.history("parameter")[-self.window :]
+        first = 1 if what == "update" and self.steps > 1 else 0
+        norms = self.history(what)[first:][-self.window :]
+        sizes = self.history("parameter")[first:][-self.window :]
         shares = norms / np.maximum(sizes, np.finfo(np.float64).tiny)
         shares[(norms == 0) | (sizes == 0)] = norms[(norms == 0) | (sizes == 0)]
         return np.median(shares, axis=0)
@@ -187,13 +188,13 @@ class GradientMonitor:
         )
         width = max(map(len, [*self.layers, "layer"]))
         lines = [
-            f"{'layer':{width}}  {'gradient':>9}  {'/ weights':>9}  "
-            f"{'update':>9}  after {self.steps} steps"
+            f"{'layer':{width}}  {'gradient':>9}  {'/ params':>9}  "
+            f"{'update / params':>15}  after {self.steps} steps"
         ]
         for name, norm, share, update, said in columns:
             said = "" if said == "fine" else said
             lines.append(
-                f"{name:{width}}  {norm:9.2e}  {share:9.2e}  {update:9.2e}  {said}"
+                f"{name:{width}}  {norm:9.2e}  {share:9.2e}  {update:15.2e}  {said}"
             )
         return "\n".join(line.rstrip() for line in lines)
 
