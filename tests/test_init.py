@@ -52,7 +52,8 @@ def test_fan_out_and_gain():
 
 
 def test_gains_are_pytorchs(torch):
-    for name in ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"):
+    names = "linear conv2d conv_transpose1d sigmoid tanh relu leaky_relu selu"
+    for name in names.split():
         want = torch.nn.init.calculate_gain(name)
         assert init.calculate_gain(name) == pytest.approx(want, rel=1e-12)
     want = torch.nn.init.calculate_gain("leaky_relu", 0.3)
@@ -91,19 +92,52 @@ def test_orthogonal_is_evenly_distributed():
     assert 60 < sum(signs) < 140
 
 
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 4), (0, 3)])
+def test_eye(torch, dtype, shape):
+    w = dl.Tensor(np.ones(shape, dtype))
+    assert init.eye_(w) is w and w.dtype == dtype
+    np.testing.assert_array_equal(w.data, torch.nn.init.eye_(torch.ones(shape)))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(6, 4, 3), (12, 2, 5, 4), (6, 8, 3, 1, 2)])
+def test_dirac(torch, shape, groups):
+    w = init.dirac_(np.ones(shape, "f4"), groups)
+    want = torch.nn.init.dirac_(torch.ones(shape), groups)
+    np.testing.assert_array_equal(w, want)
+
+
+def test_dirac_passes_on(rng):
+    x = rng.standard_normal((2, 4, 7, 7))
+    w = init.dirac_(np.empty((4, 2, 3, 3)), groups=2)
+    np.testing.assert_array_equal(dl.conv2d(x, w, padding=1, groups=2), x)
+
+
+@pytest.mark.parametrize("sparsity", [0, 0.1, 0.5, 1])
+def test_sparse(sparsity):
+    w = init.sparse_(np.empty((50, 40), "f4"), sparsity, std=0.5)
+    zeros = (w == 0).sum(axis=0)
+    assert (zeros == math.ceil(sparsity * 50)).all()
+    if sparsity < 1:
+        assert abs(w[w != 0].std() / 0.5 - 1) < 0.1
+    if sparsity == 0.5:  # other rows in each column
+        assert len({column.tobytes() for column in (w == 0).T}) == 40
+
+
 FILLS = [name for name in dir(init) if name.endswith("_") and name[0] != "_"]
 
 
 @pytest.mark.parametrize("name", FILLS)
 def test_repeats(name):
     fill = getattr(init, name)
-    fill = (lambda w: init.constant_(w, 3)) if name == "constant_" else fill
+    more = {"constant_": (3,), "sparse_": (0.2,)}.get(name, ())
+    shape = (8, 6, 3) if name == "dirac_" else (8, 6)
     draws = []
     for seed in (1, 1, 2):
         dl.manual_seed(seed)
-        draws.append(fill(np.empty((8, 6))))
+        draws.append(fill(np.empty(shape), *more))
     np.testing.assert_array_equal(draws[0], draws[1])
-    fixed = name in ("constant_", "ones_", "zeros_")
+    fixed = name in ("constant_", "ones_", "zeros_", "eye_", "dirac_")
     assert (draws[0] == draws[2]).all() == fixed
 
 
@@ -114,6 +148,12 @@ BAD = [
     (lambda: init.kaiming_uniform_(W, mode="out"), "mode must be 'fan_in' or"),
     (lambda: init.kaiming_uniform_(W, nonlinearity="x"), "nonlinearity must be one of"),
     (lambda: init.trunc_normal_(W, a=2, b=1), "trunc_normal_: a must be below b"),
+    (lambda: init.eye_(np.empty(3)), r"eye_: tensor must have 2 dimensions, got"),
+    (lambda: init.dirac_(W), r"dirac_: tensor must have 3, 4 or 5 dimensions"),
+    (lambda: init.dirac_(np.empty((3, 1, 1)), 2), "groups must divide the 3 outputs"),
+    (lambda: init.dirac_(np.empty((3, 1, 1)), 0), "groups must divide the 3 outputs"),
+    (lambda: init.sparse_(np.empty(3), 0.5), "sparse_: tensor must have 2 dimensions"),
+    (lambda: init.sparse_(W, 1.5), "sparse_: sparsity must be from 0 to 1, got 1.5"),
     (lambda: init.trunc_normal_(W, std=0), "trunc_normal_: a must be below b"),
 ]
 

@@ -113,6 +113,7 @@ def test_plateau_follows_torch(torch, rng, mode, threshold_mode, cooldown, min_l
         b.step(metric)
         assert rates(mine) == rates(other) == a.get_last_lr()
         assert (a.best, a.num_bad_epochs) == (b.best, b.num_bad_epochs)
+        assert a.in_cooldown == b.in_cooldown
     assert rates(mine)[0] < 0.1
 
 

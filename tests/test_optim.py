@@ -60,7 +60,7 @@ def test_follows_torch(torch, rng, kind, options):
     theirs = [torch.tensor(p.data.copy(), requires_grad=True) for p in params]
     mine = kind(params, lr=0.02, **options)
     other = getattr(torch.optim, kind.__name__)(theirs, lr=0.02, **options)
-    for grads in grads_of(rng, 30, shapes):
+    for grads in grads_of(rng, 100, shapes):
         set_grads(params, grads)
         for t, g in zip(theirs, grads):
             t.grad = torch.tensor(g)

@@ -2,32 +2,11 @@
 // long row of elements, cut into chunks of one size, so that hundreds of small tensors cost as
 // little as one large one. Bound by memory: SGD 12 bytes a float (20 with momentum), Adam 28.
 
-#include "kernels/optim.h"
-
-#include "cpu/simd_math.h"
+#include "cpu/optim.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
-
-constexpr int64_t kChunk = int64_t(1) << 15;  // elements: some 10 us in cache, 30 us from memory
-
-// update(tensor, begin, end) over the elements [0, start[count]), a piece of one tensor at a time.
-template <class Update>
-DLCORE_INLINE void for_each_piece(int64_t count, const int64_t* start, const Update& update) {
-  parallel_for(start[count], kChunk, [=](int64_t begin, int64_t end) {
-    int64_t low = 0, high = count;  // start[low] <= begin < start[high]
-    while (high - low > 1) {
-      const int64_t middle = (low + high) / 2;
-      (start[middle] <= begin ? low : high) = middle;
-    }
-    for (int64_t t = low; begin < end; ++t) {
-      const int64_t stop = smaller(end, start[t + 1]);
-      if (begin < stop) update(t, begin - start[t], stop - start[t]);
-      begin = larger(begin, stop);
-    }
-  });
-}
 
 // step(at, lanes) on whole vectors with lanes = kLanes, then once on the rest.
 template <class T>

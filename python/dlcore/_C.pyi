@@ -754,6 +754,29 @@ def adam_step(
     decoupled: bool,
     maximize: bool,
 ) -> None: ...
+def adaptive_step(
+    rule: str,
+    params: list[ndarray],
+    grads: list[ndarray],
+    state0: list[ndarray] | None,
+    state1: list[ndarray] | None,
+    state2: list[ndarray] | None,
+    step: list[ndarray] | None,
+    mu_product: list[ndarray] | None,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    momentum: float,
+    rate: float,
+    decoupled: bool,
+    maximize: bool,
+) -> None: ...
+def tensor_norms(tensors: list[ndarray], norm_type: float) -> ndarray: ...
+def clip_tensors(
+    op: str, grads: list[ndarray], factor: float, limit: float
+) -> None: ...
 def box_convert(boxes: ndarray, in_fmt: str, out_fmt: str) -> ndarray: ...
 def box_convert_backward(dy: ndarray, in_fmt: str, out_fmt: str) -> ndarray: ...
 def box_area_forward(boxes: ndarray) -> ndarray: ...

@@ -95,8 +95,8 @@ def calculate_gain(nonlinearity, param=None):
     Parameters
     ----------
     nonlinearity : str
-        'linear', 'conv1d', 'conv2d', 'conv3d', 'sigmoid', 'tanh', 'relu', 'leaky_relu'
-        or 'selu'.
+        'linear', 'conv1d' to 'conv3d', 'conv_transpose1d' to 'conv_transpose3d',
+        'sigmoid', 'tanh', 'relu', 'leaky_relu' or 'selu'.
     param : float, optional
         The negative slope of 'leaky_relu'; default 0.01.
 
@@ -122,6 +122,9 @@ _GAINS = {
     "conv1d": 1.0,
     "conv2d": 1.0,
     "conv3d": 1.0,
+    "conv_transpose1d": 1.0,
+    "conv_transpose2d": 1.0,
+    "conv_transpose3d": 1.0,
     "sigmoid": 1.0,
     "tanh": 5 / 3,
     "relu": math.sqrt(2),
@@ -185,6 +188,93 @@ def orthogonal_(tensor, gain=1.0):
     q, r = np.linalg.qr(z)
     q *= np.sign(np.diag(r))  # without it the distribution is not uniform
     array[...] = gain * (q if rows >= cols else q.T).reshape(array.shape)
+    return tensor
+
+
+def eye_(tensor):
+    """The identity matrix, as far as it reaches.
+
+    Raises
+    ------
+    ValueError
+        If `tensor` has not 2 dimensions.
+    """
+    array = raw(tensor)
+    if array.ndim != 2:
+        raise ValueError(
+            f"eye_: tensor must have 2 dimensions, got tensor.shape = {array.shape}"
+        )
+    array[...] = np.eye(*array.shape)
+    return tensor
+
+
+def dirac_(tensor, groups=1):
+    """The weight of a convolution that passes its input on (of odd kernel, padded).
+
+    As many channels of each group as there are inputs are the inputs, the rest 0.
+
+    Parameters
+    ----------
+    tensor : Tensor or ndarray, shape (out, in / groups, ...)
+        The weight to fill, of a 1-D, 2-D or 3-D convolution.
+    groups : int, optional
+        Groups of the convolution.
+
+    Raises
+    ------
+    ValueError
+        If `tensor` has other than 3 to 5 dimensions, or `groups` does not divide `out`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.init.dirac_(np.empty((1, 1, 3)))
+    array([[[0., 1., 0.]]])
+    """
+    array = raw(tensor)
+    if not 3 <= array.ndim <= 5:
+        raise ValueError(
+            "dirac_: tensor must have 3, 4 or 5 dimensions, "
+            f"got tensor.shape = {array.shape}"
+        )
+    if groups < 1 or array.shape[0] % groups:
+        raise ValueError(
+            f"dirac_: groups must divide the {array.shape[0]} outputs, got {groups}"
+        )
+    array[...] = 0
+    per_group = array.shape[0] // groups
+    same = np.arange(min(per_group, array.shape[1]))
+    middle = tuple(size // 2 for size in array.shape[2:])
+    for start in range(0, array.shape[0], per_group or 1):
+        array[(start + same, same, *middle)] = 1
+    return tensor
+
+
+def sparse_(tensor, sparsity, std=0.01):
+    """Normal of deviation `std`, with a share `sparsity` of each column 0.
+
+    Martens 2010. The zeros, ``ceil(sparsity * rows)`` of them, are drawn for each
+    column.
+
+    Raises
+    ------
+    ValueError
+        If `tensor` has not 2 dimensions, or `sparsity` is not from 0 to 1.
+    """
+    array = raw(tensor)
+    if array.ndim != 2:
+        raise ValueError(
+            f"sparse_: tensor must have 2 dimensions, got tensor.shape = {array.shape}"
+        )
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparse_: sparsity must be from 0 to 1, got {sparsity}")
+    normal_(tensor, 0.0, std)
+    rows, cols = array.shape
+    # Argsort of random numbers: an order of the rows for each column.
+    order = np.argsort(random.uniform(0.0, 1.0, (rows, cols), np.float64), axis=0)
+    zeros = math.ceil(sparsity * rows)
+    array[order[:zeros], np.arange(cols)] = 0
     return tensor
 
 

@@ -241,7 +241,7 @@ def _sgd(normal, rng, s):
     }
 
 
-_adam = _sgd
+_adam = _adagrad = _rmsprop = _sgd
 
 
 def _infer(normal, rng, s):

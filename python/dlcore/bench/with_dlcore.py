@@ -226,6 +226,14 @@ def adam(case, variant, parameters, gradients):
     return _steps(partial(dl.optim.Adam, lr=1e-3), parameters, gradients)
 
 
+def adagrad(case, variant, parameters, gradients):
+    return _steps(partial(dl.optim.Adagrad, lr=1e-3), parameters, gradients)
+
+
+def rmsprop(case, variant, parameters, gradients):
+    return _steps(partial(dl.optim.RMSprop, lr=1e-3), parameters, gradients)
+
+
 def _train(net, optimizer, x, labels, weights):
     for parameter, weight in zip(net.parameters(), weights, strict=True):
         parameter.data[...] = weight

@@ -302,6 +302,15 @@ def adam(case, variant, parameters, gradients):
     return _steps(partial(torch.optim.Adam, lr=1e-3, fused=True), parameters, gradients)
 
 
+def adagrad(case, variant, parameters, gradients):
+    optimizer = partial(torch.optim.Adagrad, lr=1e-3, fused=True)
+    return _steps(optimizer, parameters, gradients)
+
+
+def rmsprop(case, variant, parameters, gradients):
+    return _steps(partial(torch.optim.RMSprop, lr=1e-3), parameters, gradients)
+
+
 def _train(net, optimizer, x, labels, weights):
     with torch.no_grad():
         for parameter, weight in zip(net.parameters(), weights, strict=True):

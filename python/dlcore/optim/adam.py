@@ -1,9 +1,5 @@
 """Adam and AdamW."""
 
-from collections.abc import Sized
-
-import numpy as np
-
 from .. import _C
 from .optimizer import Optimizer
 
@@ -30,6 +26,11 @@ class Adam(Optimizer):
         Divide by the largest mean square so far (Reddi et al. 2018).
     maximize : bool, optional
         Climb instead of descend.
+    decoupled_weight_decay : bool, optional
+        `AdamW`'s weight decay.
+    foreach, capturable, differentiable, fused : optional
+        PyTorch's choice among its implementations, without effect: every step is one
+        native call. `differentiable` must be False.
 
     Raises
     ------
@@ -56,8 +57,6 @@ class Adam(Optimizer):
     array([0.5, 2.5], dtype=float32)
     """
 
-    _decoupled = False
-
     def __init__(
         self,
         params,
@@ -67,8 +66,14 @@ class Adam(Optimizer):
         weight_decay=0.0,
         amsgrad=False,
         *,
+        foreach=None,
         maximize=False,
+        capturable=False,
+        differentiable=False,
+        fused=None,
+        decoupled_weight_decay=False,
     ):
+        self._refuse_differentiable(differentiable)
         super().__init__(
             params,
             {
@@ -78,26 +83,13 @@ class Adam(Optimizer):
                 "weight_decay": weight_decay,
                 "amsgrad": amsgrad,
                 "maximize": maximize,
+                "decoupled_weight_decay": decoupled_weight_decay,
             },
         )
 
-    def _check(self, group):
-        super()._check(group)
-        betas = group["betas"]
-        if not isinstance(betas, Sized):
-            raise TypeError(f"{self._name}: betas must be two numbers, got {betas!r}")
-        values = [self._number("each of betas", beta) for beta in betas]
-        if len(values) != 2 or not all(0 <= beta < 1 for beta in values):
-            raise ValueError(
-                f"{self._name}: betas must be two numbers of [0, 1), got {betas}"
-            )
-
     def _step(self, index, group, params, grads):
         names = _NAMES_AMSGRAD if group["amsgrad"] else _NAMES
-        rows = self._cached(index, names, params)
-        if rows is None:
-            self._start(names, params)
-            rows = self._collect(index, names, params)
+        rows = self._remembered(index, names, params)
         beta1, beta2 = group["betas"]
         _C.adam_step(
             [p.data for p in params],
@@ -111,18 +103,9 @@ class Adam(Optimizer):
             beta2,
             group["eps"],
             group["weight_decay"],
-            self._decoupled,
+            bool(group["decoupled_weight_decay"]),
             group["maximize"],
         )
-
-    def _start(self, names, params):
-        for p in params:
-            kept = self.state.setdefault(p, {})
-            for name in names:
-                if name == "step":
-                    kept.setdefault(name, np.array(0))
-                elif name not in kept:
-                    kept[name] = np.zeros(p.data.shape, p.data.dtype)
 
 
 class AdamW(Adam):
@@ -132,7 +115,7 @@ class AdamW(Adam):
     ----------
     params : iterable of Tensor or of dict
         The parameters, or groups of them with options of their own.
-    lr, betas, eps, amsgrad, maximize
+    lr, betas, eps, amsgrad, maximize, foreach, capturable, differentiable, fused
         See `Adam`.
     weight_decay : float, optional
         Each step starts with :math:`p = p (1 - \eta \lambda)` (Loshchilov and Hutter
@@ -155,8 +138,6 @@ class AdamW(Adam):
     True
     """
 
-    _decoupled = True
-
     def __init__(
         self,
         params,
@@ -167,7 +148,19 @@ class AdamW(Adam):
         amsgrad=False,
         *,
         maximize=False,
+        foreach=None,
+        capturable=False,
+        differentiable=False,
+        fused=None,
     ):
         super().__init__(
-            params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            maximize=maximize,
+            differentiable=differentiable,
+            decoupled_weight_decay=True,
         )

@@ -1,12 +1,31 @@
 """What the optimizers share: groups of parameters, their state, saving and resuming."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 
 import numpy as np
 
 from ..grad_mode import enable_grad
 from ..tensor import Tensor, changed
+
+# Which of PyTorch's implementations to take: here every step is one native call.
+_IGNORED = ("foreach", "fused", "capturable", "differentiable")
+# Options that older snapshots and PyTorch's may lack.
+_NOT_IN_ALL = ("decoupled_weight_decay", "ewma")
+# What is remembered of a parameter as one number, and where it starts.
+_SCALARS = {"step": 0, "mu_product": 1.0}
+_NUMBERS = (
+    "lr",
+    "weight_decay",
+    "eps",
+    "momentum",
+    "dampening",
+    "lr_decay",
+    "initial_accumulator_value",
+    "momentum_decay",
+    "alpha",
+    "rho",
+)
 
 
 class Optimizer:
@@ -81,7 +100,7 @@ class Optimizer:
                 f"{self._name}: a parameter group must be a dict, "
                 f"got {type(group).__name__}"
             )
-        group = dict(group)
+        group = {k: v for k, v in group.items() if k not in _IGNORED}
         params = group.get("params", ())
         params = [params] if isinstance(params, Tensor) else list(params)
         unknown = group.keys() - self.defaults.keys() - {"params", "initial_lr"}
@@ -107,13 +126,30 @@ class Optimizer:
 
     def _check(self, group):
         """Raise for options out of range; subclasses add theirs."""
-        for name in ("lr", "weight_decay", "eps", "momentum", "dampening"):
+        for name in _NUMBERS:
             if name in group:
                 value = self._number(name, group[name])
                 if name != "dampening" and not value >= 0:
                     raise ValueError(
                         f"{self._name}: {name} must be at least 0, got {group[name]}"
                     )
+        if "betas" in group:
+            self._check_betas(group["betas"])
+
+    def _check_betas(self, betas):
+        if not isinstance(betas, Sized):
+            raise TypeError(f"{self._name}: betas must be two numbers, got {betas!r}")
+        values = [self._number("each of betas", beta) for beta in betas]
+        if len(values) != 2 or not all(0 <= beta < 1 for beta in values):
+            raise ValueError(
+                f"{self._name}: betas must be two numbers of [0, 1), got {betas}"
+            )
+
+    def _refuse_differentiable(self, differentiable):
+        if differentiable:
+            raise NotImplementedError(
+                f"{self._name}: differentiable must be False: a step is not recorded"
+            )
 
     def _number(self, name, value):
         try:
@@ -183,6 +219,21 @@ class Optimizer:
             return None
         return rows[2]
 
+    def _remembered(self, index, names, params, start=0.0):
+        """A list for each of `names`, which begin as `start`, for each of `params`."""
+        if (rows := self._cached(index, names, params)) is not None:
+            return rows
+        for p in params:
+            kept = self.state.setdefault(p, {})
+            for name in names:
+                if name in kept:
+                    continue
+                if name in _SCALARS:
+                    kept[name] = np.array(_SCALARS[name])
+                else:
+                    kept[name] = np.full(p.data.shape, start, p.data.dtype)
+        return self._collect(index, names, params)
+
     def _collect(self, index, names, params):
         """A list for each of `names`: what is remembered of each of `params`."""
         rows = [[self.state[p][name] for p in params] for name in names]
@@ -245,7 +296,8 @@ class Optimizer:
                 f"parameters as the optimizer's, {sizes}, got {theirs}"
             )
         for group in groups:
-            if lacking := sorted(self.defaults.keys() - group.keys()):
+            known = {*group, *_NOT_IN_ALL}
+            if lacking := sorted(self.defaults.keys() - known):
                 raise ValueError(
                     f"{self._name}: load_state_dict: state_dict must be that of an "
                     f"optimizer of the same kind, got one without {', '.join(lacking)}"
@@ -280,8 +332,8 @@ class Optimizer:
         for name, value in kept.items():
             if value is None:
                 continue
-            if name == "step":
-                loaded[name] = np.array(int(value))
+            if name in _SCALARS:
+                loaded[name] = np.array(type(_SCALARS[name])(value))
                 continue
             value = np.array(np.asarray(value), dtype=p.data.dtype, order="C")
             if value.shape != p.data.shape:

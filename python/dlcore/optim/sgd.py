@@ -25,12 +25,18 @@ class SGD(Optimizer):
         Nesterov's momentum.
     maximize : bool, optional
         Climb instead of descend.
+    foreach, differentiable, fused : optional
+        PyTorch's choice among its implementations, without effect: every step is one
+        native call. `differentiable` must be False.
+    ewma : bool, optional
+        The buffer is the exponentially weighted average of the gradients, from 0 on.
+        dlcore's own.
 
     Raises
     ------
     ValueError
         If an option is out of range; Nesterov's momentum needs ``momentum > 0`` and
-        ``dampening == 0``.
+        ``dampening == 0``, `ewma` ``momentum > 0`` and neither of the two.
 
     Notes
     -----
@@ -40,6 +46,12 @@ class SGD(Optimizer):
 
     (:math:`b = g` at the first step), or :math:`p = p - \eta (g + \mu b)` with
     Nesterov's momentum (Sutskever et al. 2013, in PyTorch's form).
+
+    Momentum is also taught as an exponentially weighted average,
+    :math:`b = \mu b + (1 - \mu) g` from :math:`b = 0` on: that is ``ewma=True``.
+    PyTorch has it as ``dampening=momentum``, but for the first step, where its
+    :math:`b` is all of :math:`g`. Either way the steps are :math:`1 - \mu` times
+    those of PyTorch's plain momentum.
 
     Examples
     --------
@@ -62,7 +74,12 @@ class SGD(Optimizer):
         nesterov=False,
         *,
         maximize=False,
+        foreach=None,
+        differentiable=False,
+        fused=None,
+        ewma=False,
     ):
+        self._refuse_differentiable(differentiable)
         super().__init__(
             params,
             {
@@ -72,6 +89,7 @@ class SGD(Optimizer):
                 "weight_decay": weight_decay,
                 "nesterov": nesterov,
                 "maximize": maximize,
+                "ewma": ewma,
             },
         )
 
@@ -79,10 +97,23 @@ class SGD(Optimizer):
         super()._check(group)
         if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
             raise ValueError("SGD: nesterov needs momentum > 0 and dampening = 0")
+        if group["momentum"] >= 1 and group["ewma"]:
+            raise ValueError(
+                f"SGD: momentum must be below 1 with ewma, got {group['momentum']}"
+            )
+        other = group["momentum"] == 0 or group["dampening"] != 0 or group["nesterov"]
+        if group["ewma"] and other:
+            raise ValueError(
+                "SGD: ewma needs momentum > 0, dampening = 0 and no nesterov"
+            )
 
     def _step(self, index, group, params, grads):
         if group["momentum"] == 0:
             self._call(group, params, grads, None, False)
+            return
+        if group["ewma"]:
+            rows = self._remembered(index, _BUFFER, params)
+            self._call(group, params, grads, rows[0], False)
             return
         rows = self._cached(index, _BUFFER, params)
         if rows is None:
@@ -112,7 +143,7 @@ class SGD(Optimizer):
             buffers,
             group["lr"],
             group["momentum"],
-            group["dampening"],
+            group["momentum"] if group["ewma"] else group["dampening"],
             group["weight_decay"],
             group["nesterov"],
             group["maximize"],

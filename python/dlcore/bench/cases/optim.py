@@ -26,13 +26,18 @@ def resnet50_parameters():
 
 def optimizers():
     n = F32 * sum(prod(shape) for shape in resnet50_parameters())
-    for op, reads, writes in (("sgd", 3, 2), ("adam", 4, 3)):
+    for op, reads, writes, why in (
+        ("sgd", 3, 2, "PyTorch's fused step"),
+        ("adam", 4, 3, "PyTorch's fused step"),
+        ("adagrad", 3, 2, "PyTorch's fused step"),
+        ("rmsprop", 3, 2, "for which PyTorch has no fused step"),
+    ):
         yield Case(
             "optim",
             "optim",
             op,
             f"{op} 25.6M/161 tensors",
-            "ResNet-50's parameters, large and tiny; PyTorch's fused step",
+            f"ResNet-50's parameters, large and tiny; {why}",
             "step",
             reads=reads * n,
             writes=writes * n,

@@ -2,3 +2,9 @@
 
 # ruff: noqa: F401
 from . import rnn
+from .clip_grad import (
+    clip_grad_norm_,
+    clip_grad_value_,
+    clip_grads_with_norm_,
+    get_total_norm,
+)

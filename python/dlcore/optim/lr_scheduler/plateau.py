@@ -130,6 +130,11 @@ class ReduceLROnPlateau(LRScheduler):
             self.num_bad_epochs = 0
         self._last_lr = [float(group["lr"]) for group in groups]
 
+    @property
+    def in_cooldown(self):
+        """Whether a reduction was so short ago that nothing is counted."""
+        return self.cooldown_counter > 0
+
     def _improves(self, metric):
         sign = 1 if self.mode == "min" else -1
         if self.threshold_mode == "rel":
