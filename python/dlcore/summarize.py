@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import _C
-from .flops import Count, _short, count_flops
+from .flops import Count, _short, check_call, count_flops
 from .grad_mode import no_grad
 from .nn import Module
 from .random import get_rng_state, set_rng_state
@@ -138,6 +138,7 @@ def summary(model, *inputs, seconds=0.5):
     """
     if not isinstance(model, Module):
         raise TypeError(f"summary: model must be a Module, got {type(model).__name__}")
+    check_call("summary", model, inputs)
     kept = [(buffer, buffer.data.copy()) for buffer in model.buffers()]
     state = get_rng_state()
     try:
