@@ -19,8 +19,10 @@ from .dtypes import wanted
 from .files import Fault, Source, naming
 from .safetensors import load_file, safe_open, save_file
 from .torch_arrays import from_torch, to_torch
+from .unpickler import Unknown
 
 __all__ = [
+    "Unknown",
     "from_torch",
     "load",
     "load_checkpoint",
@@ -78,7 +80,7 @@ def save(path, state, metadata=None):
         )
 
 
-def load(path, *, dtype=None, mmap=False):
+def load(path, *, dtype=None, mmap=False, strict=True):
     """What a file of weights holds; its format is seen from its first bytes.
 
     Parameters
@@ -91,6 +93,10 @@ def load(path, *, dtype=None, mmap=False):
     mmap : bool, optional
         Map the file instead of reading it: its arrays are read when they are used, and
         checksums are not compared. Writing to them does not change the file.
+    strict : bool, optional
+        Whether PyTorch's file may ask for nothing but what weights are made of. False:
+        where it asks for more (``argparse.Namespace``), an `Unknown` has its name and
+        what was to be put into it; nothing is looked for or run all the same.
 
     Returns
     -------
@@ -121,20 +127,20 @@ def load(path, *, dtype=None, mmap=False):
         if start[8:] == b"{" or os.fsdecode(path).endswith(".safetensors"):
             return safetensors.read(source, dtype)
         if start.startswith(b"PK"):
-            return _read_zip(source, dtype, not mmap)
+            return _read_zip(source, dtype, not mmap, strict)
         if start.startswith(b"\x80"):
             with Source(path, mapped=True) as mapped:
-                return pytorch.read_stream(mapped, dtype)
+                return pytorch.read_stream(mapped, dtype, strict)
         raise Fault(
             f"is no safetensors, PyTorch or .npz file: it begins with {start[:8]!r}"
         )
 
 
-def _read_zip(source, dtype, checked):
+def _read_zip(source, dtype, checked, strict):
     try:
         archive = zipfile.ZipFile(source.file)
     except (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError) as error:
         raise Fault(f"is cut off or damaged: {error}") from None
     if any(info.filename.endswith(".npy") for info in archive.filelist):
         return npz.read(source, archive, dtype)
-    return pytorch.read_zip(source, archive, dtype, checked)
+    return pytorch.read_zip(source, archive, dtype, checked, strict)

@@ -1,5 +1,7 @@
 """The dtypes that files hold; those that NumPy lacks are of the package ml_dtypes."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..tensor import Tensor
@@ -86,13 +88,24 @@ def check_shape(shape, name):
     return count
 
 
-def saved(op, name, value):
-    """(array, name of its dtype) of what is to be saved."""
-    array = value.data if isinstance(value, Tensor) else np.asarray(value)
-    kind = array.dtype.name  # the same in either byte order
-    if kind not in SIZES:
-        raise TypeError(f"{op}: {name!r} must be numbers or bool, got {array.dtype}")
-    return array, kind
+def saved(op, state):
+    """(array, name of its dtype) by name, of what is to be saved."""
+    if not isinstance(state, Mapping):
+        cure = ": pass model.state_dict()" if hasattr(state, "state_dict") else ""
+        raise TypeError(
+            f"{op}: what is saved must be a mapping of names to arrays, "
+            f"got {type(state).__name__}{cure}"
+        )
+    arrays = {}
+    for name, value in state.items():
+        if not isinstance(name, str):
+            raise TypeError(f"{op}: a name must be a str, got {type(name).__name__}")
+        array = value.data if isinstance(value, Tensor) else np.asarray(value)
+        kind = array.dtype.name  # the same in either byte order
+        if kind not in SIZES:
+            raise TypeError(f"{op}: {name!r} must be numbers, got {array.dtype}")
+        arrays[name] = array, kind
+    return arrays
 
 
 def contents(array, kind):

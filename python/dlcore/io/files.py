@@ -22,6 +22,11 @@ def naming(op, path):
         raise ValueError(f"{op}: {os.fspath(path)} {fault}") from None
 
 
+def _open(path, flags):
+    """Not to wait for who writes to a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 class Source:
     """A file to read from; every piece is checked against its size.
 
@@ -35,7 +40,7 @@ class Source:
     """
 
     def __init__(self, path, mapped=False):
-        self.file = open(path, "rb")
+        self.file = open(path, "rb", opener=_open)
         try:
             status = os.fstat(self.file.fileno())
             if not stat.S_ISREG(status.st_mode):

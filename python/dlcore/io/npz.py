@@ -14,8 +14,10 @@ _RATIO = 100  # times its size that a larger one may
 
 def write(arrays, path, op):
     """A file for `numpy.load`; unlike `numpy.savez` does, all or nothing."""
-    arrays = {str(name): saved(op, name, value) for name, value in arrays.items()}
+    arrays = saved(op, arrays)
     for name, (_, kind) in arrays.items():
+        if "\0" in name:
+            raise ValueError(f"{op}: a name in .npz must have no zero, got {name!r}")
         if kind not in np.sctypeDict:
             raise TypeError(f"{op}: .npz has no {kind} ({name!r}): save .safetensors")
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:

@@ -81,7 +81,7 @@ class Storage:
 class Reader:
     """Reads the pickle of a file; `raw(key, count)` gives the bytes of a storage."""
 
-    def __init__(self, data, start, raw, limit, dtype):
+    def __init__(self, data, start, raw, limit, dtype, strict):
         self._raw, self._dtype = raw, dtype
         self._limit = max(limit, _REPEATED)
         self.storages = {}
@@ -95,7 +95,7 @@ class Reader:
             "torch._utils._rebuild_parameter_with_state": _first,
             "torch._tensor._rebuild_from_type_v2": self._rebuild,
         }
-        self.unpickler = Unpickler(data, start, names, self._storage, build)
+        self.unpickler = Unpickler(data, start, names, self._storage, build, strict)
 
     def _storage(self, saved_id):
         """A storage by (``"storage"``, kind, key, device, elements[, view])."""
@@ -228,7 +228,7 @@ _FUNCTIONS = {
 # -- the zip, from PyTorch 1.6 on --
 
 
-def read_zip(source, archive, dtype, checked):
+def read_zip(source, archive, dtype, checked, strict):
     """What `torch.save` put into an archive.
 
     The bytes of storages are taken where they lie: an archive stores them as they are.
@@ -265,7 +265,7 @@ def read_zip(source, archive, dtype, checked):
     def raw(key, count):
         return record(f"data/{key}", count)
 
-    return Reader(pickled, 0, raw, source.size, dtype).unpickler.load()
+    return Reader(pickled, 0, raw, source.size, dtype, strict).unpickler.load()
 
 
 def _is_pickle(name):
@@ -304,7 +304,7 @@ def _data_start(source, info):
 # -- the stream, before PyTorch 1.6 --
 
 
-def read_stream(source, dtype):
+def read_stream(source, dtype, strict):
     """Five pickles and then the storages, each behind its number of elements.
 
     The third pickle says how numbers are written, the fourth is what was saved, the
@@ -329,11 +329,11 @@ def read_stream(source, dtype):
     def raw(key, count):
         return source.array(starts[key], count).copy()
 
-    first = Reader(data, start, size_only, source.size, dtype)
+    first = Reader(data, start, size_only, source.size, dtype, strict)
     first.unpickler.load()
     keys, end = next(_pickles(data, first.unpickler.position))
     starts = _starts(data, keys, end, first.storages)
-    return Reader(data, start, raw, source.size, dtype).unpickler.load()
+    return Reader(data, start, raw, source.size, dtype, strict).unpickler.load()
 
 
 def _pickles(data, position=0):

@@ -81,7 +81,12 @@ def save_file(tensors, filename, metadata=None):
 
 def write(tensors, path, metadata, op):
     """`save_file` for `op`."""
-    arrays = _arrays(op, tensors)
+    arrays = saved(op, tensors)
+    if _METADATA in arrays:
+        raise ValueError(f"{op}: a name must not be {_METADATA}: pass metadata=")
+    for name, (_, kind) in arrays.items():
+        if kind not in _WORDS:
+            raise TypeError(f"{op}: safetensors has no {kind} ({name!r})")
     header = {}
     if metadata:
         header[_METADATA] = _texts(op, metadata)
@@ -112,25 +117,6 @@ def write(tensors, path, metadata, op):
         file.write(len(text).to_bytes(8, "little") + text)
         for name in order:
             file.write(contents(*arrays[name]))
-
-
-def _arrays(op, tensors):
-    if not isinstance(tensors, Mapping):
-        cure = ": pass model.state_dict()" if hasattr(tensors, "state_dict") else ""
-        raise TypeError(
-            f"{op}: what is saved must be a mapping of names to arrays, "
-            f"got {type(tensors).__name__}{cure}"
-        )
-    arrays = {}
-    for name, value in tensors.items():
-        if not isinstance(name, str):
-            raise TypeError(f"{op}: a name must be a str, got {type(name).__name__}")
-        if name == _METADATA:
-            raise ValueError(f"{op}: a name must not be {_METADATA}: pass metadata=")
-        arrays[name] = saved(op, name, value)
-        if arrays[name][1] not in _WORDS:
-            raise TypeError(f"{op}: safetensors has no {arrays[name][1]} ({name!r})")
-    return arrays
 
 
 def _texts(op, metadata):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..tensor import Tensor
 from .dtypes import little
 from .files import Fault
 
@@ -78,7 +79,8 @@ def to_torch(state_dict):
     Parameters
     ----------
     state_dict : mapping of str to ndarray
-        Such as ``model.state_dict()``; read-only arrays are copied.
+        Such as ``model.state_dict()``. What PyTorch cannot share is copied: a
+        read-only array, one that runs backwards.
 
     Returns
     -------
@@ -93,8 +95,9 @@ def to_torch(state_dict):
     import torch
 
     def tensor(array):
-        array = np.asarray(array)
-        array = array if array.flags.writeable else array.copy()
+        array = array.data if isinstance(array, Tensor) else np.asarray(array)
+        if not array.flags.writeable or min(array.strides, default=0) < 0:
+            array = array.copy()
         if array.dtype.kind != "V":
             return torch.from_numpy(array)
         integers = {1: np.uint8, 2: np.int16}[array.dtype.itemsize]

@@ -3,8 +3,9 @@
 A pickle is a program for a machine with a stack. This one knows the instructions that
 data needs. A name (``collections.OrderedDict``) must be in the table that the caller
 gives, and means what that table says: a constant, or a function of the caller's that
-checks its arguments. Nothing else can be reached from a pickle, and what it builds has
-the types dict, list, tuple, set, str, bytes, int, float, bool, None and the caller's.
+checks its arguments; another one is refused, or stands for itself as an `Unknown`.
+Nothing else can be reached from a pickle, and what it builds has the types dict, list,
+tuple, set, str, bytes, int, float, bool, None and the caller's.
 """
 
 import struct
@@ -22,6 +23,31 @@ class Function(str):
     __slots__ = ()
 
 
+class Unknown:
+    """What stands where a pickle asks for a name that weights do not need.
+
+    Attributes
+    ----------
+    name : str
+        ``"argparse.Namespace"``. Nothing of that name was looked for, or run.
+    arguments : tuple or None
+        What it was to be called with, if it was.
+    state : object
+        What it was to be filled with, mostly the dict of its attributes.
+    items : list
+        What was to be put into it, if it was a list or dict.
+    """
+
+    __slots__ = ("arguments", "items", "name", "state")
+
+    def __init__(self, name, arguments=None):
+        self.name, self.arguments = name, arguments
+        self.state, self.items = None, []
+
+    def __repr__(self):
+        return f"<{self.name}, not loaded>"
+
+
 class Unpickler:
     """Reads one pickle.
 
@@ -37,11 +63,13 @@ class Unpickler:
         ``persistent(id)`` gives what a persistent id stands for.
     build : callable, optional
         ``build(made, state)`` gives a state to what a function of the table made.
+    strict : bool, optional
+        Whether another name is a Fault; else it becomes an `Unknown`.
     """
 
-    def __init__(self, data, start, names, persistent=None, build=None):
+    def __init__(self, data, start, names, persistent=None, build=None, strict=True):
         self._data, self.position = data, start
-        self._names = names
+        self._names, self._strict = names, strict
         self._persistent, self._build_other = persistent or _refuse, build or _refuse
 
     def load(self):
@@ -95,10 +123,15 @@ class Unpickler:
     def _push(self, value):
         self._stack.append(value)
 
-    def _top(self, kind):
-        if type(self._stack[-1]) is not kind:
+    def _fill(self, kind, put, items):
+        """Put items into what is on the stack, if it is of that kind."""
+        into = self._stack[-1]
+        if type(into) is Unknown:
+            into.items.extend(items)
+        elif type(into) is kind:
+            put(into, items)
+        else:
             raise Fault(f"is damaged: its pickle fills what is no {kind.__name__}")
-        return self._stack[-1]
 
     def _keep(self, number):
         self._memo[number] = self._stack[-1]
@@ -110,16 +143,22 @@ class Unpickler:
 
     def _name(self, module, name):
         dotted = f"{module}.{name}"
-        if dotted not in self._names:
+        if dotted in self._names:
+            meaning = self._names[dotted]
+            self._push(Function(dotted) if callable(meaning) else meaning)
+        elif not self._strict:
+            self._push(Unknown(dotted))
+        else:
             raise Fault(
                 f"asks for {dotted[:100]!a}, which weights do not need: nothing of the "
-                "file was run or loaded (in PyTorch, save model.state_dict() alone)"
+                "file was run or loaded (in PyTorch, save model.state_dict() alone; or "
+                "pass strict=False)"
             )
-        meaning = self._names[dotted]
-        self._stack.append(Function(dotted) if callable(meaning) else meaning)
 
     def call(self, function, arguments):
         """What a function of the table gives."""
+        if type(function) is Unknown and type(arguments) is tuple:
+            return Unknown(function.name, arguments)
         if type(function) is not Function or type(arguments) is not tuple:
             raise Fault("is damaged: its pickle calls what is no function")
         try:
@@ -136,33 +175,23 @@ class Unpickler:
     def _build(self):
         """A state: of a dict, such as an OrderedDict's attributes, it is left out."""
         state, made = self._stack.pop(), self._stack[-1]
-        if type(made) is not dict:
+        if type(made) is Unknown:
+            made.state = state
+        elif type(made) is not dict:
             self._build_other(made, state)
 
-    def _set_items(self, items):
-        into = self._top(dict)
-        if len(items) % 2:
-            raise Fault("is damaged: its pickle has a key without a value")
-        for key, value in zip(items[::2], items[1::2]):
-            into[_hashable(key)] = value
-
-    def _set_item(self):
-        value, key = self._stack.pop(), self._stack.pop()
-        self._set_items([key, value])
-
-    def _append(self):
-        value = self._stack.pop()
-        self._top(list).append(value)
+    def _pop(self, count):
+        """The last objects, in their order."""
+        if len(self._stack) < count:
+            raise IndexError
+        popped = self._stack[-count:]
+        del self._stack[-count:]
+        return popped
 
     def _dict(self):
         items = self._items()
-        self._stack.append({})
-        self._set_items(items)
-
-    def _tuple(self, count):
-        if len(self._stack) < count:
-            raise IndexError
-        self._stack[-count:] = [tuple(self._stack[-count:])]
+        self._push({})
+        self._fill(dict, _set_items, items)
 
     def _long(self, form):
         count = self._number(form)
@@ -195,6 +224,17 @@ def _hashable(key):
     if type(key) is tuple and all(type(part) in _SCALARS for part in key):
         return key
     raise Fault("is damaged: a key in its pickle must be a text or a number")
+
+
+def _set_items(into, items):
+    if len(items) % 2:
+        raise Fault("is damaged: its pickle has a key without a value")
+    for key, value in zip(items[::2], items[1::2]):
+        into[_hashable(key)] = value
+
+
+def _add_items(into, items):
+    into.update(hashables(items))
 
 
 def hashables(items):
@@ -258,17 +298,17 @@ _DO = {
     ord("}"): _fresh(dict),
     0x8F: _fresh(set),
     ord(")"): _constant(()),
-    ord("a"): Unpickler._append,
-    ord("e"): lambda self: _appends(self, self._items()),
+    ord("a"): lambda self: self._fill(list, list.extend, self._pop(1)),
+    ord("e"): lambda self: self._fill(list, list.extend, self._items()),
     ord("l"): lambda self: self._push(self._items()),
     ord("t"): lambda self: self._push(tuple(self._items())),
-    0x85: lambda self: self._tuple(1),
-    0x86: lambda self: self._tuple(2),
-    0x87: lambda self: self._tuple(3),
+    0x85: lambda self: self._push(tuple(self._pop(1))),
+    0x86: lambda self: self._push(tuple(self._pop(2))),
+    0x87: lambda self: self._push(tuple(self._pop(3))),
     ord("d"): Unpickler._dict,
-    ord("s"): Unpickler._set_item,
-    ord("u"): lambda self: self._set_items(self._items()),
-    0x90: lambda self: _add_items(self, self._items()),
+    ord("s"): lambda self: self._fill(dict, _set_items, self._pop(2)),
+    ord("u"): lambda self: self._fill(dict, _set_items, self._items()),
+    0x90: lambda self: self._fill(set, _add_items, self._items()),
     0x91: lambda self: self._push(frozenset(hashables(self._items()))),
     ord("q"): lambda self: self._keep(self._number("<B")),
     ord("r"): lambda self: self._keep(self._number("<I")),
@@ -282,11 +322,3 @@ _DO = {
     ord("b"): Unpickler._build,
     ord("Q"): Unpickler._persist,
 }
-
-
-def _appends(self, items):
-    self._top(list).extend(items)
-
-
-def _add_items(self, items):
-    self._top(set).update(hashables(items))
