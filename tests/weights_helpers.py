@@ -4,6 +4,8 @@ import io
 import struct
 import zipfile
 
+import numpy as np
+
 ORDERED = b"ccollections\nOrderedDict\n)R"
 REBUILD = "torch._utils._rebuild_tensor_v2"
 MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
@@ -81,3 +83,38 @@ def stream(body, storages, little=b"\x88"):
     keys = b"](" + b"".join(text(key) for key, _, _ in storages) + b"e"
     pickles = MAGIC + b"".join(map(program, (number(1001), system, body, keys)))
     return pickles + b"".join(struct.pack("<q", n) + data for _, n, data in storages)
+
+
+# -- a good file, and all that may happen to one --
+
+SIX = np.arange(6, dtype="float32").reshape(2, 3)
+LONG = np.arange(4)
+BODY = mapping(
+    weight=tensor(),
+    turned=tensor(shape=(3, 2), strides=(1, 3)),
+    last=call(
+        "torch._utils._rebuild_parameter",
+        tensor(offset=5, shape=(1,), strides=(1,)),
+        b"\x88",
+        ORDERED,
+    ),
+    steps=tensor(storage("LongStorage", "1", 4), 1, (), ()),
+    lr=b"G" + struct.pack(">d", 0.5),
+    shape=call("torch.Size", numbers(2, 3)),
+)
+DATA = {"data/0": SIX.tobytes(), "data/1": LONG.tobytes(), "byteorder": b"little"}
+STORAGES = [("0", 6, SIX.tobytes()), ("1", 4, LONG.tobytes())]
+
+
+def good(form):
+    return archive(BODY, DATA) if form == "zip" else stream(BODY, STORAGES)
+
+
+def damaged(good, rng, count):
+    """Every file cut off, then some with a few bytes changed."""
+    yield from (good[:n] for n in range(len(good)))
+    for _ in range(count):
+        data = bytearray(good)
+        for _ in range(rng.choice((1, 1, 2, 8))):
+            data[rng.randrange(len(data))] = rng.choice((0, 255, rng.randrange(256)))
+        yield bytes(data)

@@ -1,16 +1,22 @@
-"""A training run in one file: model, optimizer, schedules, random numbers, counts."""
+"""A training run in one file: model, optimizer, schedules, random numbers, counts.
+
+Safetensors has no checksums; a checkpoint has one of each array, with its dtype and
+shape, in the list of its parts, and one of the list.
+"""
 
 import copy
 import json
+import zlib
 
 import numpy as np
 
 from ..random import get_rng_state, set_rng_state
 from . import safetensors
+from .dtypes import contents, saved
 from .files import Fault, Source, naming
 from .tree import flatten, unflatten
 
-_KEY = "dlcore.checkpoint"
+_KEY, _SUM = "dlcore.checkpoint", "dlcore.checkpoint.crc32"
 _RNG = "rng"
 
 
@@ -50,9 +56,19 @@ def save_checkpoint(path, /, *, rng=True, **parts):
     }
     if rng:
         state[_RNG] = get_rng_state()
-    arrays: dict = {}
-    tree = {k: flatten("save_checkpoint", v, k, arrays) for k, v in state.items()}
-    safetensors.write(arrays, path, {_KEY: json.dumps(tree)}, "save_checkpoint")
+    op, arrays = "save_checkpoint", {}
+    parts = {name: flatten(op, part, name, arrays) for name, part in state.items()}
+    sums = {
+        name: _checksum(contents(array, kind), kind, array.shape)
+        for name, (array, kind) in saved(op, arrays).items()
+    }
+    text = json.dumps({"parts": parts, "crc32": sums})
+    metadata = {_KEY: text, _SUM: str(zlib.crc32(text.encode()))}
+    safetensors.write(arrays, path, metadata, op)
+
+
+def _checksum(raw, kind, shape):
+    return zlib.crc32(raw, zlib.crc32(f"{kind} {list(shape)}".encode()))
 
 
 def load_checkpoint(path, /, *, rng=True, **parts):
@@ -106,20 +122,27 @@ def _read(source):
     entries, metadata = safetensors.read_header(source)
     if _KEY not in metadata:
         raise Fault("is no checkpoint of save_checkpoint's: use load")
+    text = metadata[_KEY]
+    if metadata.get(_SUM) != str(zlib.crc32(text.encode(errors="replace"))):
+        raise Fault("is damaged: the checksum of the list of its parts is wrong")
 
     def array(name):
-        if name not in entries:
+        if name not in entries or name not in sums:
             raise Fault(f"is damaged: its array {name!a:.80} is missing")
-        return safetensors.read_array(source, entries[name])
+        entry = entries[name]
+        array = safetensors.read_array(source, entry)
+        raw = contents(array, entry.dtype)
+        if _checksum(raw, entry.dtype, entry.shape) != sums[name]:
+            raise Fault(f"is damaged: the checksum of {name!a:.80} is wrong")
+        return array
 
     try:
-        tree = json.loads(metadata[_KEY])
-        if type(tree) is not dict:
-            raise Fault("is damaged: its checkpoint must be a dict of parts")
-        return unflatten(tree, array)
+        tree = json.loads(text)
+        parts, sums = tree["parts"], dict(tree["crc32"])
+        return dict(unflatten(parts, array))
     except Fault:
         raise
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise Fault("is damaged: the list of its parts") from None
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import mmap
 import os
-import secrets
 import stat
 
 import numpy as np
@@ -94,7 +93,7 @@ def replacing(path):
     """
     target = os.path.realpath(path)  # a link stays a link
     folder = os.path.dirname(target)
-    part = os.path.join(folder, f".dlcore-{secrets.token_hex(8)}.part")
+    part = os.path.join(folder, f".dlcore-{os.urandom(8).hex()}.part")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     number = os.open(part, flags, 0o666)
     try:

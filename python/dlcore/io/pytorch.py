@@ -66,7 +66,8 @@ class Storage:
             flat.dtype,
             flat.view(np.uint8),
             offset * step,
-            tuple(stride * step for stride in strides),
+            # Of an axis of one element PyTorch writes any stride.
+            tuple(stride * step if n > 1 else 0 for n, stride in zip(shape, strides)),
         )
         if size > last + 1 - offset:  # elements that are one in memory
             array.flags.writeable = False
