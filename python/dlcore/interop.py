@@ -49,7 +49,7 @@ def from_dlpack(x, *, copy=None):
     Returns
     -------
     Tensor
-        It may be read only, if `x` is.
+        Read only if `x` is, and always with NumPy before 2.1, which cannot tell.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def from_dlpack(x, *, copy=None):
     >>> a[0] = 1
     >>> x
     tensor([1., 0.])
-    >>> np.shares_memory(np.from_dlpack(x), a)
+    >>> np.shares_memory(x.data, a)
     True
     """
     if not hasattr(x, "__dlpack__"):
