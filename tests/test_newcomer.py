@@ -114,7 +114,7 @@ def add_in_place(array):
             "'float32': dtypes are NumPy's",
         ),
         (lambda: dl.cuda, AttributeError, "the CPU is the only device"),
-        (lambda: dl.save(MODEL), AttributeError, r"np.savez\(file, ..model.state_dict"),
+        (lambda: dl.save(MODEL), AttributeError, r"dl.io.save\(path, model.state_dict"),
         (
             lambda: dl.nn.BatchNorm2d(3)([[1.0]]),
             TypeError,

@@ -6,8 +6,9 @@ arrays; given a `Tensor` they give a Tensor and record its gradient.
 - ``nn``, ``optim``, ``init``: layers, optimizers, first weights, under PyTorch's names
 - ``data``, ``models``, ``detection``: digits to train on, LeNet-5 to ResNet-152, boxes
 - ``audio``, ``decoding``: mel spectrograms and MFCC; greedy and beam search
+- ``io``: weights and checkpoints in safetensors, PyTorch's files read without it
 - ``random``: `manual_seed`, `rand`, `randn`, ...; ``testing``: `testing.gradcheck`
-- `count_flops`, `optimize`: what a model computes; a fused copy of it for inference
+- `count_flops`, `summary`: what a model computes; `optimize`: a fused copy of it
 - `set_num_threads`, `set_isa`, `show_config`: what serves the calls
 
 Examples
@@ -26,6 +27,7 @@ from types import ModuleType
 from . import _C, init, random
 from ._C import __version__
 from .grad_mode import enable_grad, is_grad_enabled, no_grad
+from .interop import from_dlpack
 from .ops import *
 from .random import *
 from .runtime import (
@@ -48,12 +50,17 @@ _LAZY = (
     "data",
     "decoding",
     "detection",
+    "io",
     "models",
     "nn",
     "optim",
     "testing",
 )  # not needed by all: at the first use
-_LAZY_FUNCTIONS = {"count_flops": "flops", "optimize": "inference"}
+_LAZY_FUNCTIONS = {
+    "count_flops": "flops",
+    "optimize": "inference",
+    "summary": "summarize",
+}
 _MODULES = ("init", "random")
 __all__ = sorted(
     name
@@ -74,8 +81,8 @@ _ELSEWHERE = {
     "write dl.Tensor(array), which shares its memory": "as_tensor from_numpy",
     "dtypes are NumPy's: np.{0}": "float32 float64 int32 int64",
     "the CPU is the only device": "cuda device",
-    "write np.savez(file, **model.state_dict())": "save",
-    "write model.load_state_dict(dict(np.load(file)))": "load",
+    "write dl.io.save(path, model.state_dict())": "save",
+    "write model.load_state_dict(dl.io.load(path))": "load",
 }
 
 

@@ -149,7 +149,7 @@ def count_flops(function, *inputs):
     conv2d      2          12.44 M  24.89 M  866.3 kB
     total       2          12.44 M  24.89 M  866.3 kB
     """
-    _check_call(function, inputs)
+    check_call("count_flops", function, inputs)
     rows = {}
     modules = function.named_modules() if isinstance(function, Module) else ()
     names = {module: name for name, module in modules}
@@ -176,10 +176,11 @@ def count_flops(function, *inputs):
     return Flops(rows)
 
 
-def _check_call(function, inputs):
+def check_call(op, function, inputs):
+    """Raise for what cannot be called so."""
     if not callable(function):
         raise TypeError(
-            "count_flops: function must be a Module or callable, "
+            f"{op}: function must be a Module or callable, "
             f"got {type(function).__name__}"
         )
     called = function.forward if isinstance(function, Module) else function
@@ -191,8 +192,8 @@ def _check_call(function, inputs):
         signature.bind(*inputs)
     except TypeError as error:
         raise TypeError(
-            f"count_flops: inputs must be what the model takes, got {len(inputs)} "
-            f"({error}): count_flops(model, x)"
+            f"{op}: inputs must be what the model takes, got {len(inputs)} "
+            f"({error}): {op}(model, x)"
         ) from None
 
 

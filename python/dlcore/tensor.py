@@ -157,12 +157,6 @@ class Tensor:
             )
         return self.data
 
-    def __array__(self, dtype=None, copy=None):
-        array = self.numpy()
-        if copy:
-            return array.astype(dtype or array.dtype)
-        return array if dtype is None else array.astype(dtype, copy=False)
-
     def item(self):
         """The value of a tensor of one element, as a Python number."""
         if self.data.size != 1:

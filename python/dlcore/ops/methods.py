@@ -4,6 +4,7 @@ import numpy as np
 
 from .. import ops
 from ..grad_mode import is_grad_enabled
+from ..interop import as_numpy, call_on_arrays, export, export_device
 from ..tensor import Tensor, changed, raw
 from .indexing import getitem
 
@@ -120,10 +121,10 @@ _WITH_DDOF = {np.var: ops.var, np.std: ops.std}  # 0 by default in NumPy, 1 in P
 
 
 def _array_function(self, function, types, args, options):
-    """``np.mean(tensor)``: the op, with its gradient; others as for any object."""
+    """``np.mean(tensor)``: the op, with its gradient; others on the array."""
     op = _FUNCTIONS.get(function) or _WITH_DDOF.get(function)
     if op is None:
-        return function._implementation(*args, **options)
+        return call_on_arrays(function, args, options)
     if function in _WITH_DDOF:
         options = {"ddof": 0, **options}
     options = {k: v for k, v in options.items() if v is not None}
@@ -146,6 +147,9 @@ _SPECIAL = {
     "__ge__": ops.ge,
     "__neg__": ops.neg,
     "__abs__": ops.abs,
+    "__array__": as_numpy,
+    "__dlpack__": export,
+    "__dlpack_device__": export_device,
     "__array_ufunc__": _array_ufunc,
     "__array_function__": _array_function,
     "view": ops.reshape,
