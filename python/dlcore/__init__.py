@@ -6,6 +6,7 @@ arrays; given a `Tensor` they give a Tensor and record its gradient.
 - ``nn``, ``optim``, ``init``: layers, optimizers, first weights, under PyTorch's names
 - ``data``, ``models``, ``detection``: digits to train on, LeNet-5 to ResNet-152, boxes
 - ``audio``, ``decoding``: mel spectrograms and MFCC; greedy and beam search
+- ``autograd``: `grad`, `checkpoint`, `detect_anomaly`, functions of your own
 - ``random``: `manual_seed`, `rand`, `randn`, ...; ``testing``: `testing.gradcheck`
 - `count_flops`, `optimize`: what a model computes; a fused copy of it for inference
 - `set_num_threads`, `set_isa`, `show_config`: what serves the calls
@@ -25,7 +26,13 @@ from types import ModuleType
 
 from . import _C, init, random
 from ._C import __version__
-from .grad_mode import enable_grad, is_grad_enabled, no_grad
+from .grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .ops import *
 from .random import *
 from .runtime import (
@@ -45,6 +52,7 @@ from .tensor import Tensor, tensor
 
 _LAZY = (
     "audio",
+    "autograd",
     "data",
     "decoding",
     "detection",
@@ -53,7 +61,13 @@ _LAZY = (
     "optim",
     "testing",
 )  # not needed by all: at the first use
-_LAZY_FUNCTIONS = {"count_flops": "flops", "optimize": "inference"}
+_LAZY_FUNCTIONS = {
+    "checkpoint": "autograd",
+    "count_flops": "flops",
+    "detect_anomaly": "autograd",
+    "grad": "autograd",
+    "optimize": "inference",
+}
 _MODULES = ("init", "random")
 __all__ = sorted(
     name

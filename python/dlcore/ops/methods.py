@@ -3,8 +3,9 @@
 import numpy as np
 
 from .. import ops
-from ..grad_mode import is_grad_enabled
-from ..tensor import Tensor, changed, raw
+from ..hooks import register_hook
+from ..tape import backward, retain_grad
+from ..tensor import Tensor
 from .indexing import getitem
 
 _METHODS = """
@@ -18,29 +19,12 @@ _METHODS = """
 """
 for _name in _METHODS.split():
     setattr(Tensor, _name, getattr(ops, _name))
+for _method in (backward, retain_grad, register_hook):
+    setattr(Tensor, _method.__name__, _method)
 
 
 def _reflected(op):
     return lambda self, other: op(other, self)
-
-
-def _in_place(op):
-    """``x += y``: in x's memory, or a new tensor where the tape must see the change."""
-
-    def apply(self, other):
-        if is_grad_enabled():
-            if self.requires_grad and self._node is None:
-                raise RuntimeError(
-                    "in place: a leaf that requires a gradient may be changed only "
-                    "under dl.no_grad()"
-                )
-            if self.requires_grad or getattr(other, "requires_grad", False):
-                return op(self, other)
-        op(self.data, raw(other), out=self.data)
-        changed((self,))
-        return self
-
-    return apply
 
 
 for _name in ("add", "sub", "mul", "div", "pow", "matmul"):
@@ -48,24 +32,10 @@ for _name in ("add", "sub", "mul", "div", "pow", "matmul"):
     _name = _name.replace("div", "truediv")
     setattr(Tensor, f"__{_name}__", _op)
     setattr(Tensor, f"__r{_name}__", _reflected(_op))
-    setattr(Tensor, f"__i{_name}__", _in_place(_op))
 
 
 def _getitem(self, index):
     return getitem(self, index)
-
-
-def _setitem(self, index, value):
-    if is_grad_enabled() and (
-        self.requires_grad or (isinstance(value, Tensor) and value.requires_grad)
-    ):
-        raise RuntimeError(
-            "x[index] = value: the gradient would be lost: use dl.where or dl.cat, "
-            "or dl.no_grad()"
-        )
-    index = index if isinstance(index, tuple) else (index,)
-    self.data[tuple(raw(part) for part in index)] = raw(value)
-    changed((self,))
 
 
 def _comparable(op):
@@ -137,7 +107,6 @@ def _array_function(self, function, types, args, options):
 
 _SPECIAL = {
     "__getitem__": _getitem,
-    "__setitem__": _setitem,
     "__eq__": _comparable(ops.eq),
     "__ne__": _comparable(ops.ne),
     "__lt__": ops.lt,
@@ -148,12 +117,8 @@ _SPECIAL = {
     "__abs__": ops.abs,
     "__array_ufunc__": _array_ufunc,
     "__array_function__": _array_function,
-    "view": ops.reshape,
+    "__pos__": lambda self: self,
     "astype": ops.to,
-    "float": lambda self: ops.to(self, "float32"),
-    "double": lambda self: ops.to(self, "float64"),
-    "T": property(lambda self: ops.permute(self, *reversed(range(self.ndim)))),
-    "mT": property(lambda self: ops.transpose(self, -2, -1)),
 }
 for _name, _value in _SPECIAL.items():
     setattr(Tensor, _name, _value)
