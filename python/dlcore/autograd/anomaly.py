@@ -2,12 +2,12 @@
 
 import sys
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 
-from .. import tensor as tensor_module
 from ..grad_mode import _mode
-from ..tensor import raw
+from ..tensor import change_clock, raw
 from ..watch import watching
 
 _ASK = ("isnan", "isinf", "isfinite", "eq", "ne", "lt", "le", "gt", "ge")
@@ -92,15 +92,21 @@ class _Anomaly:
                     f"detect_anomaly: {op} made the first {what}, called {_place()}"
                 )
 
+    @contextmanager
+    def in_backward(self):
+        """A block whose kernels are not looked at, but the gradients they make."""
+        self._in_backward += 1
+        try:
+            yield
+        finally:
+            self._in_backward -= 1
+
     def examined(self, backward, made):
         """A node's backward that looks at what it gives."""
 
         def looking(dy):
-            self._in_backward += 1
-            try:
+            with self.in_backward():
                 gradients = backward(dy)
-            finally:
-                self._in_backward -= 1
             self.examine(backward, made, gradients)
             return gradients
 
@@ -171,10 +177,13 @@ class _Noting:
 
 
 def _note_ages(change):
+    """Another block is open, or one less."""
+
+    def noting(clock):
+        clock = clock.clock if isinstance(clock, _Noting) else clock
+        return _Noting(clock) if _blocks else clock
+
     global _blocks
     with _lock:
         _blocks += change
-        clock = tensor_module.clock
-        if isinstance(clock, _Noting):
-            clock = clock.clock
-        tensor_module.clock = _Noting(clock) if _blocks else clock
+        change_clock(noting)

@@ -6,6 +6,7 @@ by ops, from the op's inputs and from what the backward keeps. So the tape pays 
 for second derivatives until somebody asks for them.
 """
 
+from contextlib import nullcontext
 from functools import partial
 from heapq import heapify, heappop, heappush
 from types import SimpleNamespace
@@ -41,8 +42,8 @@ def walk(waiting, sink, wanted, retain_graph):
     """As `dlcore.tape.walk`, with Tensors for gradients."""
     ages = list(waiting)
     heapify(ages)
-    written = writes.youngest
-    with enable_grad():
+    anomaly, written = _mode.anomaly, writes.youngest
+    with enable_grad(), nullcontext() if anomaly is None else anomaly.in_backward():
         while ages:
             tensor, dy = waiting.pop(heappop(ages))
             node = tensor._node
@@ -60,7 +61,7 @@ def walk(waiting, sink, wanted, retain_graph):
             if backward is _used:
                 _used(dy)
             need = [_is_needed(parent, wanted) for parent in parents]
-            slopes = _slopes(backward, dy, parents, need, made)
+            slopes = _slopes(backward, dy, parents, need)
             if not retain_graph:
                 node[:3] = (op_name(node),), _used, _YOUNGEST
             for parent, dx in zip(parents, slopes, strict=True):
@@ -69,6 +70,8 @@ def walk(waiting, sink, wanted, retain_graph):
                 if dx is None or not _is_needed(parent, wanted):
                     continue
                 dx = sum_to(dx() if callable(dx) else dx, parent.data.shape)
+                if anomaly is not None:
+                    anomaly.examine(backward, made, (dx,))
                 if parent._node is None:
                     sink(parent, dx, False)
                     continue
@@ -86,7 +89,7 @@ def _is_needed(parent, wanted):
     return wanted is None or wanted.leads(parent)
 
 
-def _slopes(backward, dy, parents, need, made):
+def _slopes(backward, dy, parents, need):
     of_its_own = getattr(backward, "recorded", None)
     if of_its_own is not None:
         slopes = of_its_own(dy)
@@ -100,9 +103,6 @@ def _slopes(backward, dy, parents, need, made):
                 "autograd.Function"
             )
         slopes = made_by(dy, parents, kept, need)
-    if _mode.anomaly is not None:
-        slopes = [dx() if callable(dx) else dx for dx in slopes]
-        _mode.anomaly.examine(backward, made, slopes)
     return slopes
 
 
@@ -114,7 +114,8 @@ def _kept(backward):
     defaults = backward.__defaults__ or ()
     arguments = code.co_varnames[: code.co_argcount]
     kept.update(zip(arguments[len(arguments) - len(defaults) :], defaults, strict=True))
-    return SimpleNamespace(**kept, looks_up=code.co_names, backward=backward)
+    kept.update(looks_up=code.co_names, backward=backward)
+    return SimpleNamespace(**kept)
 
 
 def sum_to(dy, shape):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import _C, ops
+from ..ops.gather import _placed
 from .recorded import linear_map, rule
 
 
@@ -161,3 +162,24 @@ def _(dy, parents, kept, need):
             "create_graph: embedding with scale_grad_by_freq has no second derivative"
         )
     return linear_map(lambda g: kept.backward(g)[0], there, dy), None
+
+
+@rule("gather._scatter")
+def _(dy, parents, kept, need):
+    """Linear in both; where elements are replaced, what they were has no part."""
+
+    def of_source(g):
+        cut = g[tuple(slice(0, n) for n in kept.numbers.shape)]
+        like = np.zeros(dy.shape, dy.dtype)
+        there = like if kept.part is None else like[kept.part]
+        options = kept.op, there, kept.dim, kept.numbers, cut, kept.add
+        return _placed(_C.scatter(*options), kept.part, like)
+
+    def kept_elements(g):
+        return kept.backward(g)[0]
+
+    return (
+        dy if kept.add else lambda: linear_map(kept_elements, kept_elements, dy),
+        None,
+        lambda: linear_map(lambda g: kept.backward(g)[2], of_source, dy),
+    )
