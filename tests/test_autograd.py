@@ -53,9 +53,7 @@ def test_grad_beside_torch(torch, rng):
 def test_grad_of_what_is_not_used():
     x, other = leaf(1, 2), leaf(3)
     y = (x * 2.0).sum()
-    with pytest.raises(
-        RuntimeError, match=r"grad: inputs\[1\], of shape \(1,\), was not"
-    ):
+    with pytest.raises(RuntimeError, match=r"grad: inputs\[1\], of shape \(1,\), was"):
         dl.grad(y, [x, other])
     y = (x * 2.0).sum()
     dx, none = dl.grad(y, [x, other], allow_unused=True)
@@ -191,9 +189,7 @@ def test_a_gradient_that_is_a_tensor_with_a_graph():
     assert dv.tolist() == [2, 4] and ddx.tolist() == [6, 8]
 
 
-@pytest.mark.parametrize(
-    "name", ["add", "mul", "exp", "sum", "cat", "matmul", "linear"]
-)
+@pytest.mark.parametrize("name", "add mul exp sum cat matmul linear".split())
 def test_a_gradient_that_is_read_only(name, rng):
     """Also one without memory for each element."""
     x = dl.Tensor(rng.standard_normal((3, 3)), requires_grad=True)

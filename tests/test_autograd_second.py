@@ -221,10 +221,7 @@ CASES = {
     ),
     # pictures
     **{
-        f"pad {mode}": (
-            squared(lambda x, m=mode: dl.pad(x, (1, 2), m)),
-            normal(1, 2, 4),
-        )
+        f"pad {mode}": (squared(along(dl.pad, (1, 2), mode)), normal(1, 2, 4))
         for mode in ("constant", "reflect", "replicate", "circular")
     },
     "interpolate": (
@@ -325,9 +322,7 @@ def test_an_op_without_a_second_derivative_is_named():
     x = dl.Tensor(normal(1, 1, 4, 4), requires_grad=True)
     grid = dl.Tensor(normal(1, 2, 2, 2), requires_grad=True)
     y = dl.grid_sample(x * 2.0, grid)
-    with pytest.raises(
-        NotImplementedError, match="create_graph: grid_sample must have"
-    ):
+    with pytest.raises(NotImplementedError, match="create_graph: grid_sample must"):
         dl.grad(y.sum(), x, create_graph=True)
     layer = nn.LSTM(3, 2)
     y = layer(dl.Tensor(normal(4, 1, 3).astype("f"), requires_grad=True))[0]

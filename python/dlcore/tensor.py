@@ -188,11 +188,6 @@ class Tensor:
 class GradFn:
     """How a tensor was made, for those who look at a graph.
 
-    Attributes
-    ----------
-    next_functions : tuple of (GradFn or None, int)
-        The same of each input of the op that needs a gradient; None for a leaf.
-
     Examples
     --------
     >>> import dlcore as dl
@@ -211,6 +206,7 @@ class GradFn:
 
     @property
     def next_functions(self):
+        """(GradFn or None, 0) of each input that needs a gradient; None for a leaf."""
         parents = [p for p in self._node[0] if isinstance(p, Tensor)]
         return tuple((p.grad_fn, 0) for p in parents if p.requires_grad)
 
