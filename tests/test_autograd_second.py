@@ -119,6 +119,21 @@ CASES = {
         lambda *t: dl.conv_transpose1d(*t, stride=2),
         *(normal(1, 2, 3), normal(2, 3, 3), normal(3)),
     ),
+    # attention
+    **{
+        f"attention {how}": (
+            lambda *t, o=options: dl.scaled_dot_product_attention(*t, **o),
+            *(normal(1, 4, 3, 2), normal(1, heads, 5, 2), normal(1, heads, 5, 3)),
+            *more,
+        )
+        for how, heads, options, *more in (
+            ("plain", 4, {"scale": 0.5}),
+            ("causal", 4, {"is_causal": True}),
+            ("grouped", 2, {"enable_gqa": True}),
+            ("masked", 4, {"attn_mask": normal(3, 5) > 0}),
+            ("with a mask that is learned", 4, {}, normal(3, 5)),
+        )
+    },
     # losses
     **{
         f"{name} {how}": (lambda *t, f=f, how=how: f(*t, reduction=how), X, *more)
@@ -279,7 +294,7 @@ def test_second_derivative_of_dropout():
 # Ops that have a gradient, and no second one.
 WITHOUT = {
     *"embedding_bag linear_cross_entropy ctc_loss".split(),
-    *"scaled_dot_product_attention additive_scores stft istft".split(),
+    *"additive_scores stft istft".split(),
     *"lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell".split(),
     *"rnn_relu_cell grid_sample roi_align roi_pool".split(),
     *"max_unpool1d max_unpool2d max_unpool3d rotary_embedding".split(),
@@ -425,3 +440,12 @@ def test_training_with_a_penalty_is_stable():
     finally:
         gc.enable()
     assert last < 0.7 * first
+
+
+def test_second_derivative_of_self_attention():
+    layer = nn.MultiheadAttention(4, 2, batch_first=True).double()
+    gradgradcheck(lambda x: layer(x, x, x, need_weights=False)[0], normal(2, 3, 4))
+    q = dl.Tensor(normal(1, 1, 3, 2), requires_grad=True)
+    y = dl.scaled_dot_product_attention(q, q, q, dropout_p=0.5)
+    with pytest.raises(NotImplementedError, match="with dropout has no second"):
+        dl.grad(y.sum(), q, create_graph=True)

@@ -219,13 +219,13 @@ def _references():
 _UNSHARED = _references()
 
 
-def sum_to(dy, shape):
-    """The gradient of broadcasting from `shape` to ``dy.shape``."""
+def sum_to(dy, shape, total=None):
+    """The gradient of broadcasting from `shape` to ``dy.shape``; by another sum."""
     extra = dy.ndim - len(shape)
     dims = list(range(extra))
     dims += [i for i in range(extra, dy.ndim) if shape[i - extra] == 1 != dy.shape[i]]
     if dims:
-        dy = _C.sum(dy, dims, not extra)
+        dy = (total or _C.sum)(dy, dims, not extra)
     return dy if dy.shape == shape else dy.reshape(shape)
 
 

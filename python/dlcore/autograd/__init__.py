@@ -10,7 +10,13 @@ Examples
 """
 
 from ..grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
-from . import rules_elementwise, rules_norm, rules_shape, rules_sums  # noqa: F401
+from . import (  # noqa: F401
+    rules_attention,
+    rules_elementwise,
+    rules_norm,
+    rules_shape,
+    rules_sums,
+)
 from .anomaly import detect_anomaly
 from .checkpoint import checkpoint
 from .function import Function, once_differentiable

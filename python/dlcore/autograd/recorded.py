@@ -14,17 +14,17 @@ from types import SimpleNamespace
 from .. import ops
 from ..grad_mode import _mode, enable_grad
 from ..hooks import Hooked
-from ..tape import _YOUNGEST, refuse_changed, refuse_written
+from ..tape import _YOUNGEST, refuse_changed, refuse_written, sum_to
 from ..tensor import Tensor, _used, op_name, record
 from ..wanted import LeafSums, Wanted
 from ..writes import writes
 
 add = ops.add
-_rules: dict = {}  # "arithmetic.mul": the rule of the backward that ops.mul made
+_rules: dict = {}  # by "dlcore.ops.arithmetic.mul", who made the backward
 
 
 def rule(*names):
-    """Make a function the rule of the backwards that these functions make.
+    """Make a function the rule of the backwards that these functions of `ops` make.
 
     It is called with the gradient (a Tensor), the inputs of the op, and a namespace of
     what the backward keeps; it returns for each input a gradient, a function that makes
@@ -32,7 +32,9 @@ def rule(*names):
     """
 
     def of(function):
-        _rules.update(dict.fromkeys(names, function))
+        for name in names:
+            place = __package__ if name.startswith("recorded.") else ops.__name__
+            _rules[f"{place}.{name}"] = function
         return function
 
     return of
@@ -69,7 +71,8 @@ def walk(waiting, sink, wanted, retain_graph):
                     refuse_changed(parent)
                 if dx is None or not _is_needed(parent, wanted):
                     continue
-                dx = sum_to(dx() if callable(dx) else dx, parent.data.shape)
+                dx = dx() if callable(dx) else dx
+                dx = sum_to(dx, parent.data.shape, ops.sum)
                 if anomaly is not None:
                     anomaly.examine(backward, made, (dx,))
                 if parent._node is None:
@@ -92,18 +95,15 @@ def _is_needed(parent, wanted):
 def _slopes(backward, dy, parents, need):
     of_its_own = getattr(backward, "recorded", None)
     if of_its_own is not None:
-        slopes = of_its_own(dy)
-    else:
-        root, kept = backward.__qualname__.split(".")[0], _kept(backward)
-        made_by = _rules.get(f"{backward.__module__.split('.')[-1]}.{root}")
-        if made_by is None:
-            raise NotImplementedError(
-                f"create_graph: {getattr(kept, 'op', root)} must have a second "
-                "derivative, and has none: compose it of other ops, or write an "
-                "autograd.Function"
-            )
-        slopes = made_by(dy, parents, kept, need)
-    return slopes
+        return of_its_own(dy)
+    root, kept = backward.__qualname__.split(".")[0], _kept(backward)
+    by_rule = _rules.get(f"{backward.__module__}.{root}")
+    if by_rule is None:
+        raise NotImplementedError(
+            f"create_graph: {getattr(kept, 'op', root)} must have a second derivative, "
+            "and has none: compose it of other ops, or write an autograd.Function"
+        )
+    return by_rule(dy, parents, kept, need)
 
 
 def _kept(backward):
@@ -116,16 +116,6 @@ def _kept(backward):
     kept.update(zip(arguments[len(arguments) - len(defaults) :], defaults, strict=True))
     kept.update(looks_up=code.co_names, backward=backward)
     return SimpleNamespace(**kept)
-
-
-def sum_to(dy, shape):
-    """`dlcore.tape.sum_to`, recorded."""
-    extra = dy.ndim - len(shape)
-    dims = list(range(extra))
-    dims += [i for i in range(extra, dy.ndim) if shape[i - extra] == 1 != dy.shape[i]]
-    if dims:
-        dy = ops.sum(dy, dims, not extra)
-    return dy if dy.shape == shape else ops.reshape(dy, shape)
 
 
 # -- what most rules are made of --
