@@ -138,6 +138,64 @@ def test_bad_calls_of_grad(call, error, match):
         call(leaf(1, 2))
 
 
+OPS = (
+    lambda a, b: a + b,
+    lambda a, b: a * b * 0.5,
+    lambda a, b: a - b.tanh(),
+    lambda a, b: a.tanh() / (b * b + 1.0),
+    lambda a, b: a.sum(0, keepdim=True) + b,
+    lambda a, b: (a[:, :1] * b).sigmoid(),
+    lambda a, b: a.mean() * b,
+)
+
+
+def random_graph(seed, leaves):
+    """A scalar of some thirty ops; the same of either library for one seed."""
+    rng = np.random.default_rng(seed)
+    made = list(leaves)
+    for _ in range(30):
+        a, b = (made[i] for i in rng.integers(0, len(made), 2))
+        made.append(OPS[rng.integers(0, 7)](a, b))
+    picked = [made[i] for i in rng.permutation(len(made))[:4] if made[i].requires_grad]
+    return sum((t * t).sum() for t in made[-3:]) * 0.1, picked
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_random_graphs_beside_torch(torch, seed):
+    """First and second gradients by leaves and by results between."""
+    data = np.random.default_rng(seed).standard_normal((3, 2, 3))
+    found = []
+    for package in (dl, torch):
+        if package is dl:
+            leaves = [dl.Tensor(d.copy(), requires_grad=True) for d in data]
+        else:
+            leaves = [torch.from_numpy(d.copy()).requires_grad_() for d in data]
+        y, between = random_graph(seed, leaves)
+        inputs = [*leaves, *between]
+        first = package.autograd.grad(y, inputs, create_graph=True, allow_unused=True)
+        squares = sum((g * g).sum() for g in first if g is not None)
+        second = package.autograd.grad(squares, inputs, allow_unused=True)
+        found.append([*first, *second])
+    assert any(g is not None for g in found[0][len(found[0]) // 2 :])
+    for mine, theirs in zip(*found, strict=True):
+        if mine is None or theirs is None:  # PyTorch may tell zeros by None, or not
+            assert all(g is None or not g.detach().any() for g in (mine, theirs))
+        else:
+            np.testing.assert_allclose(
+                mine.data, theirs.detach().numpy(), rtol=1e-8, atol=1e-10
+            )
+
+
+def test_deep_graphs_of_gradients():
+    x = leaf(1.0)
+    y = x
+    for _ in range(5000):
+        y = y * 1.0
+    (dx,) = dl.grad(y, x, create_graph=True)
+    assert dx.item() == 1
+    del y, dx
+
+
 # -- backward --
 
 

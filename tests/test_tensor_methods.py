@@ -108,6 +108,14 @@ FACTS = {
     "nonzero": lambda x, y: (x > 1).nonzero().tolist(),
     "equal": lambda x, y: (x.equal(x.clone()), x.equal(y), x.allclose(x + 1e-9)),
     "new": lambda x, y: (x.new_zeros(2, 2).tolist(), x.new_ones((3,)).tolist()),
+    "counts": lambda x, y: [
+        (n.tolist(), str(n.dtype).removeprefix("torch."))
+        for i in (x.argmax(-1),)
+        for n in (
+            *(i + 1, 2 - i, i * i, i / 2, 6 / (i + 1), i // 2, i % 3, 7 // (i + 1)),
+            *(i**2, -i, abs(-i), (x > 1).sum() / 24, (x > 1).sum() + 0.5, i * True),
+        )
+    ],
     "leaf": lambda x, y: (
         x.is_leaf,
         (x * 2).is_leaf,
@@ -115,6 +123,10 @@ FACTS = {
         x.grad_fn is None,
     ),
     "cpu": lambda x, y: (x.cpu() is x, str(x.device)),
+    "contains": lambda x, y: (x[0, 1, 2].item() in x, 5.0 in x),
+    "to": lambda x, y: [
+        str(t.dtype).removeprefix("torch.") for t in (x.to(x.long()), x.to("cpu"))
+    ],
     "format": lambda x, y: f"{x[0, 0, 0]:.3f}",
 }
 
@@ -338,3 +350,17 @@ def test_detach_in_place():
     y = x * 2.0
     assert y.detach_() is y and y.is_leaf and not y.requires_grad
     assert copy.deepcopy(y).tolist() == [2, 4]
+
+
+def test_counts_in_place():
+    count = dl.Tensor(np.zeros((), np.int64))
+    same = count
+    count += (dl.Tensor(np.arange(3.0)) > 0).sum()
+    count *= 3
+    count.sub_(1)
+    assert same is count and count.item() == 5
+    for change in (lambda: count.add_(0.5), lambda: count.div_(2)):
+        with pytest.raises(TypeError, match="the result must fit into int64: cast it"):
+            change()
+    with pytest.raises(TypeError, match="add: a must be float32 or float64, got int64"):
+        count + np.ones(1)

@@ -61,6 +61,8 @@ def start(tensors, gradients, retain_graph, create_graph, inputs):
     """Walk from several tensors and leave the gradients in `grad`."""
     if inputs is not None:
         inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+        if not inputs:
+            raise RuntimeError("backward: inputs must not be empty")
         found = gradients_of(
             "backward", tensors, inputs, gradients, retain_graph, create_graph
         )

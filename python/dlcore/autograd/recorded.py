@@ -63,7 +63,7 @@ def walk(waiting, sink, wanted, retain_graph):
             if backward is _used:
                 _used(dy)
             need = [_is_needed(parent, wanted) for parent in parents]
-            slopes = _slopes(backward, dy, parents, need)
+            slopes = _slopes(backward, dy, parents, need, tensor)
             if not retain_graph:
                 node[:3] = (op_name(node),), _used, _YOUNGEST
             for parent, dx in zip(parents, slopes, strict=True):
@@ -92,7 +92,7 @@ def _is_needed(parent, wanted):
     return wanted is None or wanted.leads(parent)
 
 
-def _slopes(backward, dy, parents, need):
+def _slopes(backward, dy, parents, need, result):
     of_its_own = getattr(backward, "recorded", None)
     if of_its_own is not None:
         return of_its_own(dy)
@@ -103,7 +103,14 @@ def _slopes(backward, dy, parents, need):
             f"create_graph: {getattr(kept, 'op', root)} must have a second derivative, "
             "and has none: compose it of other ops, or write an autograd.Function"
         )
+    # The result that stands for a shadow has no values.
+    kept.result = None if isinstance(result.data.base, bytes) else result
     return by_rule(dy, parents, kept, need)
+
+
+def result_of(kept, op, *arguments):
+    """The result of the op, whose gradient goes through it; computed if need be."""
+    return op(*arguments) if kept.result is None else kept.result
 
 
 def _kept(backward):

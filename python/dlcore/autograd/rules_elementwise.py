@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import ops
 from ..tensor import Tensor
-from .recorded import composite, rule
+from .recorded import composite, result_of, rule
 
 
 @rule("arithmetic.add", "norm._to_both")
@@ -45,7 +45,7 @@ def _(dy, parents, kept, need):
     def by_exponent():
         base = a if isinstance(a, Tensor) else Tensor(np.asarray(a, dy.dtype))
         logs = ops.log(ops.where(base == 0.0, 1.0, base))
-        return dy * (ops.pow(a, b) * logs)
+        return dy * (result_of(kept, ops.pow, a, b) * logs)
 
     return by_base, by_exponent
 
@@ -67,9 +67,14 @@ def piecewise_linear(dy, parents, kept, need):
     return [dy * slope if n else None for slope, n in zip(slopes, need, strict=True)]
 
 
-@rule("elementwise.exp", "elementwise.expm1")
+@rule("elementwise.exp")
 def _(dy, parents, kept, need):
-    return (dy * ops.exp(parents[0]),)
+    return (dy * result_of(kept, ops.exp, *parents),)
+
+
+@rule("elementwise.expm1")
+def _(dy, parents, kept, need):
+    return (dy * (result_of(kept, ops.expm1, *parents) + 1.0),)
 
 
 @rule("elementwise.log")
@@ -84,18 +89,17 @@ def _(dy, parents, kept, need):
 
 @rule("elementwise.sqrt")
 def _(dy, parents, kept, need):
-    return (dy * 0.5 / ops.sqrt(parents[0]),)
+    return (dy * 0.5 / result_of(kept, ops.sqrt, *parents),)
 
 
 @rule("elementwise.rsqrt")
 def _(dy, parents, kept, need):
-    (x,) = parents
-    return (dy * -0.5 * ops.rsqrt(x) / x,)
+    return (dy * -0.5 * result_of(kept, ops.rsqrt, *parents) ** 3,)
 
 
 @rule("elementwise.reciprocal")
 def _(dy, parents, kept, need):
-    return (-dy * ops.square(ops.reciprocal(parents[0])),)
+    return (-dy * ops.square(result_of(kept, ops.reciprocal, *parents)),)
 
 
 @rule("elementwise.square")
@@ -115,13 +119,13 @@ def _(dy, parents, kept, need):
 
 @rule("activation.sigmoid")
 def _(dy, parents, kept, need):
-    y = ops.sigmoid(parents[0])
+    y = result_of(kept, ops.sigmoid, *parents)
     return (dy * (y * (1.0 - y)),)
 
 
 @rule("activation.tanh")
 def _(dy, parents, kept, need):
-    return (dy * (1.0 - ops.square(ops.tanh(parents[0]))),)
+    return (dy * (1.0 - ops.square(result_of(kept, ops.tanh, *parents))),)
 
 
 @rule("activation.silu")

@@ -7,7 +7,7 @@ import numpy as np
 from .. import _C, ops
 from ..ops.axes import count
 from ..ops.axes import kept as kept_axes
-from .recorded import composite, rule, tensor, trilinear
+from .recorded import composite, result_of, rule, tensor, trilinear
 
 # -- reductions --
 
@@ -59,7 +59,8 @@ def _(dy, parents, kept, need):
     degrees = count(kept.a, dy.data) - kept.correction
     slope = dy * (1.0 / degrees if degrees > 0 else math.inf)
     if "div" in kept.looks_up:  # std
-        slope = slope / ops.reshape(ops.std(x, kept.dim, kept.correction), dy.shape)
+        y = result_of(kept, ops.std, x, kept.dim, kept.correction)
+        slope = slope / ops.reshape(y, dy.shape)
     else:
         slope = slope * 2.0
     centred = x - ops.mean(x, kept.dim, True)
@@ -71,28 +72,29 @@ def _(dy, parents, kept, need):
     (x,) = parents
     if "sign" in kept.looks_up:  # of magnitudes
         return (kept_axes(dy, kept.a, kept.dim) * _C.sign(kept.a),)
-    y = ops.norm(x, 2, kept.dim, True)
-    slope = kept_axes(dy, kept.a, kept.dim) / ops.where(y == 0.0, 1.0, y)
-    return (x * slope,)
+    y = ops.reshape(result_of(kept, ops.norm, x, 2, kept.dim), dy.shape)
+    slope = dy / ops.where(y == 0.0, 1.0, y)
+    return (x * kept_axes(slope, kept.a, kept.dim),)
 
 
 @rule("reduction.logsumexp")
 def _(dy, parents, kept, need):
     (x,) = parents
-    y = ops.logsumexp(x, kept.dim, True)
+    y = kept_axes(result_of(kept, ops.logsumexp, x, kept.dim), x.data, kept.dim)
     shares = ops.exp(x - ops.where(ops.isfinite(y), y, 0.0))
     return (shares * kept_axes(dy, kept.a, kept.dim),)
 
 
 @rule("softmax.softmax")
 def _(dy, parents, kept, need):
-    y = ops.softmax(parents[0], kept.dim)
+    y = result_of(kept, ops.softmax, parents[0], kept.dim)
     return (y * (dy - ops.sum(dy * y, kept.dim, True)),)
 
 
 @rule("softmax.log_softmax")
 def _(dy, parents, kept, need):
-    return (dy - ops.softmax(parents[0], kept.dim) * ops.sum(dy, kept.dim, True),)
+    y = result_of(kept, ops.log_softmax, parents[0], kept.dim)
+    return (dy - ops.exp(y) * ops.sum(dy, kept.dim, True),)
 
 
 @rule("softmax.hardmax")

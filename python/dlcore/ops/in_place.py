@@ -11,6 +11,7 @@ from .. import ops
 from ..grad_mode import is_grad_enabled
 from ..tensor import Tensor, raw
 from ..writes import writes
+from .whole_numbers import NUMPYS, of_whole_numbers
 
 
 def _writable(name, self, *others):
@@ -50,7 +51,13 @@ def _operator(name, op):
 
 def _into(name, op, self, *others):
     array = _writable(name, self, *others)
-    op(array, *(raw(x) for x in others), out=array)
+    if array.dtype.kind in "biu" and name[:-1] in NUMPYS:
+        y = of_whole_numbers(NUMPYS[name[:-1]], array, *others)
+        if y is None or not np.can_cast(y.dtype, array.dtype, "same_kind"):
+            raise TypeError(f"{name}: the result must fit into {array.dtype}: cast it")
+        array[...] = y.data
+    else:
+        op(array, *(raw(x) for x in others), out=array)
     writes.add(self)
     return self
 

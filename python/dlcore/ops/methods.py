@@ -7,6 +7,7 @@ from ..hooks import register_hook
 from ..tape import backward, retain_grad
 from ..tensor import Tensor
 from .indexing import getitem
+from .whole_numbers import NUMPYS, of_whole_numbers
 
 _METHODS = """
     add sub mul div pow matmul maximum minimum neg abs sign exp expm1 log log1p sqrt
@@ -23,15 +24,43 @@ for _method in (backward, retain_grad, register_hook):
     setattr(Tensor, _method.__name__, _method)
 
 
-def _reflected(op):
-    return lambda self, other: op(other, self)
+def _operators(op, numpy):
+    """``x + y`` and ``y + x``; of whole numbers alone they are NumPy's."""
+    op = getattr(op, "__wrapped__", op)  # a Tensor has no short way
+
+    def apply(self, other):
+        try:
+            return op(self, other)
+        except TypeError:
+            if (y := of_whole_numbers(numpy, self, other)) is None:
+                raise
+            return y
+
+    def reflected(self, other):
+        try:
+            return op(other, self)
+        except TypeError:
+            if (y := of_whole_numbers(numpy, other, self)) is None:
+                raise
+            return y
+
+    return apply, reflected
 
 
-for _name in ("add", "sub", "mul", "div", "pow", "matmul"):
-    _op = getattr(ops, _name)
+def _one_operand(op, numpy):
+    def apply(self):
+        return (
+            op(self) if self.data.dtype.kind == "f" else of_whole_numbers(numpy, self)
+        )
+
+    return apply
+
+
+for _name, _function in NUMPYS.items():
+    _apply, _reflected = _operators(getattr(ops, _name), _function)
     _name = _name.replace("div", "truediv")
-    setattr(Tensor, f"__{_name}__", _op)
-    setattr(Tensor, f"__r{_name}__", _reflected(_op))
+    setattr(Tensor, f"__{_name}__", _apply)
+    setattr(Tensor, f"__r{_name}__", _reflected)
 
 
 def _getitem(self, index):
@@ -113,8 +142,8 @@ _SPECIAL = {
     "__le__": ops.le,
     "__gt__": ops.gt,
     "__ge__": ops.ge,
-    "__neg__": ops.neg,
-    "__abs__": ops.abs,
+    "__neg__": _one_operand(ops.neg, np.negative),
+    "__abs__": _one_operand(ops.abs, np.abs),
     "__array_ufunc__": _array_ufunc,
     "__array_function__": _array_function,
     "__pos__": lambda self: self,

@@ -1,7 +1,6 @@
 """Methods of Tensor that are other ops under the names people look for."""
 
 import math
-import operator
 
 import numpy as np
 
@@ -131,6 +130,15 @@ def cpu(self):
     return self
 
 
+def to(self, dtype):
+    """`to` another dtype, or that of another tensor."""
+    return ops.to(self, dtype.dtype if isinstance(dtype, Tensor) else dtype)
+
+
+def __contains__(self, value):
+    return bool((self.data == raw(value)).any())
+
+
 def _new(name, value=0):
     def new(self, *size, dtype=None, requires_grad=False):
         size = size[0] if len(size) == 1 and np.iterable(size[0]) else size
@@ -141,26 +149,6 @@ def _new(name, value=0):
     new.__doc__ = f"A tensor of {value}s, in the dtype of this one."
     return new
 
-
-def _of_bits(name, function, reflected=False):
-    """``mask & other``: of bools and integers."""
-
-    def apply(self, *others):
-        values = [self.data, *(raw(x) for x in others)]
-        if any(np.asarray(v).dtype.kind not in "biu" for v in values):
-            raise TypeError(
-                f"{name}: both must be bool or integer, got "
-                f"{', '.join(str(np.asarray(v).dtype) for v in values)}"
-            )
-        return _constant(np.asarray(function(*values[:: -1 if reflected else 1])))
-
-    return apply
-
-
-for _name in ("and", "or", "xor"):
-    _function = getattr(operator, f"__{_name}__")
-    setattr(Tensor, f"__{_name}__", _of_bits(_name, _function))
-    setattr(Tensor, f"__r{_name}__", _of_bits(_name, _function, True))
 
 _PROPERTIES = {
     "T": lambda self: ops.permute(self, *reversed(range(self.ndim))),
@@ -175,7 +163,6 @@ _DTYPES = {"float": "float32", "double": "float64", "long": "int64", "int": "int
 for _name, _dtype in (*_DTYPES.items(), ("bool", "bool")):
     setattr(Tensor, _name, lambda self, dtype=_dtype: ops.to(self, dtype))
 _METHODS = {
-    "__invert__": _of_bits("invert", operator.__invert__),
     "new_zeros": _new("new_zeros"),
     "new_ones": _new("new_ones", 1),
     "view": ops.reshape,
@@ -204,6 +191,8 @@ for _one in (
     allclose,
     equal,
     cpu,
+    to,
+    __contains__,
 ):
     _METHODS[_one.__name__] = _one
 for _name, _value in _METHODS.items():
