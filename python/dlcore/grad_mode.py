@@ -13,6 +13,7 @@ class _Mode(threading.local):
 
 
 _mode = _Mode()
+anomalies: list = []  # the blocks of all threads: empty, a walk need not ask its own
 _RUN_LATER = (
     inspect.isgeneratorfunction,
     inspect.iscoroutinefunction,

@@ -9,13 +9,13 @@ import importlib
 import math
 import os
 import threading
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from sys import getrefcount
 
 import numpy as np
 
 from . import _C
-from .grad_mode import _mode
+from .grad_mode import _mode, anomalies
 from .hooks import hooked, hooked_leaves
 from .tensor import Tensor, _constant, _used, raw
 from .wanted import LeafSums, Wanted
@@ -52,7 +52,8 @@ def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=
     dy = first_gradient("backward", self, gradient, create_graph)
     node = self._node
     if inputs is None and not create_graph and not hooked_leaves and node is not None:
-        walk({node[2]: (self, dy)}, accumulate, None, retain_graph)
+        age = node[2]
+        walk([age], {age: (self, dy)}, accumulate, None, retain_graph)
     else:
         start([self], [dy], retain_graph, create_graph, inputs)
 
@@ -68,12 +69,12 @@ def start(tensors, gradients, retain_graph, create_graph, inputs):
         )
         for x, dx in zip(inputs, found, strict=True):
             if dx is not None:
-                accumulate(x, dx, False)
+                accumulate_recorded(x, dx, False)
         return
     sums = LeafSums(None if create_graph else accumulate)
     _walk_from(tensors, gradients, sums, None, retain_graph, create_graph)
     for leaf, dx, _ in sums.leave():
-        accumulate(leaf, dx, False)
+        accumulate_recorded(leaf, dx, False)
 
 
 def gradients_of(op, outputs, inputs, gradients, retain_graph, create_graph):
@@ -104,7 +105,7 @@ def _walk_from(tensors, gradients, sums, wanted, retain_graph, create_graph):
         waiting[age] = tensor, dy
     retain_graph = create_graph if retain_graph is None else retain_graph
     way = _recorded().walk if create_graph else walk
-    way(waiting, sums, wanted, retain_graph)
+    way(sorted(waiting), waiting, sums, wanted, retain_graph)
 
 
 def _recorded():
@@ -138,11 +139,13 @@ def first_gradient(op, tensor, gradient, create_graph):
     return gradient if same else _constant(dy)
 
 
-def walk(waiting, sink, wanted, retain_graph):
+def walk(ages, waiting, sink, wanted, retain_graph):
     """Visit the nodes from the youngest to the oldest.
 
     Parameters
     ----------
+    ages : list of int
+        The keys of `waiting`, as a heap.
     waiting : dict
         Age of a node: its tensor and the gradient that reached it so far.
     sink : callable
@@ -152,10 +155,8 @@ def walk(waiting, sink, wanted, retain_graph):
     retain_graph : bool
         Whether the nodes stay as they are.
     """
-    ages = list(waiting)
-    heapify(ages)
     own = set()  # ages whose gradient is an array of this walk: added to in place
-    anomaly, written = _mode.anomaly, writes.youngest
+    anomaly, written = _mode.anomaly if anomalies else None, writes.youngest
     while ages:
         tensor, dy = waiting.pop(heappop(ages))
         node = tensor._node
@@ -236,7 +237,7 @@ def retain_grad(self):
     if not self.requires_grad:
         raise RuntimeError("retain_grad: this tensor does not require a gradient")
     if self._node is not None:
-        hooked(self).retain(self, accumulate)
+        hooked(self).retain(self, accumulate_recorded)
 
 
 def refuse_changed(tensor):
@@ -264,23 +265,38 @@ os.register_at_fork(after_in_child=_unlock)
 
 
 def accumulate(leaf, dx, unshared):
-    """Add to the `grad` of a tensor; `dx` is an array, or a Tensor that is recorded."""
+    """Add an array to the `grad` of a tensor."""
     with _accumulating:
         before = leaf.grad
-        if before is not None and before.shape != dx.shape:
-            raise RuntimeError(
-                f"backward: grad must have the shape of its tensor, {dx.shape}, "
-                f"got grad.shape = {before.shape} (set grad to None)"
-            )
-        if isinstance(dx, Tensor):
-            leaf.grad = dx if before is None else _recorded().add(before, dx)
-        elif before is None:
+        if before is None:
             unshared = unshared and _is_whole(dx)
             leaf.grad = _constant(dx if unshared else _copy(dx))
-        elif before._node is not None or not before.data.flags.writeable:
+        elif before.shape != dx.shape:
+            _refuse_grad(before, dx)
+        elif before._node is not None:
             leaf.grad = _constant(_C.add(before.data, dx))
         else:
-            _C.add(before.data, dx, before.data)
+            try:
+                _C.add(before.data, dx, before.data)
+            except ValueError:  # the user's array, which is read-only
+                leaf.grad = _constant(_C.add(before.data, dx))
+
+
+def accumulate_recorded(leaf, dx, unshared):
+    """Add an array or a Tensor with a graph to the `grad` of a tensor."""
+    if not isinstance(dx, Tensor):
+        return accumulate(leaf, dx, unshared)
+    with _accumulating:
+        if leaf.grad is not None and leaf.grad.shape != dx.shape:
+            _refuse_grad(leaf.grad, dx)
+        leaf.grad = dx if leaf.grad is None else _recorded().add(leaf.grad, dx)
+
+
+def _refuse_grad(grad, dx):
+    raise RuntimeError(
+        f"backward: grad must have the shape of its tensor, {dx.shape}, "
+        f"got grad.shape = {grad.shape} (set grad to None)"
+    )
 
 
 def _copy(dx):

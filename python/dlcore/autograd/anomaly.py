@@ -3,10 +3,11 @@
 import sys
 import threading
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 
-from ..grad_mode import _mode
+from ..grad_mode import _mode, anomalies
 from ..tensor import change_clock, raw
 from ..watch import watching
 
@@ -53,12 +54,12 @@ class detect_anomaly:
             _mode.anomaly = _Anomaly()
             self._watching = watching(_mode.anomaly.see)
             self._watching.__enter__()
-            _note_ages(1)
+            _note_ages(partial(anomalies.append, _mode.anomaly))
         return self
 
     def __exit__(self, *_):
         if self._check:
-            _note_ages(-1)
+            _note_ages(partial(anomalies.remove, _mode.anomaly))
             self._watching.__exit__()
         _mode.anomaly = self._before
 
@@ -160,7 +161,6 @@ def _place():
 # -- the clock of the tape, which tells who recorded what --
 
 _lock = threading.Lock()
-_blocks = 0
 
 
 class _Noting:
@@ -181,9 +181,8 @@ def _note_ages(change):
 
     def noting(clock):
         clock = clock.clock if isinstance(clock, _Noting) else clock
-        return _Noting(clock) if _blocks else clock
+        return _Noting(clock) if anomalies else clock
 
-    global _blocks
     with _lock:
-        _blocks += change
+        change()
         change_clock(noting)

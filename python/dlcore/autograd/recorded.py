@@ -8,7 +8,7 @@ for second derivatives until somebody asks for them.
 
 from contextlib import nullcontext
 from functools import partial
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from types import SimpleNamespace
 
 from .. import ops
@@ -40,10 +40,8 @@ def rule(*names):
     return of
 
 
-def walk(waiting, sink, wanted, retain_graph):
+def walk(ages, waiting, sink, wanted, retain_graph):
     """As `dlcore.tape.walk`, with Tensors for gradients."""
-    ages = list(waiting)
-    heapify(ages)
     anomaly, written = _mode.anomaly, writes.youngest
     with enable_grad(), nullcontext() if anomaly is None else anomaly.in_backward():
         while ages:
@@ -146,7 +144,8 @@ def composite(f):
         ]
         wanted, sums = Wanted(inputs, others), LeafSums()
         if y._node is not None:
-            walk({y._node[2]: (y, dy)}, sums, wanted, True)
+            age = y._node[2]
+            walk([age], {age: (y, dy)}, sums, wanted, True)
         return [wanted.found(d) if n else None for d, n in zip(doubles, need)]
 
     return slopes
