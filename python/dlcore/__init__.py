@@ -25,6 +25,7 @@ Examples
 from types import ModuleType
 
 from . import _C, init, random
+from . import ops as _ops
 from ._C import __version__
 from .grad_mode import (
     enable_grad,
@@ -33,7 +34,6 @@ from .grad_mode import (
     no_grad,
     set_grad_enabled,
 )
-from .ops import *
 from .random import *
 from .runtime import (
     config,
@@ -50,6 +50,7 @@ from .runtime import (
 )
 from .tensor import Tensor, tensor
 
+globals().update({name: getattr(_ops, name) for name in _ops.EARLY})
 _LAZY = (
     "audio",
     "autograd",
@@ -70,14 +71,16 @@ _LAZY_FUNCTIONS = {
 }
 _MODULES = ("init", "random")
 __all__ = sorted(
-    name
-    for name, value in (
-        *globals().items(),
-        *((name, None) for name in (*_LAZY, *_LAZY_FUNCTIONS)),
-    )
-    if not name.startswith("_")
-    and name != "ModuleType"
-    and (not isinstance(value, ModuleType) or name in _MODULES)
+    {
+        name
+        for name, value in (
+            *globals().items(),
+            *((name, None) for name in (*_LAZY, *_LAZY_FUNCTIONS, *_ops.__all__)),
+        )
+        if not name.startswith("_")
+        and name != "ModuleType"
+        and (not isinstance(value, ModuleType) or name in _MODULES)
+    }
 )
 
 
@@ -104,6 +107,12 @@ def __getattr__(name):
         return importlib.import_module(f".{name}", __name__)
     if name in _LAZY_FUNCTIONS:
         module = importlib.import_module(f".{_LAZY_FUNCTIONS[name]}", __name__)
-        return getattr(module, name)
+    elif name in _ops.__all__:
+        module = _ops
+    else:
+        module = None
+    if module is not None:
+        globals()[name] = getattr(module, name)
+        return globals()[name]
     cure = [": " + c.format(name) for c in _ELSEWHERE if name in _ELSEWHERE[c].split()]
     raise AttributeError(f"module 'dlcore' has no attribute {name!r}{''.join(cure)}")

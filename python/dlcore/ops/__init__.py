@@ -4,8 +4,6 @@
 from .activation import gelu, leaky_relu, relu, relu6, sigmoid, silu, tanh
 from .arithmetic import add, div, maximum, minimum, mul, pow, sub
 from .attention import scaled_dot_product_attention
-from .attention_scores import additive_scores, cosine_scores, rotary_embedding
-from .box_coding import decode_boxes, encode_boxes, grid_anchors
 from .box_iou import (
     box_iou,
     complete_box_iou,
@@ -19,7 +17,6 @@ from .boxes import box_area, box_convert, clip_boxes_to_image, remove_small_boxe
 from .compare import eq, ge, gt, isfinite, isinf, isnan, le, lt, ne, where
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
-from .ctc import ctc_beam_search, ctc_greedy_decode, ctc_loss
 from .dropout import dropout
 from .einsum import einsum
 from .elementwise import (
@@ -54,7 +51,6 @@ from .gemm import addmm, baddbmm, bmm, linear, matmul, mm
 from .grid_sample import affine_grid, grid_sample
 from .im2col import col2im, fold, im2col, unfold
 from .indexing import cat, chunk, concatenate, split, stack
-from .linear_loss import linear_cross_entropy
 from .loss import cross_entropy, mse_loss, nll_loss
 from .nms import batched_nms, nms, soft_nms
 from .norm import (
@@ -102,18 +98,6 @@ from .pool_average import (
     lp_pool3d,
 )
 from .reduction import logsumexp, mean, norm, prod, std, sum, var
-from .resize import interpolate
-from .rnn import (
-    gru,
-    gru_cell,
-    lstm,
-    lstm_cell,
-    rnn_relu,
-    rnn_relu_cell,
-    rnn_tanh,
-    rnn_tanh_cell,
-)
-from .roi import roi_align, roi_pool
 from .shape import (
     clone,
     expand,
@@ -126,10 +110,33 @@ from .shape import (
     unsqueeze,
 )
 from .shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle
-from .signal import istft, stft
 from .softmax import hardmax, log_softmax, softmax
 from .sort import argsort, cumsum, sort, topk
 
 from . import in_place, methods, views  # isort: skip
 
-__all__ = [name for name, value in globals().items() if callable(value)]
+# Read when one of their ops is first asked for: dlcore is imported faster without.
+_LATER = {
+    "attention_scores": "additive_scores cosine_scores rotary_embedding",
+    "box_coding": "decode_boxes encode_boxes grid_anchors",
+    "ctc": "ctc_beam_search ctc_greedy_decode ctc_loss",
+    "linear_loss": "linear_cross_entropy",
+    "resize": "interpolate",
+    "rnn": "gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell",
+    "roi": "roi_align roi_pool",
+    "signal": "istft stft",
+}
+_PLACES = {name: module for module, names in _LATER.items() for name in names.split()}
+
+EARLY = [name for name, value in globals().items() if callable(value)]
+__all__ = [*EARLY, *_PLACES]
+
+
+def __getattr__(name):
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    op = getattr(importlib.import_module(f".{_PLACES[name]}", __name__), name)
+    globals()[name] = op
+    return op
