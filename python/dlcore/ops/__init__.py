@@ -3,7 +3,6 @@
 # ruff: noqa: F401
 from .activation import gelu, leaky_relu, relu, relu6, sigmoid, silu, tanh
 from .arithmetic import add, div, maximum, minimum, mul, pow, sub
-from .attention import scaled_dot_product_attention
 from .box_iou import (
     box_iou,
     complete_box_iou,
@@ -16,7 +15,6 @@ from .box_iou import (
 from .boxes import box_area, box_convert, clip_boxes_to_image, remove_small_boxes
 from .compare import eq, ge, gt, isfinite, isinf, isnan, le, lt, ne, where
 from .conv import conv1d, conv2d, conv3d
-from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .dropout import dropout
 from .einsum import einsum
 from .elementwise import (
@@ -64,39 +62,6 @@ from .norm import (
     rms_norm,
 )
 from .pad import pad
-from .pool import (
-    max_pool1d,
-    max_pool2d,
-    max_pool3d,
-    max_unpool1d,
-    max_unpool2d,
-    max_unpool3d,
-    min_pool1d,
-    min_pool2d,
-    min_pool3d,
-)
-from .pool_adaptive import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_avg_pool3d,
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
-    adaptive_max_pool3d,
-    global_avg_pool1d,
-    global_avg_pool2d,
-    global_avg_pool3d,
-    global_max_pool1d,
-    global_max_pool2d,
-    global_max_pool3d,
-)
-from .pool_average import (
-    avg_pool1d,
-    avg_pool2d,
-    avg_pool3d,
-    lp_pool1d,
-    lp_pool2d,
-    lp_pool3d,
-)
 from .reduction import logsumexp, mean, norm, prod, std, sum, var
 from .shape import (
     clone,
@@ -109,7 +74,6 @@ from .shape import (
     transpose,
     unsqueeze,
 )
-from .shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from .softmax import hardmax, log_softmax, softmax
 from .sort import argsort, cumsum, sort, topk
 
@@ -117,13 +81,23 @@ from . import in_place, methods, views  # isort: skip
 
 # Read when one of their ops is first asked for: dlcore is imported faster without.
 _LATER = {
+    "attention": "scaled_dot_product_attention",
     "attention_scores": "additive_scores cosine_scores rotary_embedding",
     "box_coding": "decode_boxes encode_boxes grid_anchors",
+    "conv_transpose": "conv_transpose1d conv_transpose2d conv_transpose3d",
     "ctc": "ctc_beam_search ctc_greedy_decode ctc_loss",
     "linear_loss": "linear_cross_entropy",
+    "pool": "max_pool1d max_pool2d max_pool3d max_unpool1d max_unpool2d "
+    "max_unpool3d min_pool1d min_pool2d min_pool3d",
+    "pool_adaptive": "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
+    "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d "
+    "global_avg_pool1d global_avg_pool2d global_avg_pool3d "
+    "global_max_pool1d global_max_pool2d global_max_pool3d",
+    "pool_average": "avg_pool1d avg_pool2d avg_pool3d lp_pool1d lp_pool2d lp_pool3d",
     "resize": "interpolate",
     "rnn": "gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell",
     "roi": "roi_align roi_pool",
+    "shuffle": "channel_shuffle pixel_shuffle pixel_unshuffle",
     "signal": "istft stft",
 }
 _PLACES = {name: module for module, names in _LATER.items() for name in names.split()}
