@@ -11,8 +11,10 @@ Examples
 
 from ..grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from . import (  # noqa: F401
+    rules_activation,
     rules_attention,
     rules_elementwise,
+    rules_losses,
     rules_norm,
     rules_shape,
     rules_sums,

@@ -11,7 +11,7 @@ from functools import partial
 from heapq import heappop, heappush
 from types import SimpleNamespace
 
-from .. import ops
+from .. import _C, ops
 from ..grad_mode import _mode, enable_grad
 from ..hooks import Hooked
 from ..tape import _YOUNGEST, refuse_changed, refuse_written, sum_to
@@ -198,6 +198,18 @@ def _(dy, parents, kept, need):
         partial(trilinear, kept.kernels, kept.j, b, dy),
         partial(trilinear, kept.kernels, kept.k, dy, a),
     )
+
+
+def softplus(x):
+    """``log(1 + exp(x))``, which formulas need and no op need have."""
+    a = tensor(x).data
+    y = _C.add(_C.relu_forward(a), _C.log1p(_C.exp(_C.neg(_C.abs(a)))))
+    return record(y, (x,), lambda dy, a=a: (_C.mul(dy, _C.sigmoid_forward(a)),))
+
+
+@rule("recorded.softplus")
+def _(dy, parents, kept, need):
+    return (dy * ops.sigmoid(parents[0]),)
 
 
 def tensor(x):

@@ -1,4 +1,4 @@
-"""Second derivatives of what adds up: reductions, products, convolutions, losses."""
+"""Second derivatives of what adds up: reductions, products, convolutions."""
 
 import math
 
@@ -194,52 +194,3 @@ def _products(dy, parents, kept, finish):
         dy,  # the residual's
     )
     return slopes[: len(parents)]
-
-
-# -- losses --
-
-
-@rule("loss.mse_loss")
-@composite
-def _(kept, input, target):
-    return _reduced(kept.reduction, ops.square(input - target))
-
-
-@rule("loss.nll_loss")
-@composite
-def _(kept, input):
-    return _picked_loss(kept, -input, kept.array.ndim, 0.0)
-
-
-@rule("loss.cross_entropy")
-@composite
-def _(kept, input):
-    terms = -ops.log_softmax(input, 1 if kept.array.ndim > 1 else 0)
-    return _picked_loss(kept, terms, kept.array.ndim, kept.label_smoothing)
-
-
-def _picked_loss(kept, terms, ndim, smoothing):
-    """The term of each target, and a share of all; weighted, without the ignored."""
-    classes = np.asarray(kept.classes)
-    dim = 1 if ndim > 1 else 0
-    counted = classes != kept.ignore_index
-    numbers = np.expand_dims(np.where(counted, classes, 0), dim)
-    scale = np.ones(terms.shape[dim], terms.dtype)
-    scale = scale if kept.weight is None else kept.weight
-    own = (scale[numbers] * np.expand_dims(counted, dim)).astype(terms.dtype)
-    losses = ops.gather(terms, dim, numbers) * own
-    if smoothing:
-        along = scale.reshape([-1 if d == dim else 1 for d in range(max(ndim, 1))])
-        even = ops.sum(terms * along, dim, True)
-        even = even * np.expand_dims(counted, dim).astype(terms.dtype)
-        losses = losses * (1.0 - smoothing) + even * (smoothing / terms.shape[dim])
-    losses = ops.reshape(losses, *classes.shape)
-    if kept.reduction == "mean":
-        return ops.sum(losses) * (1.0 / own.sum() if own.any() else math.nan)
-    return _reduced(kept.reduction, losses)
-
-
-def _reduced(reduction, losses):
-    if reduction == "mean":
-        return ops.mean(losses)
-    return ops.sum(losses) if reduction == "sum" else losses
