@@ -20,7 +20,7 @@ from ..wanted import LeafSums, Wanted
 from ..writes import writes
 
 add = ops.add
-_rules: dict = {}  # by "dlcore.ops.arithmetic.mul", who made the backward
+_rules: dict = {}  # by "mul" or "conv._convolve", who made the backward
 
 
 def rule(*names):
@@ -32,9 +32,7 @@ def rule(*names):
     """
 
     def of(function):
-        for name in names:
-            place = __package__ if name.startswith("recorded.") else ops.__name__
-            _rules[f"{place}.{name}"] = function
+        _rules.update(dict.fromkeys(names, function))
         return function
 
     return of
@@ -95,8 +93,10 @@ def _slopes(backward, dy, parents, need, result):
     if of_its_own is not None:
         return of_its_own(dy)
     root, kept = backward.__qualname__.split(".")[0], _kept(backward)
-    by_rule = _rules.get(f"{backward.__module__}.{root}")
-    if by_rule is None:
+    package, _, module = backward.__module__.rpartition(".")
+    own = package in (ops.__name__, __package__)
+    by_rule = own and (_rules.get(f"{module}.{root}") or _rules.get(root))
+    if not by_rule:
         raise NotImplementedError(
             f"create_graph: {getattr(kept, 'op', root)} must have a second derivative, "
             "and has none: compose it of other ops, or write an autograd.Function"

@@ -5,19 +5,19 @@ from .recorded import composite, rule, softplus
 from .rules_elementwise import piecewise_linear
 
 rule(
-    "activation_hard.step",
-    "activation_hard.hardsigmoid",
-    "activation_hard.hardtanh",
-    "activation_hard.softshrink",
-    "activation_hard.hardshrink",
-    "activation_hard.threshold",
-    "dropout.alpha_dropout",
+    "step",
+    "hardsigmoid",
+    "hardtanh",
+    "softshrink",
+    "hardshrink",
+    "threshold",
+    "alpha_dropout",
 )(piecewise_linear)
 
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
-@rule("activation_hard.hardswish")
+@rule("hardswish")
 @composite
 def _(kept, x):
     return x * ops.clip(x + 3.0, 0.0, 6.0) * (1 / 6)
@@ -28,48 +28,48 @@ def _elu(x, a, b, c):
     return ops.relu(x) * a + ops.expm1(ops.clip(x, max=0.0) * c) * b
 
 
-@rule("activation_soft.elu")
+@rule("elu")
 @composite
 def _(kept, x):
     return _elu(x, 1.0, float(kept.alpha), 1.0)
 
 
-@rule("activation_soft.celu")
+@rule("celu")
 @composite
 def _(kept, x):
     return _elu(x, 1.0, float(kept.alpha), 1 / kept.alpha)
 
 
-@rule("activation_soft.selu")
+@rule("selu")
 @composite
 def _(kept, x):
     return _elu(x, _SELU_SCALE, _SELU_SCALE * _SELU_ALPHA, 1.0)
 
 
-@rule("activation_soft.softplus")
+@rule("softplus")
 def _(dy, parents, kept, need):
     scaled = parents[0] * float(kept.beta)
     slope = ops.sigmoid(scaled)
     return (dy * ops.where(scaled > float(kept.threshold), 1.0, slope),)
 
 
-@rule("activation_soft.logsigmoid")
+@rule("logsigmoid")
 def _(dy, parents, kept, need):
     return (dy * ops.sigmoid(-parents[0]),)
 
 
-@rule("activation_soft.mish")
+@rule("mish")
 @composite
 def _(kept, x):
     return x * ops.tanh(softplus(x))
 
 
-@rule("activation_soft.softsign")
+@rule("softsign")
 def _(dy, parents, kept, need):
     return (dy * ops.square(ops.reciprocal(ops.abs(parents[0]) + 1.0)),)
 
 
-@rule("gated.prelu")
+@rule("prelu")
 @composite
 def _(kept, x, weight):
     if weight.shape[0] > 1:
@@ -78,7 +78,7 @@ def _(kept, x, weight):
 
 
 def _gated(name, gate):
-    @rule(f"gated.{name}")
+    @rule(name)
     @composite
     def _(kept, x):
         a, b = ops.chunk(x, 2, kept.dim)

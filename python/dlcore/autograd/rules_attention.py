@@ -9,13 +9,13 @@ from ..tensor import raw
 from .recorded import composite, rule, tensor
 
 
-@rule("attention.attend")
+@rule("attend")
 @composite
 def _(kept, query, key, value, mask):
     return _attend(tensor(query), tensor(key), tensor(value), mask, kept.options)
 
 
-@rule("attention.self_attention")
+@rule("self_attention")
 @composite
 def _(kept, qkv, mask):
     outer, heads = qkv.shape[:2], kept.heads

@@ -9,29 +9,29 @@ from ..tensor import Tensor
 from .recorded import composite, result_of, rule
 
 
-@rule("arithmetic.add", "norm._to_both")
+@rule("add", "norm._to_both")
 def _(dy, parents, kept, need):
     return dy, dy
 
 
-@rule("arithmetic.sub")
+@rule("sub")
 def _(dy, parents, kept, need):
     return dy, lambda: -dy
 
 
-@rule("arithmetic.mul")
+@rule("mul")
 def _(dy, parents, kept, need):
     a, b = parents
     return lambda: dy * b, lambda: dy * a
 
 
-@rule("arithmetic.div")
+@rule("div")
 def _(dy, parents, kept, need):
     a, b = parents
     return lambda: dy / b, lambda: -(dy / b) * (a / b)
 
 
-@rule("arithmetic.pow")
+@rule("pow")
 def _(dy, parents, kept, need):
     a, b = parents
 
@@ -51,15 +51,15 @@ def _(dy, parents, kept, need):
 
 
 @rule(
-    "arithmetic.maximum",
-    "arithmetic.minimum",
-    "elementwise.abs",
-    "elementwise.sign",
-    "elementwise.clip",
-    "activation.relu",
-    "activation.relu6",
-    "activation.leaky_relu",
-    "dropout.dropout",
+    "maximum",
+    "minimum",
+    "abs",
+    "sign",
+    "clip",
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "dropout",
 )
 def piecewise_linear(dy, parents, kept, need):
     """Of slopes that do not change with the input: those that backward gives for 1."""
@@ -67,75 +67,75 @@ def piecewise_linear(dy, parents, kept, need):
     return [dy * slope if n else None for slope, n in zip(slopes, need, strict=True)]
 
 
-@rule("elementwise.exp")
+@rule("exp")
 def _(dy, parents, kept, need):
     return (dy * result_of(kept, ops.exp, *parents),)
 
 
-@rule("elementwise.expm1")
+@rule("expm1")
 def _(dy, parents, kept, need):
     return (dy * (result_of(kept, ops.expm1, *parents) + 1.0),)
 
 
-@rule("elementwise.log")
+@rule("log")
 def _(dy, parents, kept, need):
     return (dy / parents[0],)
 
 
-@rule("elementwise.log1p")
+@rule("log1p")
 def _(dy, parents, kept, need):
     return (dy / (parents[0] + 1.0),)
 
 
-@rule("elementwise.sqrt")
+@rule("sqrt")
 def _(dy, parents, kept, need):
     return (dy * 0.5 / result_of(kept, ops.sqrt, *parents),)
 
 
-@rule("elementwise.rsqrt")
+@rule("rsqrt")
 def _(dy, parents, kept, need):
     return (dy * -0.5 * result_of(kept, ops.rsqrt, *parents) ** 3,)
 
 
-@rule("elementwise.reciprocal")
+@rule("reciprocal")
 def _(dy, parents, kept, need):
     return (-dy * ops.square(result_of(kept, ops.reciprocal, *parents)),)
 
 
-@rule("elementwise.square")
+@rule("square")
 def _(dy, parents, kept, need):
     return (dy * (parents[0] * 2.0),)
 
 
-@rule("elementwise.neg")
+@rule("neg")
 def _(dy, parents, kept, need):
     return (-dy,)
 
 
-@rule("elementwise.erf")
+@rule("erf")
 def _(dy, parents, kept, need):
     return (dy * (ops.exp(-ops.square(parents[0])) * (2 / sqrt(pi))),)
 
 
-@rule("activation.sigmoid")
+@rule("sigmoid")
 def _(dy, parents, kept, need):
     y = result_of(kept, ops.sigmoid, *parents)
     return (dy * (y * (1.0 - y)),)
 
 
-@rule("activation.tanh")
+@rule("tanh")
 def _(dy, parents, kept, need):
     return (dy * (1.0 - ops.square(result_of(kept, ops.tanh, *parents))),)
 
 
-@rule("activation.silu")
+@rule("silu")
 def _(dy, parents, kept, need):
     (x,) = parents
     y = ops.sigmoid(x)
     return (dy * (y * (x * (1.0 - y) + 1.0)),)
 
 
-@rule("activation.gelu")
+@rule("gelu")
 @composite
 def _(kept, x):
     if "gelu_tanh_backward" in kept.looks_up:
@@ -144,7 +144,7 @@ def _(kept, x):
     return x * 0.5 * (ops.erf(x * sqrt(0.5)) + 1.0)
 
 
-@rule("compare.where")
+@rule("where")
 def _(dy, parents, kept, need):
     chosen = kept.chosen
     return (
@@ -154,7 +154,7 @@ def _(dy, parents, kept, need):
     )
 
 
-@rule("gather.masked_fill")
+@rule("masked_fill")
 def _(dy, parents, kept, need):
     chosen = kept.chosen
     return (

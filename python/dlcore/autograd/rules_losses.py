@@ -142,19 +142,19 @@ def _(dy, parents, kept, need):
 # -- of classes --
 
 
-@rule("loss.mse_loss")
+@rule("mse_loss")
 @composite
 def _(kept, input, target):
     return reduced(kept.reduction, ops.square(input - target))
 
 
-@rule("loss.nll_loss")
+@rule("nll_loss")
 @composite
 def _(kept, input):
     return _of_classes(kept, -input, kept.array.ndim, 0.0)
 
 
-@rule("loss.cross_entropy")
+@rule("cross_entropy")
 @composite
 def _(kept, input):
     terms = -ops.log_softmax(input, 1 if kept.array.ndim > 1 else 0)

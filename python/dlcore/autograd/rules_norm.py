@@ -6,10 +6,12 @@ from .. import ops
 from .recorded import composite, rule
 
 
-def _standard(x, dims, eps, centred=True):
-    """Mean 0, if it is centred, and mean square 1."""
+def _standard(x, dims, rstd, centred=True):
+    """Mean 0, if it is centred, and mean square 1, but for what was added to that."""
     x = x - ops.mean(x, dims, True) if centred else x
-    return x * ops.rsqrt(ops.mean(ops.square(x), dims, True) + eps)
+    squares = ops.mean(ops.square(x), dims, True)
+    added = 1 / np.square(rstd.reshape(squares.shape)) - squares.data
+    return x * ops.rsqrt(squares + added)
 
 
 def _rows(kept, x):
@@ -28,27 +30,26 @@ def _scaled(y, weight, bias, dims):
     return y if bias is None else y + bias
 
 
-@rule("norm.layer_norm", "norm.add_layer_norm")
+@rule("layer_norm", "add_layer_norm")
 @composite
 def _(kept, x, weight, bias):
     dims = _rows(kept, x)
-    return _scaled(_standard(x, dims, kept.eps), weight, bias, dims)
+    return _scaled(_standard(x, dims, kept.rstd), weight, bias, dims)
 
 
-@rule("norm.rms_norm", "norm.add_rms_norm")
+@rule("rms_norm", "add_rms_norm")
 @composite
 def _(kept, x, weight):
-    eps = np.finfo(x.dtype).eps if kept.eps is None else kept.eps
     dims = _rows(kept, x)
-    return _scaled(_standard(x, dims, float(eps), False), weight, None, dims)
+    return _scaled(_standard(x, dims, kept.rstd, False), weight, None, dims)
 
 
-@rule("norm.batch_norm")
+@rule("batch_norm")
 @composite
 def _(kept, x, weight, bias, residual):
     if kept.training:
         dims = [d for d in range(x.ndim) if d != 1]
-        y = _standard(x, dims, kept.eps)
+        y = _standard(x, dims, kept.rstd)
     else:
         y = _with_running(kept, x)
     y = _scaled(y, weight, bias, None)
@@ -61,28 +62,28 @@ def _with_running(kept, x):
     return (x - kept.mean.reshape(shape)) * kept.rstd.reshape(shape)
 
 
-def _grouped(x, groups, eps):
+def _grouped(x, groups, rstd):
     rows = ops.reshape(x, x.shape[0], groups, -1)
-    return ops.reshape(_standard(rows, [2], eps), *x.shape)
+    return ops.reshape(_standard(rows, [2], rstd), *x.shape)
 
 
-@rule("norm.group_norm")
+@rule("group_norm")
 @composite
 def _(kept, x, weight, bias):
-    return _scaled(_grouped(x, kept.num_groups, kept.eps), weight, bias, None)
+    return _scaled(_grouped(x, kept.num_groups, kept.rstd), weight, bias, None)
 
 
-@rule("norm.instance_norm")
+@rule("instance_norm")
 @composite
 def _(kept, x, weight, bias):
     if kept.use_input_stats:
-        y = _grouped(x, max(1, x.shape[1]), kept.eps)
+        y = _grouped(x, max(1, x.shape[1]), kept.rstd)
     else:
         y = _with_running(kept, x)
     return _scaled(y, weight, bias, None)
 
 
-@rule("norm.local_response_norm")
+@rule("local_response_norm")
 @composite
 def _(kept, x):
     """The channels around each are a window of a pool over them."""

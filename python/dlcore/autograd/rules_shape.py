@@ -7,38 +7,38 @@ from ..ops.gather import _placed
 from .recorded import linear_map, rule
 
 
-@rule("shape.reshape", "shape.flatten", "shape.squeeze", "shape.unsqueeze")
+@rule("reshape", "flatten", "squeeze", "unsqueeze")
 def _(dy, parents, kept, need):
     return (ops.reshape(dy, kept.a.shape),)
 
 
-@rule("shape.transpose")
+@rule("transpose")
 def _(dy, parents, kept, need):
     return (ops.transpose(dy, kept.dim0, kept.dim1),)
 
 
-@rule("shape.permute")
+@rule("permute")
 def _(dy, parents, kept, need):
     return (ops.permute(dy, kept.back),)
 
 
-@rule("shape.expand", "shape.clone")
+@rule("expand", "clone")
 def _(dy, parents, kept, need):
     return (dy,)
 
 
-@rule("shape.to")
+@rule("to")
 def _(dy, parents, kept, need):
     return (ops.to(dy, kept.a.dtype),)
 
 
-@rule("indexing.cat")
+@rule("cat")
 def _(dy, parents, kept, need):
     lengths = [p.shape[kept.dim] for p in parents]
     return ops.split(dy, lengths, kept.dim)
 
 
-@rule("indexing.stack")
+@rule("stack")
 def _(dy, parents, kept, need):
     before = (slice(None),) * kept.dim
     return [dy[(*before, i)] for i in range(len(parents))]
@@ -61,15 +61,15 @@ def _adjoint(there):
     return slopes
 
 
-rule("indexing.getitem")(_adjoint(lambda k, x, g: np.asarray(g[k.index])))
-rule("pad.pad")(_adjoint(lambda k, x, g: _C.pad_forward(g, k.pad, k.mode, 0.0)))
-rule("resize.interpolate")(_adjoint(lambda k, x, g: _C.resize_forward(g, *k.options)))
-rule("gather.take")(
+rule("getitem")(_adjoint(lambda k, x, g: np.asarray(g[k.index])))
+rule("pad")(_adjoint(lambda k, x, g: _C.pad_forward(g, k.pad, k.mode, 0.0)))
+rule("interpolate")(_adjoint(lambda k, x, g: _C.resize_forward(g, *k.options)))
+rule("take")(
     _adjoint(
         lambda k, x, g: _C.take_rows(k.op, "input", "index", g, k.dim, k.numbers)[0]
     )
 )
-rule("gather.gather")(
+rule("gather")(
     _adjoint(
         lambda k, x, g: _C.gather(
             "gather", g if k.part is None else g[k.part], k.dim, k.numbers
@@ -109,7 +109,7 @@ def _(kept, x, g):
     return _picked(g, _C.adaptive_max_pool_forward(*given, False, True)[2], kept.dims)
 
 
-@rule("sort.cumsum")
+@rule("cumsum")
 def _(dy, parents, kept, need):
     dim = kept.dim
     return (
@@ -119,17 +119,17 @@ def _(dy, parents, kept, need):
     )
 
 
-@rule("shuffle.pixel_shuffle")
+@rule("pixel_shuffle")
 def _(dy, parents, kept, need):
     return (ops.pixel_unshuffle(dy, kept.upscale_factor),)
 
 
-@rule("shuffle.pixel_unshuffle")
+@rule("pixel_unshuffle")
 def _(dy, parents, kept, need):
     return (ops.pixel_shuffle(dy, kept.downscale_factor),)
 
 
-@rule("shuffle.channel_shuffle")
+@rule("channel_shuffle")
 def _(dy, parents, kept, need):
     return (ops.channel_shuffle(dy, kept.x.shape[1] // kept.groups),)
 
@@ -144,12 +144,12 @@ def _(dy, parents, kept, need):
     return (ops.im2col(dy, *kept.window),)
 
 
-@rule("gather.index_add")
+@rule("index_add")
 def _(dy, parents, kept, need):
     return dy, None, lambda: ops.index_select(dy, kept.dim, kept.numbers) * kept.alpha
 
 
-@rule("embedding.embedding")
+@rule("embedding")
 def _(dy, parents, kept, need):
     def there(g):
         picked = _C.take_rows("embedding", "weight", "input", g, 0, kept.numbers)[0]

@@ -12,13 +12,13 @@ from .recorded import composite, result_of, rule, tensor, trilinear
 # -- reductions --
 
 
-@rule("reduction.sum")
+@rule("sum")
 def _(dy, parents, kept, need):
     a = kept.a
     return (ops.expand(kept_axes(dy, a, kept.dim), a.shape),)
 
 
-@rule("reduction.mean")
+@rule("mean")
 def _(dy, parents, kept, need):
     a = kept.a
     share = dy * (1.0 / max(count(a, dy.data), 1))
@@ -38,7 +38,7 @@ def _axes(x, dim):
     return [d % x.ndim for d in dims]
 
 
-@rule("reduction.prod")
+@rule("prod")
 @composite
 def _(kept, x):
     """Product of pairs, then of pairs of these: right for zeros too."""
@@ -53,7 +53,7 @@ def _(kept, x):
     return ops.reshape(y, kept.shape)
 
 
-@rule("reduction.var", "reduction.std")
+@rule("var", "std")
 def _(dy, parents, kept, need):
     (x,) = parents
     degrees = count(kept.a, dy.data) - kept.correction
@@ -67,7 +67,7 @@ def _(dy, parents, kept, need):
     return (centred * kept_axes(slope, kept.a, kept.dim),)
 
 
-@rule("reduction.norm")
+@rule("norm")
 def _(dy, parents, kept, need):
     (x,) = parents
     if "sign" in kept.looks_up:  # of magnitudes
@@ -77,7 +77,7 @@ def _(dy, parents, kept, need):
     return (x * kept_axes(slope, kept.a, kept.dim),)
 
 
-@rule("reduction.logsumexp")
+@rule("logsumexp")
 def _(dy, parents, kept, need):
     (x,) = parents
     y = kept_axes(result_of(kept, ops.logsumexp, x, kept.dim), x.data, kept.dim)
@@ -85,19 +85,19 @@ def _(dy, parents, kept, need):
     return (shares * kept_axes(dy, kept.a, kept.dim),)
 
 
-@rule("softmax.softmax")
+@rule("softmax")
 def _(dy, parents, kept, need):
     y = result_of(kept, ops.softmax, parents[0], kept.dim)
     return (y * (dy - ops.sum(dy * y, kept.dim, True)),)
 
 
-@rule("softmax.log_softmax")
+@rule("log_softmax")
 def _(dy, parents, kept, need):
     y = result_of(kept, ops.log_softmax, parents[0], kept.dim)
     return (dy - ops.exp(y) * ops.sum(dy, kept.dim, True),)
 
 
-@rule("softmax.hardmax")
+@rule("hardmax")
 def _(dy, parents, kept, need):
     return (dy * 0.0,)
 
@@ -105,7 +105,7 @@ def _(dy, parents, kept, need):
 # -- products --
 
 
-@rule("gemm.matmul")
+@rule("matmul")
 def _(dy, parents, kept, need):
     a, b = map(tensor, parents)
     if a.ndim == 1 and b.ndim == 1:
@@ -132,7 +132,7 @@ def _(kept, input, a, b):
     return input * float(kept.beta) + ops.matmul(a, b) * float(kept.alpha)
 
 
-@rule("gemm.linear")
+@rule("linear")
 @composite
 def _(kept, x, weight, bias, residual):
     y = ops.matmul(x, ops.transpose(tensor(weight), 0, 1))

@@ -53,7 +53,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     return record(
         y,
         (x, weight, bias),
-        lambda dy, eps=eps: _C.layer_norm_backward(
+        lambda dy: _C.layer_norm_backward(
             raw(x), dy, normalized_shape, w, mean, rstd, b is not None
         ),
     )
@@ -101,7 +101,7 @@ def rms_norm(x, normalized_shape, weight=None, eps=None):
     return record(
         y,
         (x, weight),
-        lambda dy, eps=eps: _C.layer_norm_backward(
+        lambda dy: _C.layer_norm_backward(
             raw(x), dy, normalized_shape, w, None, rstd, False
         )[:2],
     )
@@ -145,7 +145,7 @@ def add_layer_norm(x, residual, normalized_shape, weight=None, bias=None, eps=1e
     y = record(
         y,
         (total, weight, bias),
-        lambda dy, eps=eps: _C.layer_norm_backward(
+        lambda dy: _C.layer_norm_backward(
             added, dy, normalized_shape, w, mean, rstd, b is not None
         ),
     )
@@ -190,7 +190,7 @@ def add_rms_norm(x, residual, normalized_shape, weight=None, eps=None):
     y = record(
         y,
         (total, weight),
-        lambda dy, eps=eps: _C.layer_norm_backward(
+        lambda dy: _C.layer_norm_backward(
             added, dy, normalized_shape, w, None, rstd, False
         )[:2],
     )
@@ -298,7 +298,7 @@ def batch_norm(
     return record(
         y,
         (x, weight, bias, shadow(residual)),
-        lambda dy, eps=eps: _C.batch_norm_backward(
+        lambda dy: _C.batch_norm_backward(
             raw(x), dy, w, b, mean, rstd, training, activation, kept, want_residual
         ),
     )
@@ -346,9 +346,7 @@ def group_norm(x, num_groups, weight=None, bias=None, eps=1e-5):
     return record(
         y,
         (x, weight, bias),
-        lambda dy, eps=eps: _C.group_norm_backward(
-            raw(x), dy, num_groups, w, b, mean, rstd
-        )[:3],
+        lambda dy: _C.group_norm_backward(raw(x), dy, num_groups, w, b, mean, rstd)[:3],
     )
 
 
@@ -411,7 +409,7 @@ def instance_norm(
         raw(x), *running, w, b, use_input_stats, momentum, eps
     )
 
-    def backward(dy, eps=eps):
+    def backward(dy):
         data, given = raw(x), (w, b, mean, rstd)
         if not use_input_stats:
             end = False, None, None, False
