@@ -14,7 +14,7 @@ _METHODS = """
     rsqrt reciprocal square erf clamp clip relu leaky_relu sigmoid tanh gelu silu
     softmax log_softmax eq ne lt le gt ge isnan isinf isfinite
     sum mean var std prod max min amax amin argmax argmin norm logsumexp any all
-    reshape flatten transpose permute squeeze unsqueeze expand split chunk clone to
+    reshape flatten transpose permute squeeze unsqueeze expand split chunk clone
     gather scatter scatter_add index_select index_add masked_fill masked_select
     sort argsort topk cumsum
 """
