@@ -8,6 +8,7 @@ import pytest
 
 import dlcore as dl
 from dlcore.tensor import record
+from op_examples import EXAMPLES
 
 
 def leaf(*values):
@@ -247,24 +248,36 @@ def test_a_gradient_that_is_a_tensor_with_a_graph():
     assert dv.tolist() == [2, 4] and ddx.tolist() == [6, 8]
 
 
-@pytest.mark.parametrize("name", "add mul exp sum cat matmul linear".split())
-def test_a_gradient_that_is_read_only(name, rng):
-    """Also one without memory for each element."""
-    x = dl.Tensor(rng.standard_normal((3, 3)), requires_grad=True)
-    f = {
-        "add": lambda: x + x,
-        "mul": lambda: x * x,
-        "exp": lambda: dl.exp(x) + x,
-        "sum": lambda: (x + x).sum(0),
-        "cat": lambda: dl.cat([x, x]),
-        "matmul": lambda: x @ x,
-        "linear": lambda: dl.linear(x, x),
-    }[name]
-    dy = np.broadcast_to(np.float64(2.0), f().shape)
-    f().backward(dy)
-    want, x.grad = x.grad, None
-    f().backward(dy.copy())
-    np.testing.assert_array_equal(want.data, x.grad.data)
+def gradients(name, of):
+    """Those of an op's example, from the gradient ``of(result)``."""
+    example = EXAMPLES[name]
+    dl.manual_seed(1)
+    tensors = [
+        dl.Tensor(a, a.dtype.kind == "f") if isinstance(a, np.ndarray) else a
+        for a in example.arrays()
+    ]
+    given = example.positional(tensors)
+    made = getattr(dl, name)(*example.first, *given, *example.extra, **example.options)
+    while isinstance(made, (tuple, list)):
+        made = made[0]
+    if not getattr(made, "requires_grad", False):
+        pytest.skip("has no gradient")
+    made.backward(of(made))
+    inputs = [t for t in tensors if getattr(t, "requires_grad", False)]
+    return [t.grad.data for t in inputs if t.grad is not None]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_gradient_that_is_read_only(name):
+    """And has no memory for each element."""
+
+    def twos(y):
+        return np.broadcast_to(y.dtype.type(2), y.shape)
+
+    for got, want in zip(
+        gradients(name, twos), gradients(name, lambda y: twos(y).copy()), strict=True
+    ):
+        np.testing.assert_array_equal(got, want)
 
 
 def test_a_read_only_array_in_grad():
@@ -366,6 +379,15 @@ def test_set_grad_enabled():
     finally:
         dl.set_grad_enabled(True)
     assert (x * 2.0).requires_grad
+    block = dl.set_grad_enabled(False)
+    with block:
+        with block:
+            pass
+        assert not dl.is_grad_enabled()
+    assert dl.is_grad_enabled()
+    with block:
+        pass
+    assert dl.is_grad_enabled()
 
     @dl.set_grad_enabled(False)
     def f(x):

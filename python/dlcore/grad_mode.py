@@ -103,8 +103,10 @@ class set_grad_enabled(_Recording):
         _mode.recording = self._recording
 
     def __enter__(self):
-        _mode.before.append(self._before)
-        _mode.recording = self._recording
+        # The first block ends with what was before this object was made.
+        before = _mode.recording if self._before is None else self._before
+        _mode.before.append(before)
+        _mode.recording, self._before = self._recording, None
 
     def __call__(self, function):
         _mode.recording = self._before
