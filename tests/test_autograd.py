@@ -5,10 +5,10 @@ import weakref
 
 import numpy as np
 import pytest
+from op_examples import EXAMPLES
 
 import dlcore as dl
 from dlcore.tensor import record
-from op_examples import EXAMPLES
 
 
 def leaf(*values):

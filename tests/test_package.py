@@ -59,6 +59,8 @@ def test_import_is_light():
     code = "import dlcore, sys; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert not set(run.stdout.split()) & {f"dlcore.{tool}" for tool in TOOLS}
+    later = {f"dlcore.ops.{module}" for module in dl.ops._LATER}
+    assert not set(run.stdout.split()) & {"dlcore.autograd", *later}
 
 
 def test_links_the_system_only():
