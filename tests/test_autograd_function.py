@@ -412,6 +412,12 @@ def test_anomaly_of_a_result():
         dl.detect_anomaly(),
     ):
         net(np.full((1, 2), np.nan, "f"))
+    for op in (dl.leaky_relu, dl.gelu, dl.neg):
+        with (
+            pytest.raises(RuntimeError, match="was given NaN"),
+            dl.detect_anomaly(),
+        ):
+            op(np.full(1, np.nan))
     assert dl.sqrt(np.full(1, -1.0)).shape == (1,)
 
 

@@ -73,7 +73,7 @@ class _Anomaly:
 
     def see(self, name, arguments, result):
         """Look at a call of a kernel."""
-        if self._in_backward or name.startswith(_ASK):
+        if self._in_backward or name in _ASK:
             return
         results = list(_floats(result))
         given = [a for a in _floats(arguments) if not any(a is r for r in results)]
