@@ -119,7 +119,20 @@ CASES = {
         lambda *t: dl.conv_transpose1d(*t, stride=2),
         *(normal(1, 2, 3), normal(2, 3, 3), normal(3)),
     ),
-    # attention
+    # attention, signals
+    "additive_scores": (
+        dl.additive_scores,
+        normal(2, 3, 4),
+        normal(2, 5, 4),
+        normal(4),
+    ),
+    "rotary_embedding": (squared(dl.rotary_embedding, positions=3), normal(2, 3, 4)),
+    "stft": (squared(dl.stft, n_fft=4, hop_length=3), normal(1, 13)),
+    "istft": (squared(dl.istft, n_fft=4, hop_length=2), normal(1, 3, 5, 2)),
+    "max_unpool1d": (
+        squared(dl.max_unpool1d, indices=np.array([[[1, 2]]]), kernel_size=2),
+        normal(1, 1, 2),
+    ),
     **{
         f"attention {how}": (
             lambda *t, o=options: dl.scaled_dot_product_attention(*t, **o),
@@ -294,10 +307,8 @@ def test_second_derivative_of_dropout():
 # Ops that have a gradient, and no second one.
 WITHOUT = {
     *"embedding_bag linear_cross_entropy ctc_loss".split(),
-    *"additive_scores stft istft".split(),
     *"lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell".split(),
     *"rnn_relu_cell grid_sample roi_align roi_pool".split(),
-    *"max_unpool1d max_unpool2d max_unpool3d rotary_embedding".split(),
     *"box_convert box_area clip_boxes_to_image box_iou".split(),
     *"generalized_box_iou distance_box_iou complete_box_iou".split(),
     *"generalized_box_iou_loss distance_box_iou_loss complete_box_iou_loss".split(),

@@ -26,6 +26,13 @@ def _(kept, qkv, mask):
     return ops.reshape(ops.permute(y, *np.argsort(kept.order)), *outer, width)
 
 
+@rule("additive_scores")
+@composite
+def _(kept, query, key, weight):
+    sums = ops.unsqueeze(tensor(query), -2) + ops.unsqueeze(tensor(key), -3)
+    return ops.matmul(ops.tanh(sums), weight)
+
+
 def _attend(q, k, v, mask, options):
     dropout, causal, scale, grouped = options
     if dropout:

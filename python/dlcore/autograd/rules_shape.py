@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import _C, ops
+from ..ops import signal
 from ..ops.gather import _placed
 from .recorded import linear_map, rule
 
@@ -107,6 +108,29 @@ def _(kept, x, g):
 def _(kept, x, g):
     given = kept.op, kept.dims, x, kept.size
     return _picked(g, _C.adaptive_max_pool_forward(*given, False, True)[2], kept.dims)
+
+
+rule("pool._unpool")(
+    _adjoint(lambda k, x, g: _C.max_unpool_forward(k.op, k.dims, g, k.kept, k.size)[0])
+)
+rule("rotary_embedding")(
+    _adjoint(lambda k, x, g: _C.rotary_embedding(g, k.cos, k.sin, k.interleaved, False))
+)
+
+
+@rule("signal._spectra")
+@_adjoint
+def _(kept, x, g):
+    frames = _C.frame(g, kept.weights, kept.hop)
+    return signal._by_bins(signal._forward(frames, kept.onesided))
+
+
+@rule("signal._signals")
+@_adjoint
+def _(kept, x, g):
+    frames = signal._inverse(signal._by_frames(g), kept.n, kept.onesided)
+    length = (frames.shape[1] - 1) * kept.hop + kept.n
+    return _C.overlap_add(frames, kept.weights, kept.hop, length)
 
 
 @rule("cumsum")
