@@ -59,6 +59,7 @@ def test_import_is_light():
     code = "import dlcore, sys; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert not set(run.stdout.split()) & {f"dlcore.{tool}" for tool in TOOLS}
+    assert "dlcore.autograd" not in run.stdout.split()
 
 
 def test_links_the_system_only():

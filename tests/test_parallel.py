@@ -177,7 +177,7 @@ class TestFork:
 
     def test_while_another_thread_counts_and_adds_up(self):
         """Whose locks stay locked in the child, and whom nobody need tell anything."""
-        tape = importlib.import_module("dlcore.tensor")
+        tape = importlib.import_module("dlcore.tape")
         inside, leave = threading.Event(), threading.Event()
 
         def busy():

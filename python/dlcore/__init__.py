@@ -7,6 +7,7 @@ arrays; given a `Tensor` they give a Tensor and record its gradient.
 - ``data``, ``models``, ``detection``: digits to train on, LeNet-5 to ResNet-152, boxes
 - ``audio``, ``decoding``: mel spectrograms and MFCC; greedy and beam search
 - ``io``: weights and checkpoints in safetensors, PyTorch's files read without it
+- ``autograd``: `grad`, `checkpoint`, `detect_anomaly`, functions of your own
 - ``random``: `manual_seed`, `rand`, `randn`, ...; ``testing``: `testing.gradcheck`
 - `count_flops`, `summary`: what a model computes; `optimize`: a fused copy of it
 - `set_num_threads`, `set_isa`, `show_config`: what serves the calls
@@ -26,7 +27,13 @@ from types import ModuleType
 
 from . import _C, init, random
 from ._C import __version__
-from .grad_mode import enable_grad, is_grad_enabled, no_grad
+from .grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .interop import from_dlpack
 from .ops import *
 from .random import *
@@ -47,6 +54,7 @@ from .tensor import Tensor, tensor
 
 _LAZY = (
     "audio",
+    "autograd",
     "data",
     "decoding",
     "detection",
@@ -57,20 +65,25 @@ _LAZY = (
     "testing",
 )  # not needed by all: at the first use
 _LAZY_FUNCTIONS = {
+    "checkpoint": "autograd",
     "count_flops": "flops",
+    "detect_anomaly": "autograd",
+    "grad": "autograd",
     "optimize": "inference",
     "summary": "summarize",
 }
 _MODULES = ("init", "random")
 __all__ = sorted(
-    name
-    for name, value in (
-        *globals().items(),
-        *((name, None) for name in (*_LAZY, *_LAZY_FUNCTIONS)),
-    )
-    if not name.startswith("_")
-    and name != "ModuleType"
-    and (not isinstance(value, ModuleType) or name in _MODULES)
+    {
+        name
+        for name, value in (
+            *globals().items(),
+            *((name, None) for name in (*_LAZY, *_LAZY_FUNCTIONS)),
+        )
+        if not name.startswith("_")
+        and name != "ModuleType"
+        and (not isinstance(value, ModuleType) or name in _MODULES)
+    }
 )
 
 
@@ -97,6 +110,7 @@ def __getattr__(name):
         return importlib.import_module(f".{name}", __name__)
     if name in _LAZY_FUNCTIONS:
         module = importlib.import_module(f".{_LAZY_FUNCTIONS[name]}", __name__)
-        return getattr(module, name)
+        globals()[name] = getattr(module, name)
+        return globals()[name]
     cure = [": " + c.format(name) for c in _ELSEWHERE if name in _ELSEWHERE[c].split()]
     raise AttributeError(f"module 'dlcore' has no attribute {name!r}{''.join(cure)}")

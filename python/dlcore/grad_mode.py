@@ -1,4 +1,4 @@
-"""Whether the tape records: `no_grad`, `enable_grad`; for each thread by itself."""
+"""Whether the tape records, for each thread by itself: `no_grad`, `enable_grad`."""
 
 import functools
 import inspect
@@ -8,10 +8,12 @@ import threading
 class _Mode(threading.local):
     def __init__(self):
         self.recording = True
+        self.anomaly = None  # who looks for NaN: see dlcore.autograd.anomaly
         self.before = []  # of the blocks that this thread is in
 
 
 _mode = _Mode()
+anomalies: list = []  # the blocks of all threads: empty, a walk need not ask its own
 _RUN_LATER = (
     inspect.isgeneratorfunction,
     inspect.iscoroutinefunction,
@@ -70,6 +72,46 @@ class enable_grad(_Recording):
     """A block inside `no_grad` that records again; also a decorator."""
 
     _recording = True
+
+
+class inference_mode(no_grad):
+    """PyTorch's other word for `no_grad`: a tensor made in it may be used anywhere."""
+
+
+class set_grad_enabled(_Recording):
+    """Record from here on, or no longer; as a block, until its end. Also a decorator.
+
+    Parameters
+    ----------
+    mode : bool
+        Whether to record.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> x = dl.Tensor([1.0], requires_grad=True)
+    >>> with dl.set_grad_enabled(False):
+    ...     print(dl.relu(x))
+    tensor([1.])
+    """
+
+    def __new__(cls, mode):
+        return object.__new__(cls)
+
+    def __init__(self, mode):
+        self._recording, self._before = bool(mode), _mode.recording
+        _mode.recording = self._recording
+
+    def __enter__(self):
+        # The first block ends with what was before this object was made.
+        before = _mode.recording if self._before is None else self._before
+        _mode.before.append(before)
+        _mode.recording, self._before = self._recording, None
+
+    def __call__(self, function):
+        _mode.recording = self._before
+        mode = self._recording
+        return (enable_grad if mode else no_grad)(function)
 
 
 def is_grad_enabled():

@@ -1,29 +1,21 @@
-"""Tensor and the tape: the whole of dlcore's automatic differentiation.
+"""Tensor, and how an op is written on the tape.
 
 An op computes `y` on arrays and calls ``record(y, parents, backward)``. When a parent
-needs a gradient, the result carries a node ``[parents, backward, age, changed]``. A
-tensor is made after its parents, so `Tensor.backward` visits the nodes youngest first
-and needs no other order. Un-broadcasting and adding up happen here and nowhere else.
-
-The operators and methods (``x + y``, ``x.sum()``) are attached by `dlcore.ops.methods`.
+needs a gradient, the result carries a node ``[parents, backward, age, changed]``; the
+walk over the nodes is in `dlcore.tape`. The operators and methods (``x + y``,
+``x.sum()``) are attached by `dlcore.ops.methods`.
 """
 
+import functools
 import itertools
-import math
-import os
-import threading
-from heapq import heappop, heappush
-from sys import getrefcount
 
 import numpy as np
 
-from . import _C
 from .convert import as_array, text_of
 from .grad_mode import _mode
 
-_age = itertools.count(0, -1)  # smaller is younger: the heap gives the smallest first
+clock = itertools.count(0, -1)  # the age of a node; smaller is younger
 _NEVER = 1  # older than every age
-_accumulating = threading.Lock()
 _new = object.__new__
 
 
@@ -75,47 +67,6 @@ class Tensor:
         if requires_grad:
             self.requires_grad_()
 
-    def backward(self, gradient=None, retain_graph=False):
-        """Add the gradient of this tensor to the `grad` of every leaf it depends on.
-
-        Parameters
-        ----------
-        gradient : array_like, optional
-            Gradient of the final result with respect to this tensor, of its shape.
-            May be left out for a tensor of one element, where it is 1.
-        retain_graph : bool, optional
-            Keep what the ops saved, so that backward may run again.
-
-        Raises
-        ------
-        RuntimeError
-            If nothing here needs a gradient, or a part of the graph was used already.
-        ValueError
-            If `gradient` has another shape.
-        """
-        if not self.requires_grad:
-            raise RuntimeError(
-                "backward: no gradient was recorded: make a leaf requires_grad=True"
-            )
-        if gradient is None:
-            if self.data.size != 1:
-                raise RuntimeError(
-                    "backward: gradient must be given for more than one element, "
-                    f"got shape {self.data.shape}: call .sum() or .mean() first"
-                )
-            dy = np.ones_like(self.data)
-        else:
-            dy = np.asarray(raw(gradient), dtype=self.data.dtype)
-            if dy.shape != self.data.shape:
-                raise ValueError(
-                    f"backward: gradient must have shape {self.data.shape}, "
-                    f"got {dy.shape}"
-                )
-        if self._node is None:
-            _accumulate(self, dy, False)
-        else:
-            _run(self, dy, retain_graph)
-
     def requires_grad_(self, requires_grad=True):
         """Ask for the gradient of this leaf, or no longer; returns the tensor."""
         if self._node is not None and not requires_grad:
@@ -127,22 +78,6 @@ class Tensor:
             )
         self.requires_grad = bool(requires_grad)
         return self
-
-    def retain_grad(self):
-        """Let `backward` leave the gradient of this result of an op in `grad` too."""
-        if not self.requires_grad:
-            raise RuntimeError("retain_grad: this tensor does not require a gradient")
-        if self._node is None or hasattr(self._node[1], "retains"):
-            return
-        backward = self._node[1]
-
-        def retaining(dy):
-            _accumulate(self, dy, False)
-            return backward(dy)
-
-        retaining.retains = True
-        retaining.__qualname__ = backward.__qualname__
-        self._node[1] = retaining
 
     def detach(self):
         """The same memory as a tensor that requires no gradient."""
@@ -185,6 +120,11 @@ class Tensor:
     def is_leaf(self):
         """True for a tensor that no op made with a gradient."""
         return self._node is None
+
+    @property
+    def grad_fn(self):
+        """The op that made this tensor with a gradient; None for a leaf."""
+        return None if self._node is None else GradFn(self._node)
 
     def size(self, dim=None):
         """The shape, or the length of one dimension of it."""
@@ -235,10 +175,44 @@ class Tensor:
     def __repr__(self):
         note = "requires_grad=True" if self.requires_grad else None
         if self._node is not None:
-            parents, backward, *_ = self._node
-            name = parents[0] if backward is _used else backward.__qualname__
-            note = f"grad_fn=<{name.split('.')[0].lstrip('_')}>"
+            note = f"grad_fn={self.grad_fn}"
         return text_of(self.data, note)
+
+
+class GradFn:
+    """How a tensor was made, for those who look at a graph.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> x = dl.Tensor([1.0], requires_grad=True)
+    >>> y = dl.exp(x * 2.0)
+    >>> y.grad_fn, y.grad_fn.next_functions
+    (<exp>, ((<mul>, 0),))
+    """
+
+    def __init__(self, node):
+        self._node = node
+
+    def name(self):
+        """The op's name."""
+        return op_name(self._node)
+
+    @property
+    def next_functions(self):
+        """(GradFn or None, 0) of each input that needs a gradient; None for a leaf."""
+        parents = [p for p in self._node[0] if isinstance(p, Tensor)]
+        return tuple((p.grad_fn, 0) for p in parents if p.requires_grad)
+
+    def __repr__(self):
+        return f"<{self.name()}>"
+
+
+def op_name(node):
+    """The name of the op that a node stands for."""
+    parents, backward, *_ = node
+    name = parents[0] if backward is _used else backward.__qualname__
+    return name.split(".")[0].lstrip("_")
 
 
 def tensor(data, dtype=None, requires_grad=False):
@@ -269,80 +243,10 @@ def _rebuild(kind, data, requires_grad):
     return tensor
 
 
-def _run(root, dy, retain_graph):
-    age = root._node[2]
-    ages, waiting = [age], {age: (root, dy)}
-    own = set()  # ages whose gradient is an array of this walk: added to in place
-    while ages:
-        tensor, dy = waiting.pop(heappop(ages))
-        node = tensor._node
-        parents, backward, made, changed_at = node
-        if changed_at < made:
-            _refuse_changed(tensor)
-        del tensor  # backward may not need its array
-        if not retain_graph:
-            node[:3] = (backward.__qualname__,), _used, _YOUNGEST
-        for parent, dx in zip(parents, backward(dy), strict=True):
-            if not isinstance(parent, Tensor):
-                continue
-            if parent._changed < made:
-                _refuse_changed(parent)
-            if dx is None or not parent.requires_grad:
-                continue
-            if dx.shape != parent.data.shape:
-                dx = sum_to(dx, parent.data.shape)
-            node = parent._node
-            if node is None:
-                unshared = getrefcount(dx) <= _UNSHARED
-                _accumulate(parent, dx, unshared)
-                continue
-            age = node[2]
-            if age not in waiting:
-                waiting[age] = parent, dx
-                heappush(ages, age)
-                continue
-            before = waiting[age][1]
-            if age in own:
-                _C.add(before, dx, before)
-                continue
-            unshared = getrefcount(dx) <= _UNSHARED and _is_whole(dx)
-            waiting[age] = parent, _C.add(before, dx, dx if unshared else None)
-            own.add(age)
-
-
-def _is_whole(array):
-    """Whether nothing but the array itself keeps its memory."""
-    return array.flags.carray and not isinstance(array.base, np.ndarray)
-
-
-def _unlock():
-    """In the child of a fork: a thread that it lacks may hold the lock for ever."""
-    global _accumulating
-    _accumulating = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_unlock)
-
-
-def _accumulate(leaf, dx, unshared):
-    with _accumulating:
-        if leaf.grad is not None:
-            if leaf.grad.shape != dx.shape:
-                raise RuntimeError(
-                    f"backward: grad must have the shape of its tensor, {dx.shape}, "
-                    f"got grad.shape = {leaf.grad.shape} (set grad to None)"
-                )
-            _C.add(leaf.grad.data, dx, leaf.grad.data)
-        else:
-            unshared = unshared and _is_whole(dx)
-            leaf.grad = _constant(dx if unshared else _copy(dx))
-
-
-def _copy(dx):
-    """A large one in memory that is mapped already: a fresh one has page faults."""
-    if dx.nbytes < 1 << 20 or not dx.flags.carray:
-        return dx.copy()
-    return _C.expand(dx, dx.shape)
+def change_clock(change):
+    """Put ``change(clock)`` in the place of the clock."""
+    global clock
+    clock = change(clock)
 
 
 def changed(tensors):
@@ -351,28 +255,11 @@ def changed(tensors):
     `Tensor.backward` then refuses a graph that was recorded before: its ops may have
     saved the old values.
     """
-    age = next(_age)
+    age = next(clock)
     for tensor in tensors:
         tensor._changed = age
         if tensor._node is not None:
             tensor._node[3] = age
-
-
-def _refuse_changed(tensor):
-    raise RuntimeError(
-        f"backward: a tensor of shape {tensor.data.shape} was changed in place after "
-        "it was used: call backward first, or change a clone"
-    )
-
-
-def _references():
-    for _, dx in zip((None,), (lambda: (np.empty(0),))(), strict=True):
-        return getrefcount(dx)
-
-
-# What getrefcount says in the loop of `_run` of an array that nobody else keeps. Such a
-# one becomes a leaf's grad without a copy; one that an op saved or gave twice cannot.
-_UNSHARED = _references()
 
 
 def _used(dy):
@@ -380,19 +267,6 @@ def _used(dy):
         "backward: this part of the graph was used already and its memory freed: "
         "run forward again, or pass retain_graph=True the first time"
     )
-
-
-_YOUNGEST = -math.inf  # a used node is found before anything is added up
-
-
-def sum_to(dy, shape):
-    """The gradient of broadcasting from `shape` to ``dy.shape``."""
-    extra = dy.ndim - len(shape)
-    dims = list(range(extra))
-    dims += [i for i in range(extra, dy.ndim) if shape[i - extra] == 1 != dy.shape[i]]
-    if dims:
-        dy = _C.sum(dy, dims, not extra)
-    return dy if dy.shape == shape else dy.reshape(shape)
 
 
 def raw(x, out=None):
@@ -439,7 +313,7 @@ def record(y, parents, backward):
                 tensor.data = y
                 tensor.grad = None
                 tensor.requires_grad = True
-                tensor._node = [parents, backward, next(_age), _NEVER]
+                tensor._node = [parents, backward, next(clock), _NEVER]
                 tensor._changed = _NEVER
                 return tensor
     return _constant(y) if among else y
@@ -462,27 +336,34 @@ def record_several(ys, parents, backward):
     tuple of ndarray or Tensor
     """
     given = [None] * len(ys)
+    nothing = np.zeros(1, np.float32)  # each result is younger, and gives first
 
-    def together(_):
+    def together(_, backward=backward):
         dys = given.copy()
         given[:] = [None] * len(ys)
         return backward(*dys)
 
-    together.__qualname__ = backward.__qualname__
-    nothing = np.zeros(1, ys[0].dtype)  # each result is younger, and gives first
-    joint = record(nothing, parents, together)
+    joint = record(nothing, parents, _of(backward, together))
     if not isinstance(joint, Tensor) or joint._node is None:
         return tuple(record(y, parents, None) for y in ys)
 
     def result(i):
-        def give(dy):
+        def give(dy, backward=None):
             given[i] = dy
-            return (nothing,)
+            return (_constant(nothing) if isinstance(dy, Tensor) else nothing,)
 
-        give.__qualname__ = backward.__qualname__
-        return record(ys[i], (joint,), give)
+        return record(ys[i], (joint,), _of(backward, give))
 
     return tuple(map(result, range(len(ys))))
+
+
+def _of(backward, part):
+    """A part of `backward` under its name; see `dlcore.autograd.recorded`."""
+    part.__qualname__ = backward.__qualname__
+    recorded = getattr(backward, "recorded", None)
+    if recorded is not None:
+        part.recorded = functools.partial(part, backward=recorded)
+    return part
 
 
 def shadow(x):

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from . import ops
+from .tape import gradients_of
 from .tensor import Tensor, raw
 
-__all__ = ["assert_close", "gradcheck"]
+__all__ = ["assert_close", "gradcheck", "gradgradcheck"]
 
 
 def __dir__():
@@ -126,3 +128,64 @@ def gradcheck(f, *inputs, eps=1e-6, tol=1e-6, seed=0):
                 f"expected {want[worst]:.9g} (bound {bound:.1e})"
             )
     return True
+
+
+def gradgradcheck(f, *inputs, eps=1e-6, tol=1e-5, seed=0):
+    """`gradcheck` of the gradients of `f`: its second derivatives.
+
+    Parameters
+    ----------
+    f : callable
+        Takes Tensors, returns a Tensor.
+    *inputs : array_like
+        Points at which to check; converted to float64.
+    eps, tol, seed
+        As for `gradcheck`.
+
+    Returns
+    -------
+    bool
+        True.
+
+    Raises
+    ------
+    AssertionError
+        As `gradcheck`; also if the gradients that are recorded differ from those that
+        are not.
+    NotImplementedError
+        If an op has no second derivative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.testing.gradgradcheck(dl.tanh, np.array([-1.0, 0.5]))
+    True
+    """
+    inputs = [np.array(raw(x), dtype=np.float64) for x in inputs]
+    given = [Tensor(x, requires_grad=True) for x in inputs]
+    shape = f(*given).shape
+    dy = np.random.default_rng(seed + 1).standard_normal(shape)
+    plain, recorded = (_gradients(f, given, Tensor(dy), flag) for flag in (0, 1))
+    for i, (a, b) in enumerate(zip(plain, recorded, strict=True)):
+        want = np.zeros(given[i].shape) if a is None else raw(a)
+        got = np.zeros(given[i].shape) if b is None else raw(b)
+        error = np.abs(got - want).max(initial=0.0)
+        bound = 1e-8 * max(1.0, np.abs(want).max(initial=0.0))
+        assert error <= bound, (
+            f"gradgradcheck: gradient of input {i}, recorded, differs by {error:.3g}"
+        )
+
+    def gradients(*tensors):
+        found = _gradients(f, tensors[:-1], tensors[-1], True)
+        rows = [ops.reshape(dx, -1) for dx in found if dx is not None]
+        return ops.cat([*rows, ops.reshape(tensors[-1], -1) * 0.0])
+
+    return gradcheck(gradients, *inputs, dy, eps=eps, tol=tol, seed=seed)
+
+
+def _gradients(f, tensors, dy, create_graph):
+    # Differences are taken of tensors that need no gradient.
+    points = [x if x.requires_grad else Tensor(x.data, True) for x in tensors]
+    start = [dy if create_graph else dy.data]
+    return gradients_of("grad", [f(*points)], points, start, None, bool(create_graph))

@@ -307,6 +307,23 @@ def _train_mlp(normal, rng, s):
     }
 
 
+def _linear_row(normal, rng, s):
+    return {
+        "x": normal(1, 10),
+        "weight": normal(16, 10, scale=0.3),
+        "bias": normal(16),
+        "dy": normal(1, 16),
+    }
+
+
+def _penalty(normal, rng, s):
+    weights = [normal(k, c, 4, 4, scale=0.25 * c**-0.5) for c, k, _ in s["layers"]]
+    channels, size = s["layers"][-1][1:]
+    inside = channels * size * size
+    weights.append(normal(1, inside, scale=inside**-0.5))
+    return {"x": normal(s["batch"], 3, 32, 32), "weights": weights}
+
+
 def _call(normal, rng, s):
     return {"x": normal(16), "y": normal(16)}
 

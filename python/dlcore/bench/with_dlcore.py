@@ -276,6 +276,40 @@ def train_mlp(case, variant, x, labels, weights):
     return _train(net, partial(dl.optim.Adam, lr=1e-3), x, labels, weights)
 
 
+def linear_row(case, variant, x, weight, bias, dy):
+    layer = dl.nn.Linear(10, 16)
+    layer.weight, layer.bias = map(dl.nn.Parameter, (weight, bias))
+    x = dl.Tensor(x)
+
+    def call():
+        layer.weight.grad = layer.bias.grad = None
+        y = layer(x)
+        y.backward(dy)
+        return y, layer.weight.grad, layer.bias.grad
+
+    return call
+
+
+def penalty(case, variant, x, weights):
+    x = dl.Tensor(x, requires_grad=True)
+    weights = [dl.Tensor(w, requires_grad=True) for w in weights]
+
+    def call():
+        for w in weights:
+            w.grad = None
+        h = x
+        for w in weights[:-1]:
+            h = dl.leaky_relu(dl.conv2d(h, w, None, 2, 1), 0.2)
+        y = dl.linear(dl.flatten(h, 1), weights[-1])
+        (dx,) = dl.grad(y.sum(), x, create_graph=True)
+        lengths = dl.norm(dl.flatten(dx, 1), 2, 1)
+        loss = dl.square(lengths - 1.0).mean()
+        loss.backward(inputs=weights)
+        return (loss, *(w.grad for w in weights))
+
+    return call
+
+
 def infer(case, variant, x, state):
     net = network(case.sizes["net"])
     net.load_state_dict(state)

@@ -358,6 +358,39 @@ def train_mlp(case, variant, x, labels, weights):
     return _train(net, optimizer, x, labels, weights)
 
 
+def linear_row(case, variant, x, weight, bias, dy):
+    layer = torch.nn.Linear(10, 16)
+    layer.weight.data, layer.bias.data = _from(weight), _from(bias)
+    x, dy = _from(x), _from(dy)
+
+    def call():
+        layer.weight.grad = layer.bias.grad = None
+        y = layer(x)
+        y.backward(dy)
+        return y, layer.weight.grad, layer.bias.grad
+
+    return call
+
+
+def penalty(case, variant, x, weights):
+    x = _from(x).requires_grad_()
+    weights = [_from(w).requires_grad_() for w in weights]
+
+    def call():
+        for w in weights:
+            w.grad = None
+        h = x
+        for w in weights[:-1]:
+            h = F.leaky_relu(F.conv2d(h, w, None, 2, 1), 0.2)
+        y = F.linear(h.flatten(1), weights[-1])
+        (dx,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+        loss = ((dx.flatten(1).norm(dim=1) - 1) ** 2).mean()
+        loss.backward(inputs=weights)
+        return (loss, *(w.grad for w in weights))
+
+    return call
+
+
 class _Network:
     """A network of `networks.build` in PyTorch's functions."""
 

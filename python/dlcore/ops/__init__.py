@@ -130,6 +130,6 @@ from .signal import istft, stft
 from .softmax import hardmax, log_softmax, softmax
 from .sort import argsort, cumsum, sort, topk
 
-from . import methods  # isort: skip
+from . import in_place, methods, views  # isort: skip
 
 __all__ = [name for name, value in globals().items() if callable(value)]

@@ -252,7 +252,7 @@ def linear(x, weight, bias=None, activation=None, residual=None, negative_slope=
     want = wants(x), wants(weight), wants(bias)
     want_residual = wants(residual)
 
-    def backward(dy):
+    def backward(dy, negative_slope=negative_slope):  # which a second derivative needs
         dx, dw, db, dz = _C.linear_backward(xs, w, kept, dy, activation, *want)
         return dx, dw, db, dz if want_residual else None
 
@@ -309,7 +309,7 @@ def _addmm(op, ndim, input, a, b, beta, alpha, out):
     def product(u, v):
         return _C.addmm(op, ndim, None, u, v, 0, alpha)
 
-    def backward(dy):
+    def backward(dy, alpha=alpha):
         dinput = da = db = None
         if wants(input):
             dinput = dy if beta == 1 else _C.mul(dy, beta)

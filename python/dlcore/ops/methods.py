@@ -3,70 +3,69 @@
 import numpy as np
 
 from .. import ops
-from ..grad_mode import is_grad_enabled
+from ..hooks import register_hook
 from ..interop import as_numpy, call_on_arrays, export, export_device
-from ..tensor import Tensor, changed, raw
+from ..tape import backward, retain_grad
+from ..tensor import Tensor
 from .indexing import getitem
+from .whole_numbers import NUMPYS, of_whole_numbers
 
 _METHODS = """
     add sub mul div pow matmul maximum minimum neg abs sign exp expm1 log log1p sqrt
     rsqrt reciprocal square erf clamp clip relu leaky_relu sigmoid tanh gelu silu
     softmax log_softmax eq ne lt le gt ge isnan isinf isfinite
     sum mean var std prod max min amax amin argmax argmin norm logsumexp any all
-    reshape flatten transpose permute squeeze unsqueeze expand split chunk clone to
+    reshape flatten transpose permute squeeze unsqueeze expand split chunk clone
     gather scatter scatter_add index_select index_add masked_fill masked_select
     sort argsort topk cumsum
 """
 for _name in _METHODS.split():
     setattr(Tensor, _name, getattr(ops, _name))
+for _method in (backward, retain_grad, register_hook):
+    setattr(Tensor, _method.__name__, _method)
 
 
-def _reflected(op):
-    return lambda self, other: op(other, self)
-
-
-def _in_place(op):
-    """``x += y``: in x's memory, or a new tensor where the tape must see the change."""
+def _operators(op, numpy):
+    """``x + y`` and ``y + x``; of whole numbers alone they are NumPy's."""
+    op = getattr(op, "__wrapped__", op)  # a Tensor has no short way
 
     def apply(self, other):
-        if is_grad_enabled():
-            if self.requires_grad and self._node is None:
-                raise RuntimeError(
-                    "in place: a leaf that requires a gradient may be changed only "
-                    "under dl.no_grad()"
-                )
-            if self.requires_grad or getattr(other, "requires_grad", False):
-                return op(self, other)
-        op(self.data, raw(other), out=self.data)
-        changed((self,))
-        return self
+        try:
+            return op(self, other)
+        except TypeError:
+            if (y := of_whole_numbers(numpy, self, other)) is None:
+                raise
+            return y
+
+    def reflected(self, other):
+        try:
+            return op(other, self)
+        except TypeError:
+            if (y := of_whole_numbers(numpy, other, self)) is None:
+                raise
+            return y
+
+    return apply, reflected
+
+
+def _one_operand(op, numpy):
+    def apply(self):
+        return (
+            op(self) if self.data.dtype.kind == "f" else of_whole_numbers(numpy, self)
+        )
 
     return apply
 
 
-for _name in ("add", "sub", "mul", "div", "pow", "matmul"):
-    _op = getattr(ops, _name)
+for _name, _function in NUMPYS.items():
+    _apply, _reflected = _operators(getattr(ops, _name), _function)
     _name = _name.replace("div", "truediv")
-    setattr(Tensor, f"__{_name}__", _op)
-    setattr(Tensor, f"__r{_name}__", _reflected(_op))
-    setattr(Tensor, f"__i{_name}__", _in_place(_op))
+    setattr(Tensor, f"__{_name}__", _apply)
+    setattr(Tensor, f"__r{_name}__", _reflected)
 
 
 def _getitem(self, index):
     return getitem(self, index)
-
-
-def _setitem(self, index, value):
-    if is_grad_enabled() and (
-        self.requires_grad or (isinstance(value, Tensor) and value.requires_grad)
-    ):
-        raise RuntimeError(
-            "x[index] = value: the gradient would be lost: use dl.where or dl.cat, "
-            "or dl.no_grad()"
-        )
-    index = index if isinstance(index, tuple) else (index,)
-    self.data[tuple(raw(part) for part in index)] = raw(value)
-    changed((self,))
 
 
 def _comparable(op):
@@ -138,26 +137,21 @@ def _array_function(self, function, types, args, options):
 
 _SPECIAL = {
     "__getitem__": _getitem,
-    "__setitem__": _setitem,
     "__eq__": _comparable(ops.eq),
     "__ne__": _comparable(ops.ne),
     "__lt__": ops.lt,
     "__le__": ops.le,
     "__gt__": ops.gt,
     "__ge__": ops.ge,
-    "__neg__": ops.neg,
-    "__abs__": ops.abs,
+    "__neg__": _one_operand(ops.neg, np.negative),
+    "__abs__": _one_operand(ops.abs, np.abs),
     "__array__": as_numpy,
     "__dlpack__": export,
     "__dlpack_device__": export_device,
     "__array_ufunc__": _array_ufunc,
     "__array_function__": _array_function,
-    "view": ops.reshape,
+    "__pos__": lambda self: self,
     "astype": ops.to,
-    "float": lambda self: ops.to(self, "float32"),
-    "double": lambda self: ops.to(self, "float64"),
-    "T": property(lambda self: ops.permute(self, *reversed(range(self.ndim)))),
-    "mT": property(lambda self: ops.transpose(self, -2, -1)),
 }
 for _name, _value in _SPECIAL.items():
     setattr(Tensor, _name, _value)

@@ -19,6 +19,7 @@ from .resize import resizes
 from .rnn import rnns, training_of_rnns
 from .signal import signals
 from .softmax import softmaxes
+from .tape import tapes
 
 CASES = (
     *gemms(),
@@ -41,6 +42,7 @@ CASES = (
     *training(),
     *training_of_rnns(),
     *networks(),
+    *tapes(),
     *calls(),
 )
 FAMILIES = tuple(dict.fromkeys(case.family for case in CASES))

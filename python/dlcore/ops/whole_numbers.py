@@ -1,0 +1,57 @@
+"""Operators of whole numbers and bools, counts and indices: NumPy computes them."""
+
+import operator
+
+import numpy as np
+
+from ..tensor import Tensor, _constant, raw
+
+NUMPYS = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "pow": np.power,
+    "matmul": np.matmul,
+}
+
+
+def of_whole_numbers(function, *operands):
+    """NumPy's result of integers, bools and numbers, floating ones as float32.
+
+    None where an operand is of floating point or no number at all.
+    """
+    arrays = [raw(x) for x in operands]
+    if not all(map(_is_whole, arrays)):
+        return None
+    with np.errstate(all="ignore"):
+        y = np.asarray(function(*arrays))
+    return _constant(y.astype(np.float32) if y.dtype.kind == "f" else y)
+
+
+def _is_whole(x):
+    if isinstance(x, (np.ndarray, np.generic)):
+        return x.dtype.kind in "biu"
+    return isinstance(x, (int, float))
+
+
+def _operator(name, function, reflected=False):
+    """An operator that only whole numbers have."""
+
+    def apply(self, *others):
+        given = [*others, self] if reflected else [self, *others]
+        if any(isinstance(x, float) or not _is_whole(raw(x)) for x in given):
+            raise TypeError(
+                f"{name}: both must be bool or integer, got "
+                f"{', '.join(str(np.asarray(raw(x)).dtype) for x in given)}"
+            )
+        return of_whole_numbers(function, *given)
+
+    return apply
+
+
+for _name in ("and", "or", "xor", "floordiv", "mod"):
+    _function = getattr(operator, f"__{_name}__")
+    setattr(Tensor, f"__{_name}__", _operator(_name, _function))
+    setattr(Tensor, f"__r{_name}__", _operator(_name, _function, True))
+setattr(Tensor, "__invert__", _operator("invert", operator.__invert__))  # noqa: B010

@@ -1,0 +1,366 @@
+"""Tensor's methods and operators beside PyTorch's; changes in place."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import dlcore as dl
+from dlcore.testing import gradcheck
+
+
+def leaf(*values):
+    return dl.Tensor(np.array(values, np.float64), requires_grad=True)
+
+
+# Each is called with a tensor of shape (2, 3, 4) and one of (3, 4), of either library.
+METHODS = {
+    "arithmetic": lambda x, y: (x + y) * (x - y) / (y + 2) ** 2,
+    "reflected": lambda x, y: 2 + x * 3 - (1 - y) + 6 / x + 2**x,
+    "positive": lambda x, y: +x - -x,
+    "matmul": lambda x, y: x @ y.T,
+    "T": lambda x, y: y.T,
+    "mT": lambda x, y: x.mT,
+    "t": lambda x, y: y.t(),
+    "reshape": lambda x, y: x.reshape(4, 6) + x.reshape((4, -1)),
+    "view": lambda x, y: x.view(6, -1) * x.view(6, 4),
+    "view_as": lambda x, y: x.reshape(12, 2)[:6].view_as(y),
+    "reshape_as": lambda x, y: x[0].reshape_as(y),
+    "expand_as": lambda x, y: y.expand_as(x),
+    "ravel": lambda x, y: x.ravel(),
+    "flatten": lambda x, y: x.flatten(1),
+    "permute": lambda x, y: x.permute(2, 0, 1),
+    "transpose": lambda x, y: x.transpose(0, -1),
+    "swapaxes": lambda x, y: x.swapaxes(0, 1),
+    "movedim": lambda x, y: x.movedim(0, -1),
+    "movedim back": lambda x, y: x.movedim(2, 0),
+    "squeeze": lambda x, y: x.unsqueeze(1).squeeze(1),
+    "expand": lambda x, y: y[:, None].expand(-1, 5, 4),
+    "repeat": lambda x, y: y.repeat(2, 3),
+    "repeat new": lambda x, y: y.repeat(2, 1, 2),
+    "select": lambda x, y: x.select(1, -1),
+    "narrow": lambda x, y: x.narrow(2, 1, 2),
+    "narrow from the end": lambda x, y: x.narrow(-1, -2, 2),
+    "unbind": lambda x, y: x.unbind(1)[2],
+    "split": lambda x, y: x.split(2, dim=1)[1],
+    "chunk": lambda x, y: x.chunk(2, dim=2)[0],
+    "index": lambda x, y: x[0],
+    "index of each": lambda x, y: x[1, 2, 3],
+    "slice": lambda x, y: x[:, 1:, ::2],
+    "dots": lambda x, y: x[..., -1],
+    "new axis": lambda x, y: x[:, None],
+    "mask": lambda x, y: x[x > 1],
+    "numbers": lambda x, y: x[[1, 0, 1]],
+    "iteration": lambda x, y: [row * 2 for row in x][1],
+    "sum": lambda x, y: x.sum(),
+    "sum of dims": lambda x, y: x.sum((0, 2), keepdim=True),
+    "mean": lambda x, y: x.mean(dim=1),
+    "var": lambda x, y: x.var(dim=-1),
+    "std": lambda x, y: x.std(-1, correction=0),
+    "prod": lambda x, y: x.prod(1),
+    "amax": lambda x, y: x.amax(1) + x.amin(1),
+    "max of all": lambda x, y: x.max() - x.min(),
+    "norm": lambda x, y: x.norm() + y.norm(1),
+    "logsumexp": lambda x, y: x.logsumexp(1),
+    "cumsum": lambda x, y: x.cumsum(1),
+    "softmax": lambda x, y: x.softmax(-1) + x.log_softmax(1),
+    "unary": lambda x, y: x.exp().log1p().sqrt().rsqrt().reciprocal().square().neg(),
+    "activations": lambda x, y: (x - 1).relu() + x.sigmoid() + x.tanh().abs(),
+    "clamp": lambda x, y: x.clamp(0.7, 1.5) + x.clip(max=1.2),
+    "pow": lambda x, y: x.pow(2) + x**0.5 + x**y,
+    "maximum": lambda x, y: x.maximum(y) + x.minimum(y),
+    "masked_fill": lambda x, y: x.masked_fill(x > 1, 0.5),
+    "clone": lambda x, y: x.clone() * x,
+    "contiguous": lambda x, y: x.mT.contiguous(),
+    "dot": lambda x, y: x[0, 0].dot(y[1]),
+    "mm": lambda x, y: x[0].mm(y.T) + x.bmm(x.mT).sum(),
+    "double": lambda x, y: x.double() + y.type_as(x),
+    "sort": lambda x, y: x.sort(-1).values,
+    "topk": lambda x, y: x.topk(2, -1).values,
+    "gather": lambda x, y: x.gather(2, x.argsort(-1)),
+}
+FACTS = {
+    "argmax": lambda x, y: (x.argmax().item(), x.argmin(1).tolist()),
+    "comparison": lambda x, y: [
+        m.tolist() for m in (x > y, x >= 1, x < y, x <= 1, x == x, x != y)
+    ],
+    "masks": lambda x, y: [
+        m.tolist() for m in ((x > 1) & (y > 1), (x > 1) | (y > 1), ~(x > 1))
+    ],
+    "exclusive or": lambda x, y: ((x > 1) ^ (y > 1)).tolist(),
+    "any, all": lambda x, y: ((x > 1).any().item(), (x > 0).all().item()),
+    "size": lambda x, y: (tuple(x.size()), x.size(1), x.dim(), x.ndim, tuple(x.shape)),
+    "count": lambda x, y: (x.numel(), x.nelement(), len(x), x.element_size()),
+    "bytes": lambda x, y: (x.nbytes, x.itemsize),
+    "item": lambda x, y: (
+        x[0, 0, 0].item(),
+        float(y[0, 0]),
+        int(y[1, 1]),
+        bool(y[0, 0]),
+    ),
+    "tolist": lambda x, y: x.tolist(),
+    "dtypes": lambda x, y: [
+        str(t.dtype).removeprefix("torch.")
+        for t in (x.float(), x.long(), x.int(), x.bool(), x.double())
+    ],
+    "whole": lambda x, y: (x * 10).long().tolist(),
+    "is_contiguous": lambda x, y: (x.is_contiguous(), x.mT.is_contiguous()),
+    "nonzero": lambda x, y: (x > 1).nonzero().tolist(),
+    "equal": lambda x, y: (x.equal(x.clone()), x.equal(y), x.allclose(x + 1e-9)),
+    "new": lambda x, y: (x.new_zeros(2, 2).tolist(), x.new_ones((3,)).tolist()),
+    "counts": lambda x, y: [
+        (n.tolist(), str(n.dtype).removeprefix("torch."))
+        for i in (x.argmax(-1),)
+        for n in (
+            *(i + 1, 2 - i, i * i, i / 2, 6 / (i + 1), i // 2, i % 3, 7 // (i + 1)),
+            *(i**2, -i, abs(-i), (x > 1).sum() / 24, (x > 1).sum() + 0.5, i * True),
+        )
+    ],
+    "leaf": lambda x, y: (
+        x.is_leaf,
+        (x * 2).is_leaf,
+        x.requires_grad,
+        x.grad_fn is None,
+    ),
+    "cpu": lambda x, y: (x.cpu() is x, str(x.device)),
+    "contains": lambda x, y: (x[0, 1, 2].item() in x, 5.0 in x),
+    "to": lambda x, y: [
+        str(t.dtype).removeprefix("torch.") for t in (x.to(x.long()), x.to("cpu"))
+    ],
+    "format": lambda x, y: f"{x[0, 0, 0]:.3f}",
+}
+
+
+def numbers():
+    rng = np.random.default_rng(3)
+    return rng.uniform(0.5, 2, (2, 3, 4)), rng.uniform(0.5, 2, (3, 4))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods(torch, name):
+    f, (a, b) = METHODS[name], numbers()
+    want = f(torch.from_numpy(a), torch.from_numpy(b)).numpy()
+    got = f(dl.Tensor(a), dl.Tensor(b))
+    assert type(got) is dl.Tensor and got.shape == want.shape
+    np.testing.assert_allclose(got.data, want, rtol=1e-12)
+    gradcheck(f, a, b)
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_facts(torch, name):
+    f, (a, b) = FACTS[name], numbers()
+    mine = [dl.Tensor(t, requires_grad=name == "leaf") for t in (a, b)]
+    theirs = [torch.from_numpy(t) for t in (a, b)]
+    if name == "leaf":
+        theirs[0].requires_grad_()
+    assert f(*mine) == f(*theirs)
+
+
+@pytest.mark.parametrize(
+    "call, error, match",
+    [
+        (
+            lambda x: x.t(),
+            ValueError,
+            r"t: x must have at most 2 axes, got .*\(2, 3, 4\)",
+        ),
+        (lambda x: x.repeat(2), ValueError, "repeat: sizes must be a number for each"),
+        (lambda x: x.narrow(1, 2, 2), ValueError, "narrow: start and length must stay"),
+        (lambda x: x.select(3, 0), IndexError, "select: dim must be from -3 to 2"),
+        (lambda x: x.dot(x), ValueError, "dot: both must be vectors"),
+        (
+            lambda x: x & True,
+            TypeError,
+            "and: both must be bool or integer, got float64",
+        ),
+        (lambda x: ~x, TypeError, "invert: both must be bool or integer"),
+        (lambda x: x.reshape(5), ValueError, "reshape: shape must hold 24 elements"),
+        (lambda x: x.fill_([1, 2]), ValueError, "fill_: value must be a number"),
+        (
+            lambda x: x.copy_(np.ones(5)),
+            ValueError,
+            r"copy_: src must broadcast to shape",
+        ),
+    ],
+)
+def test_bad_calls(call, error, match):
+    with pytest.raises(error, match=match):
+        call(dl.Tensor(numbers()[0]))
+
+
+# -- in place --
+
+IN_PLACE = {
+    "+=": lambda x, y: x.__iadd__(y),
+    "-=": lambda x, y: x.__isub__(y),
+    "*=": lambda x, y: x.__imul__(y),
+    "/=": lambda x, y: x.__itruediv__(y),
+    "**=": lambda x, y: x.__ipow__(2),
+    "add_": lambda x, y: x.add_(y),
+    "sub_": lambda x, y: x.sub_(1.5),
+    "mul_": lambda x, y: x.mul_(y),
+    "div_": lambda x, y: x.div_(y),
+    "pow_": lambda x, y: x.pow_(2.0),
+    "clamp_": lambda x, y: x.clamp_(0.7, 1.2),
+    "clamp_ above": lambda x, y: x.clamp_(max=1.2),
+    "fill_": lambda x, y: x.fill_(3.5),
+    "zero_": lambda x, y: x.zero_(),
+    "copy_": lambda x, y: x.copy_(y),
+    "masked_fill_": lambda x, y: x.masked_fill_(x > 1, -1.0),
+    "x[i] =": lambda x, y: x.__setitem__((0, slice(1, 3)), y[1:]),
+    "x[mask] =": lambda x, y: x.__setitem__(x > 1, 0.0),
+    "x[tensor] =": lambda x, y: x.__setitem__(y[0, :2].argsort(), y),
+    **{
+        f"{name}_": lambda x, y, name=name: getattr(x, f"{name}_")()
+        for name in (
+            "abs neg exp log sqrt rsqrt reciprocal square relu sigmoid tanh".split()
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_in_place(torch, name):
+    f, (a, b) = IN_PLACE[name], numbers()
+    x, x_ = dl.Tensor(a.copy()), torch.from_numpy(a.copy())
+    memory = x.data
+    got = f(x, dl.Tensor(b))
+    f(x_, torch.from_numpy(b))
+    assert got is None or got is x
+    assert x.data is memory
+    np.testing.assert_allclose(x.data, x_.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_leaves_are_changed_under_no_grad_only(name):
+    f, (a, b) = IN_PLACE[name], numbers()
+    x = dl.Tensor(a.copy(), requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"in place: a leaf .* under dl\.no_grad"):
+        f(x, dl.Tensor(b))
+    np.testing.assert_array_equal(x.data, a)
+    with dl.no_grad():
+        f(x, dl.Tensor(b))
+    assert x.requires_grad and x.is_leaf
+    assert name in ("abs_", "relu_") or not np.array_equal(x.data, a)
+
+
+def test_results_are_not_changed_where_the_gradient_would_be_lost():
+    x = leaf(1, 2)
+    for change in (
+        lambda: (x * 2.0).add_(1.0),
+        lambda: (x * 2.0).zero_(),
+        lambda: dl.Tensor(np.zeros(2)).add_(x),
+        lambda: dl.Tensor(np.zeros(2)).copy_(x),
+    ):
+        with pytest.raises(RuntimeError, match="the gradient would be lost"):
+            change()
+
+
+def test_read_only_memory_is_not_changed():
+    x = dl.Tensor(np.broadcast_to(1.0, (3,)))
+    for change in (lambda: x.add_(1.0), lambda: x.__setitem__(0, 2.0)):
+        with pytest.raises(ValueError, match="the tensor's memory must be writable"):
+            change()
+
+
+def test_in_place_with_itself():
+    """The old values are read before the new ones are written."""
+    a = numbers()[0]
+    x = dl.Tensor(a.copy())
+    x *= x
+    np.testing.assert_allclose(x.data, a * a)
+    x = dl.Tensor(np.arange(6.0))
+    x[1:] += x[:-1]
+    assert x.tolist() == [0, 1, 3, 5, 7, 9]
+    x = dl.Tensor(np.arange(9.0).reshape(3, 3))
+    x += x.T
+    np.testing.assert_array_equal(x.data, x.data.T)
+    x[0] = x[:, 1]
+    assert x.tolist()[0] == [4, 8, 12]
+
+
+# -- what was written through another tensor --
+
+VIEWS = {
+    "detach": lambda x: x.detach(),
+    "slice": lambda x: x[1:],
+    "reshape": lambda x: x.reshape(2, 2),
+    "transpose": lambda x: x.reshape(2, 2).T[0],
+    "Tensor of the array": lambda x: dl.Tensor(x.data),
+    "Tensor of a view": lambda x: dl.Tensor(x.data[::2]),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("leaf_is", ["a leaf", "a result"])
+def test_writing_through_another_tensor_is_refused(torch, name, leaf_is):
+    """As PyTorch's version counter tells it."""
+    x = leaf(1, 2, 3, 4)
+    h = x if leaf_is == "a leaf" else x * 2.0
+    y = (h * h).sum()
+    with dl.no_grad():
+        VIEWS[name](h).mul_(2.0)
+    with pytest.raises(RuntimeError, match="was changed in place after it was used"):
+        y.backward()
+    if leaf_is == "a leaf":
+        (x * x).sum().backward()
+        np.testing.assert_allclose(x.grad.data, 2 * x.data)
+
+
+def test_a_base_written_under_a_view():
+    x = dl.Tensor(np.arange(4.0))
+    w = leaf(1, 2)
+    y = (x[2:] * w).sum()
+    x.zero_()
+    with pytest.raises(RuntimeError, match=r"shape \(2,\) was changed in place"):
+        y.backward()
+
+
+def test_a_result_written_through_its_view():
+    x = leaf(1, 2)
+    y = dl.exp(x)
+    with dl.no_grad():
+        y.detach().zero_()
+    with pytest.raises(RuntimeError, match="was changed in place"):
+        y.sum().backward()
+
+
+def test_writing_elsewhere_is_none_of_its_business():
+    x, other = leaf(1, 2), dl.Tensor(np.zeros(2))
+    y = (x * x).sum()
+    other += 1.0
+    del other
+    average = dl.Tensor(np.zeros(2))
+    average.mul_(0.9).add_(x.detach())
+    y.backward()
+    assert x.grad.tolist() == [2, 4]
+
+
+def test_in_create_graph_too():
+    x = leaf(1, 2)
+    y = (x * x).sum()
+    with dl.no_grad():
+        x.detach().mul_(2.0)
+    with pytest.raises(RuntimeError, match="was changed in place"):
+        dl.grad(y, x, create_graph=True)
+
+
+def test_detach_in_place():
+    x = leaf(1, 2)
+    y = x * 2.0
+    assert y.detach_() is y and y.is_leaf and not y.requires_grad
+    assert copy.deepcopy(y).tolist() == [2, 4]
+
+
+def test_counts_in_place():
+    count = dl.Tensor(np.zeros((), np.int64))
+    same = count
+    count += (dl.Tensor(np.arange(3.0)) > 0).sum()
+    count *= 3
+    count.sub_(1)
+    assert same is count and count.item() == 5
+    for change in (lambda: count.add_(0.5), lambda: count.div_(2)):
+        with pytest.raises(TypeError, match="the result must fit into int64: cast it"):
+            change()
+    with pytest.raises(TypeError, match="add: a must be float32 or float64, got int64"):
+        count + np.ones(1)
