@@ -1,0 +1,391 @@
+// Losses of each element with their gradients: one loop, into which a formula is put as a function
+// of vectors. It works on blocks that stay in L1: the formula leaves the block's losses and slopes
+// there, and one code for all of them weighs, adds up and stores.
+//
+// Bound by memory or by log and exp. With -O2 and without a copy for AVX-512: the wheel is small.
+
+#include "cpu/simd_activation.h"
+#include "cpu/softmax.h"
+#include "cpu/sum_chunks.h"
+
+namespace dlcore {
+namespace DLCORE_ISA {
+namespace {
+
+constexpr int64_t kChunk = int64_t(1) << 14;  // elements
+template <class T>
+constexpr int64_t kBlock = 2048 / static_cast<int64_t>(sizeof(T));
+
+// A block of whole vectors. Where to is null, the result is not asked for.
+template <class T>
+struct Block {
+  const T *x, *target, *other;
+  T *value, *slope[3];
+  int64_t n;
+};
+
+// What a formula makes of one vector; what is not asked for need not be there.
+template <class T>
+struct Terms {
+  Vec<T> value{}, x{}, target{}, other{};
+};
+
+template <class T, class F>
+DLCORE_INLINE void each_vector(const Block<T>& b, T otherwise, const F& f) {
+  for (int64_t i = 0; i < b.n; i += kLanes<T>) {
+    const Vec<T> c = b.other ? load<T>(b.other + i) : splat<T>(otherwise);
+    const Terms<T> y = f(load<T>(b.x + i), load<T>(b.target + i), c);
+    if (b.value) store<T>(b.value + i, y.value);
+    if (b.slope[0]) store<T>(b.slope[0] + i, y.x);
+    if (b.slope[1]) store<T>(b.slope[1] + i, y.target);
+    if (b.slope[2]) store<T>(b.slope[2] + i, y.other);
+  }
+}
+
+template <class T>
+DLCORE_INLINE Vec<T> choose(Mask<T> mask, Vec<T> a, Vec<T> b) {
+  return mask ? a : b;
+}
+// max(0, x); NaN stays NaN.
+template <class T>
+DLCORE_INLINE Vec<T> positive(Vec<T> x) {
+  return max<T>(Vec<T>{}, x);
+}
+// share * x, and 0 where the share is 0, even of inf.
+template <class T>
+DLCORE_INLINE Vec<T> share_of(Vec<T> share, Vec<T> x) {
+  return choose<T>(share == T(0), Vec<T>{}, share * x);
+}
+
+// sigmoid and softplus = log(1 + e^x) at x and at -x, with one exp. log only where `logs`.
+template <class T>
+struct Logistic {
+  Vec<T> p, q;                 // sigmoid(x), sigmoid(-x)
+  Vec<T> above{}, below{};     // softplus(x), softplus(-x)
+  DLCORE_INLINE_MEMBER Logistic(Vec<T> x, bool logs) {
+    const Vec<T> e = exp_minus_abs<T>(x);
+    const Vec<T> s = T(1) / (e + T(1));
+    const Mask<T> negative = x < T(0);
+    p = choose<T>(negative, e * s, s);
+    q = choose<T>(negative, s, e * s);
+    if (!logs) return;
+    const Vec<T> rest = log1p<T>(e);
+    above = positive<T>(x) + rest;
+    below = positive<T>(-x) + rest;
+  }
+};
+
+template <class T>
+void piecewise(const Block<T>& b, const T* number) {
+  const T bend = number[0], curve = number[1], slope = number[2], level = number[3];
+  each_vector<T>(b, T(0), [=](Vec<T> x, Vec<T> t, Vec<T>) {
+    const Vec<T> d = x - t, size = abs<T>(d);
+    const Mask<T> inside = size < bend;
+    Terms<T> y;
+    y.value = choose<T>(inside, d * d * curve, size * slope - level);
+    y.x = choose<T>(inside, d * (T(2) * curve), sign<T>(d) * slope);
+    y.target = -y.x;
+    return y;
+  });
+}
+
+template <class T>
+void log_squares(const Block<T>& b, const T*) {
+  each_vector<T>(b, T(0), [=](Vec<T> x, Vec<T> t, Vec<T>) {
+    const Vec<T> d = log1p<T>(x) - log1p<T>(t);
+    Terms<T> y;
+    y.value = d * d;
+    y.x = T(2) * d / (x + T(1));
+    y.target = T(-2) * d / (t + T(1));
+    return y;
+  });
+}
+
+// cosh a - 1 = e^2 / 2 (1 + e) with e = exp(a) - 1 keeps the digits of a small a = |d|.
+template <class T>
+void log_cosh(const Block<T>& b, const T*) {
+  each_vector<T>(b, T(0), [=](Vec<T> x, Vec<T> t, Vec<T>) {
+    const Vec<T> d = x - t, a = abs<T>(d);
+    const Vec<T> e = expm1<T>(min<T>(splat<T>(T(40)), a));
+    const Vec<T> q = T(1) / (e + T(1));  // exp(-a)
+    const Vec<T> part = e * q;           // 1 - exp(-a)
+    const Mask<T> small = a < T(1);
+    Terms<T> y;
+    y.value = choose<T>(small, Vec<T>{}, a - T(0.693147180559945309417)) +
+              log1p<T>(choose<T>(small, e * part * T(0.5), q * q));
+    y.x = copy_sign<T>(part * (q + T(1)) / (q * q + T(1)), d);
+    y.target = -y.x;
+    return y;
+  });
+}
+
+// Logarithms are at least -100, as PyTorch has it.
+template <class T>
+void binary(const Block<T>& b, const T*) {
+  each_vector<T>(b, T(0), [=](Vec<T> x, Vec<T> t, Vec<T>) {
+    const Vec<T> rest = T(1) - x, least = splat<T>(T(-100));
+    Terms<T> y;
+    if (b.value || b.slope[1]) {
+      const Vec<T> log_x = log<T>(x), log_rest = log1p<T>(-x);
+      y.value = -(t * max<T>(least, log_x) + (T(1) - t) * max<T>(least, log_rest));
+      y.target = log_rest - log_x;
+    }
+    y.x = (x - t) / max<T>(splat<T>(T(1e-12)), rest * x);
+    return y;
+  });
+}
+
+template <class T>
+void logits(const Block<T>& b, const T*) {
+  each_vector<T>(b, T(1), [=](Vec<T> x, Vec<T> t, Vec<T> counts) {
+    const Logistic<T> of(x, b.value || b.slope[1]);
+    const Vec<T> yes = counts * t, no = T(1) - t;
+    Terms<T> y;
+    y.value = share_of<T>(yes, of.below) + share_of<T>(no, of.above);
+    y.x = no * of.p - yes * of.q;
+    y.target = counts * of.below - of.above;
+    return y;
+  });
+}
+
+// alpha_t ce m^gamma, m the probability of the wrong answer. m^gamma / m is 0 where m is, as what
+// it is multiplied by is smaller.
+template <class T>
+void focal(const Block<T>& b, const T* number) {
+  const T alpha = number[0], gamma = number[1];
+  const bool even = alpha < T(0);
+  const T yes_counts = even ? T(1) : alpha, no_counts = even ? T(1) : T(1) - alpha;
+  each_vector<T>(b, T(0), [=](Vec<T> x, Vec<T> t, Vec<T>) {
+    const Logistic<T> of(x, true);
+    const Vec<T> no = T(1) - t;
+    const Vec<T> cross = share_of<T>(t, of.below) + share_of<T>(no, of.above);
+    const Vec<T> m = t * of.q + no * of.p;
+    const Mask<T> some = m >= std::numeric_limits<T>::min();
+    Vec<T> power = m * m;
+    if (gamma != T(2)) power = choose<T>(some, exp<T>(log<T>(m) * gamma), Vec<T>{});
+    if (gamma == T(0)) power = splat<T>(T(1));
+    const Vec<T> counts = t * yes_counts + no * no_counts;
+    Terms<T> y;
+    y.value = counts * cross * power;
+    if (b.slope[0] || b.slope[1]) {
+      const Vec<T> rate = gamma * choose<T>(some, power / m, Vec<T>{});
+      const Vec<T> turn = (no - t) * (of.p * of.q);
+      y.x = counts * ((no * of.p - t * of.q) * power + share_of<T>(turn, cross) * rate);
+      y.target = counts * ((of.below - of.above) * power + cross * rate * (of.q - of.p)) +
+                 (yes_counts - no_counts) * cross * power;
+    }
+    return y;
+  });
+}
+
+template <class T>
+void divergence(const Block<T>& b, const T* number) {
+  const bool logarithms = number[0] != T(0);
+  each_vector<T>(b, T(0), [=](Vec<T> x, Vec<T> t, Vec<T>) {
+    const Vec<T> share = logarithms ? exp<T>(t) : t;
+    const Vec<T> gap = (logarithms ? t : log<T>(t)) - x;
+    Terms<T> y;
+    y.value = share_of<T>(share, gap);
+    y.x = -share;
+    y.target = logarithms ? y.value + share : gap + T(1);
+    return y;
+  });
+}
+
+template <class T>
+void hinge_embedding(const Block<T>& b, const T* number) {
+  const T margin = number[0];
+  each_vector<T>(b, T(0), [=](Vec<T> x, Vec<T> t, Vec<T>) {
+    const Vec<T> gap = margin - x;
+    const Mask<T> like = t == T(1), unlike = t == T(-1);
+    const Vec<T> one = splat<T>(T(1)), none{};
+    Terms<T> y;
+    y.value = choose<T>(like, none, positive<T>(gap)) + choose<T>(unlike, none, x);
+    y.x = choose<T>(unlike, none, one) - choose<T>(~like & (gap >= T(0)), one, none);
+    return y;
+  });
+}
+
+template <class T>
+void ranking(const Block<T>& b, const T* number) {
+  const T margin = number[0];
+  each_vector<T>(b, T(0), [=](Vec<T> x, Vec<T> t, Vec<T> other) {
+    const Vec<T> d = x - other, z = margin - t * d;
+    const Mask<T> on = z >= T(0);
+    Terms<T> y;
+    y.value = positive<T>(z);
+    y.other = choose<T>(on, t, Vec<T>{});
+    y.x = -y.other;
+    y.target = choose<T>(on, -d, Vec<T>{});
+    return y;
+  });
+}
+
+template <class T>
+void soft_margin(const Block<T>& b, const T*) {
+  each_vector<T>(b, T(0), [=](Vec<T> x, Vec<T> t, Vec<T>) {
+    const Logistic<T> of(t * x, b.value);
+    Terms<T> y;
+    y.value = of.below;
+    y.x = -t * of.q;
+    y.target = -x * of.q;
+    return y;
+  });
+}
+
+// e^x - t x, or x - t log(x + eps); Stirling's t log t - t + log(2 pi t) / 2 above t = 1.
+template <class T>
+void poisson(const Block<T>& b, const T* number) {
+  const bool logarithm = number[0] != T(0), full = number[1] != T(0);
+  const T eps = number[2];
+  each_vector<T>(b, T(0), [=](Vec<T> x, Vec<T> t, Vec<T>) {
+    const Vec<T> raised = x + eps;
+    const Vec<T> rate = logarithm ? exp<T>(x) : x, log_rate = logarithm ? x : log<T>(raised);
+    Terms<T> y;
+    y.value = rate - t * log_rate;
+    y.x = logarithm ? rate - t : T(1) - t / raised;
+    y.target = -log_rate;
+    if (full) {
+      const Mask<T> many = t > T(1);
+      const Vec<T> log_t = log<T>(t), none{};
+      constexpr T kHalfLog2Pi = T(0.918938533204672741780);
+      y.value += choose<T>(many, (t * log_t - t) + (log_t * T(0.5) + kHalfLog2Pi), none);
+      y.target += choose<T>(many, log_t + T(0.5) / t, none);
+    }
+    return y;
+  });
+}
+
+// NaN where the variance is negative.
+template <class T>
+void gaussian(const Block<T>& b, const T* number) {
+  const T eps = number[0], constant = number[1];
+  each_vector<T>(b, T(1), [=](Vec<T> x, Vec<T> t, Vec<T> variance) {
+    const Vec<T> v = max<T>(splat<T>(eps), variance), d = x - t;
+    const Vec<T> over = d / v, q = d * over;
+    Terms<T> y;
+    y.value = T(0.5) * (log<T>(v) + q) + constant;
+    y.value = choose<T>(variance < T(0), splat<T>(std::numeric_limits<T>::quiet_NaN()), y.value);
+    y.x = over;
+    y.target = -over;
+    y.other = T(0.5) * (T(1) - q) / v;
+    return y;
+  });
+}
+
+template <class T>
+__attribute__((noinline)) void run_formula(LossFormula formula, const Block<T>& b,
+                                           const T* number) {
+  switch (formula) {
+    case LossFormula::piecewise:
+      return piecewise<T>(b, number);
+    case LossFormula::log_squares:
+      return log_squares<T>(b, number);
+    case LossFormula::log_cosh:
+      return log_cosh<T>(b, number);
+    case LossFormula::binary:
+      return binary<T>(b, number);
+    case LossFormula::logits:
+      return logits<T>(b, number);
+    case LossFormula::focal:
+      return focal<T>(b, number);
+    case LossFormula::divergence:
+      return divergence<T>(b, number);
+    case LossFormula::hinge_embedding:
+      return hinge_embedding<T>(b, number);
+    case LossFormula::ranking:
+      return ranking<T>(b, number);
+    case LossFormula::soft_margin:
+      return soft_margin<T>(b, number);
+    case LossFormula::poisson:
+      return poisson<T>(b, number);
+    case LossFormula::gaussian:
+      return gaussian<T>(b, number);
+  }
+}
+
+// What a chunk works in.
+template <class T>
+struct Room {
+  alignas(64) T value[kBlock<T>], slope[3][kBlock<T>], factor[kBlock<T>], input[3][kBlock<T>];
+};
+
+// The block's inputs in whole vectors: a part of one is copied and filled up.
+template <class T>
+DLCORE_INLINE const T* whole(const T* p, int64_t n, T* room) {
+  if (!p || n % kLanes<T> == 0) return p;
+  std::memcpy(room, p, static_cast<size_t>(n) * sizeof(T));
+  for (int64_t i = n; i < round_up(n, kLanes<T>); ++i) room[i] = T(1);
+  return room;
+}
+
+template <class T>
+DLCORE_INLINE T block_sum(const T* x, int64_t n) {
+  const auto value = [=](int64_t i, int64_t lanes) { return load_lanes<T>(x + i, lanes, T(0)); };
+  return hsum<T>(
+      fold_row<T>(n, Vec<T>{}, value, [](Vec<T> acc, Vec<T> v) { return acc + v; }));
+}
+
+template <class T>
+void element_loss(const ElementLoss<T>& s, const T* dy, int64_t dy_step, T scale, T* y,
+                  double* total, T* const* slopes) {
+  const bool past_caches = goes_past_caches<T>(s.n);
+  const bool values = y || total;
+  const auto times = [](Vec<T> a, Vec<T> b) { return a * b; };
+  const auto block = [=, &s](int64_t at, int64_t n, Room<T>& room, Sum& sum) {
+    const auto input = [=, &room](const T* p, int i) {
+      return whole<T>(p ? p + at : p, n, room.input[i]);
+    };
+    const auto asked = [=, &room](int i) { return slopes[i] ? room.slope[i] : nullptr; };
+    const Block<T> b{input(s.x, 0),
+                     input(s.target, 1),
+                     input(s.other, 2),
+                     values ? room.value : nullptr,
+                     {asked(0), asked(1), asked(2)},
+                     round_up(n, kLanes<T>)};
+    run_formula<T>(s.formula, b, s.number);
+    const T* const weight = s.weight ? s.weight + at : nullptr;
+    if (values) {
+      if (weight)
+        map_unfenced<T>(room.value, n, false, times, Each<T>{room.value}, Each<T>{weight});
+      sum.add(static_cast<double>(block_sum<T>(room.value, n)));
+      if (y) std::memcpy(y + at, room.value, static_cast<size_t>(n) * sizeof(T));
+    }
+    if (!slopes[0] && !slopes[1] && !slopes[2]) return;
+    const T every = scale * (dy_step ? T(1) : *dy);
+    const bool even = !weight && !dy_step;
+    if (!even) {
+      const auto scaled = [=](Vec<T> a, Vec<T> b) { return a * b * every; };
+      const Same<T> one{splat<T>(T(1))};
+      if (!weight)
+        map_unfenced<T>(room.factor, n, false, scaled, Each<T>{dy + at}, one);
+      else if (!dy_step)
+        map_unfenced<T>(room.factor, n, false, scaled, Each<T>{weight}, one);
+      else
+        map_unfenced<T>(room.factor, n, false, scaled, Each<T>{weight}, Each<T>{dy + at});
+    }
+    for (int i = 0; i < 3; ++i) {
+      if (!slopes[i]) continue;
+      if (even)
+        map_unfenced<T>(slopes[i] + at, n, past_caches, times, Each<T>{room.slope[i]},
+                        Same<T>{splat<T>(every)});
+      else
+        map_unfenced<T>(slopes[i] + at, n, past_caches, times, Each<T>{room.slope[i]},
+                        Each<T>{room.factor});
+    }
+  };
+  double sum;
+  sum_chunks<1>(s.n, kChunk, total ? total : &sum, [=](int64_t begin, int64_t end, Sum* sums) {
+    Room<T> room;
+    for (int64_t at = begin; at < end; at += kBlock<T>)
+      block(at, smaller(kBlock<T>, end - at), room, sums[0]);
+    if (past_caches) stream_fence();
+  });
+}
+
+}  // namespace
+
+DLCORE_EXPORT(element_loss)
+
+}  // namespace DLCORE_ISA
+}  // namespace dlcore
