@@ -59,7 +59,6 @@ from .loss import cross_entropy, nll_loss
 from .loss_binary import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
-    kl_div,
     multilabel_soft_margin_loss,
     sigmoid_focal_loss,
 )
@@ -81,14 +80,13 @@ from .loss_generative import (
     style_loss,
     vae_loss,
 )
+from .loss_likelihood import gaussian_nll_loss, kl_div, poisson_nll_loss
 from .loss_margin import (
-    gaussian_nll_loss,
     hinge_embedding_loss,
     hinge_loss,
     margin_ranking_loss,
     multi_margin_loss,
     multilabel_margin_loss,
-    poisson_nll_loss,
     soft_margin_loss,
 )
 from .loss_regression import (

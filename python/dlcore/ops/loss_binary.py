@@ -1,7 +1,6 @@
-"""Losses of yes and no, and of distributions."""
+"""Losses of yes and no."""
 
-from ..tensor import raw
-from .loss_element import alike, element_loss, real, reduced, spread
+from .loss_element import element_loss, real, reduced, spread
 from .reduction import mean
 from .shape import as_array
 
@@ -206,56 +205,3 @@ def sigmoid_focal_loss(inputs, targets, alpha=0.25, gamma=2, reduction="none"):
     if not 0 <= alpha <= 1 and alpha != -1:
         raise ValueError(f"{op}: alpha must be from 0 to 1, or -1, got {alpha}")
     return element_loss(op, (inputs, targets), reduction, (alpha, gamma))
-
-
-def kl_div(input, target, reduction="mean", log_target=False):
-    r"""Divergence of Kullback and Leibler: how far a distribution is from its target.
-
-    Parameters
-    ----------
-    input : ndarray or Tensor, any shape
-        Logarithms of probabilities, float32 or float64.
-    target : ndarray or Tensor
-        Probabilities; broadcasts with `input`. Both receive a gradient.
-    reduction : {'mean', 'batchmean', 'sum', 'none'}, optional
-        What becomes of the terms. Only ``'batchmean'``, the sum over the length of the
-        first axis, is the mean divergence of a batch.
-    log_target : bool, optional
-        Whether `target` is logarithms too.
-
-    Returns
-    -------
-    ndarray or Tensor
-        Shape (), or that of the terms for ``'none'``. 0 where the target is 0.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not broadcast or `reduction` is not known.
-    TypeError
-        If the dtypes differ.
-
-    See Also
-    --------
-    log_softmax, cross_entropy
-
-    Notes
-    -----
-    .. math:: t (\log t - x)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import dlcore as dl
-    >>> even, sure = np.log([[0.5, 0.5]]), np.array([[1.0, 0.0]])
-    >>> dl.kl_div(even, sure, reduction="batchmean").round(4)
-    np.float64(0.6931)
-    """
-    op = "kl_div"
-    input, target = alike(op, ("input", "target"), input, target)
-    count = None
-    if isinstance(reduction, str) and reduction == "batchmean":
-        reduction, shape = "mean", raw(input).shape
-        count = shape[0] if shape else 1
-    numbers = (float(bool(log_target)),)
-    return element_loss(op, (input, target), reduction, numbers, count=count)

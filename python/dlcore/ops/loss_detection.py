@@ -29,8 +29,8 @@ def rpn_loss(objectness, deltas, target, target_deltas, beta=_BETA):
     deltas : ndarray or Tensor, shape (N, 4)
         Their boxes, coded as `encode_boxes` does.
     target : ndarray or Tensor of int, shape (N,)
-        1 for an anchor with something in it, 0 for one without, -1 for one that does not
-        count (also those that were not drawn).
+        1 for an anchor with something in it, 0 for one without, -1 for one that does
+        not count (also those that were not drawn).
     target_deltas : ndarray or Tensor, shape (N, 4)
         The right boxes, coded; read only for anchors with something in them.
     beta : float, optional

@@ -74,7 +74,7 @@ def alike(op, names, *inputs):
         return inputs
     try:
         shape = np.broadcast_shapes(*shapes)
-    except ValueError:
+    except (ValueError, RuntimeError):  # also of more than 32 axes
         raise ValueError(
             f"{op}: {', '.join(names[:-1])} and {names[-1]} must broadcast, "
             f"got shapes {', '.join(map(str, shapes))}"
@@ -91,7 +91,7 @@ def spread(op, name, weight, input):
         return weight
     try:
         fits = np.broadcast_shapes(weight.shape, shape) == shape
-    except ValueError:
+    except (ValueError, RuntimeError):
         fits = False
     if not fits:
         raise ValueError(

@@ -362,11 +362,8 @@ def _distance(op, x1, x2, p, eps, keepdim):
 def _kinds(op, target, x, other):
     """Which pairs are alike (1) and which are not (`other`)."""
     kinds = as_array(op, target, "target")
-    if (
-        x.ndim not in (1, 2)
-        or kinds.shape != x.shape[:-1]
-        or kinds.dtype.kind not in "iuf"
-    ):
+    fits = x.ndim in (1, 2) and kinds.shape == x.shape[:-1]
+    if not fits or kinds.dtype.kind not in "iuf":
         raise ValueError(
             f"{op}: target must hold 1 or {other} for each pair, shape {x.shape[:-1]}, "
             f"got {kinds.dtype} of shape {kinds.shape}"

@@ -11,7 +11,7 @@ from .loss_binary import binary_cross_entropy, binary_cross_entropy_with_logits
 from .loss_element import alike, floats, real, reduced
 from .loss_regression import half_mse_loss
 from .reduction import mean, sum
-from .shape import as_array, flatten, one_line, transpose
+from .shape import as_array, clone, flatten, one_line, transpose
 
 
 def gram_matrix(x):
@@ -293,9 +293,8 @@ def gan_discriminator_loss(real, fake, kind="non_saturating"):
     if kind == "wasserstein":
         return sub(mean(fake), mean(real))
     if kind == "least_squares":
-        return add(
-            _towards(op, real, 1, half_mse_loss), _towards(op, fake, 0, half_mse_loss)
-        )
+        parts = [_towards(op, x, t, half_mse_loss) for x, t in ((real, 1), (fake, 0))]
+        return add(*parts)
     return add(_towards(op, real, 1), _towards(op, fake, 0))
 
 
@@ -368,7 +367,8 @@ def _gram(op, name, x):
         raise ValueError(
             f"{op}: {name} must have shape (N, C, ...), got {name}.shape = {a.shape}"
         )
-    rows = flatten(x, 2)
+    ready = a.flags.c_contiguous and a.flags.aligned  # else other kernels would serve
+    rows = flatten(x if ready else clone(x), 2)
     return bmm(rows, transpose(rows, 1, 2))
 
 

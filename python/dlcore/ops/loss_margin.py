@@ -1,10 +1,7 @@
-"""Losses that are content with a margin, and likelihoods of counts and of noise."""
-
-from math import log, pi
+"""Losses that are content with a margin."""
 
 import numpy as np
 
-from .. import _C
 from ..tensor import raw
 from .arithmetic import add, div, mul, sub
 from .compare import where
@@ -12,7 +9,7 @@ from .elementwise import clamp, square
 from .gather import gather, one_hot
 from .loss_element import alike, element_loss, floats, labels, real, reduced
 from .reduction import sum
-from .shape import as_array, expand, one_line, reshape, unsqueeze
+from .shape import as_array, one_line, reshape, unsqueeze
 
 
 def hinge_loss(input, target, reduction="mean"):
@@ -58,7 +55,7 @@ def hinge_loss(input, target, reduction="mean"):
 
 
 def hinge_embedding_loss(input, target, margin=1.0, reduction="mean"):
-    r"""Of distances: `input` itself for pairs alike, what it lacks to `margin` for others.
+    r"""Of distances: all of it for pairs alike, what is short of `margin` for others.
 
     As `hinge_loss` for the arguments, with targets of 1 for pairs alike and -1 for
     others, which are to lie `margin` apart.
@@ -197,9 +194,8 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, reduction="me
         raise ValueError(f"{op}: p must be 1 or 2, got {one_line(p)}")
     right = gather(rows, 1, target[:, None])
     terms = clamp(add(sub(rows, right), margin), min=0)
-    terms = where(
-        one_hot(target, classes) == 1, 0.0, square(terms) if p == 2 else terms
-    )
+    terms = square(terms) if p == 2 else terms
+    terms = where(one_hot(target, classes) == 1, 0.0, terms)
     losses = div(sum(terms, 1), float(classes))
     if weight is not None:
         _, weight = floats(op, ("input", "weight"), input, weight)
@@ -270,122 +266,6 @@ def multilabel_margin_loss(input, target, reduction="mean"):
     terms = where(counts[:, :, None] & ~right[:, None, :], terms, 0.0)
     losses = div(sum(terms, (1, 2)), float(max(classes, 1)))
     return reduced(op, reshape(losses, ()) if single else losses, reduction)
-
-
-def poisson_nll_loss(
-    input, target, log_input=True, full=False, eps=1e-8, reduction="mean"
-):
-    r"""Negative log-likelihood of counts, given the rate of Poisson's distribution.
-
-    Parameters
-    ----------
-    input : ndarray or Tensor, any shape
-        The rate or its logarithm, float32 or float64.
-    target : ndarray or Tensor
-        The counts, of the same dtype; broadcasts with `input`. Both receive a gradient.
-    log_input : bool, optional
-        Whether `input` is the logarithm of the rate.
-    full : bool, optional
-        Whether to add Stirling's approximation of ``log(target!)``.
-    eps : float, optional
-        Added to a rate before its logarithm is taken.
-    reduction : {'mean', 'sum', 'none'}, optional
-        What becomes of the losses.
-
-    Returns
-    -------
-    ndarray or Tensor
-        Shape (), or that of the losses for ``'none'``.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not broadcast or `reduction` is not known.
-    TypeError
-        If the dtypes differ.
-
-    Notes
-    -----
-    .. math:: e^x - t x \quad\text{or}\quad x - t \log(x + \epsilon)
-
-    and in full, where :math:`t > 1`, :math:`t \log t - t + \log(2 \pi t) / 2` more.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import dlcore as dl
-    >>> dl.poisson_nll_loss(np.array([0.0]), np.array([3.0])).item()
-    1.0
-    """
-    op = "poisson_nll_loss"
-    numbers = float(bool(log_input)), float(bool(full)), real(op, "eps", eps)
-    return _pair(op, input, target, reduction, numbers)
-
-
-def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
-    r"""Negative log-likelihood of numbers, given mean and variance of a normal one.
-
-    Parameters
-    ----------
-    input : ndarray or Tensor, any shape
-        The means, float32 or float64.
-    target : ndarray or Tensor
-        The numbers, of the same dtype; broadcasts with `input`.
-    var : ndarray, Tensor or float
-        The variances: of the shape of `input`, or with the last axis left out, or with
-        lengths of 1. All three receive gradients.
-    full : bool, optional
-        Whether to add the constant :math:`\log(2 \pi) / 2`.
-    eps : float, optional
-        Variances are raised to this; the gradient takes no notice.
-    reduction : {'mean', 'sum', 'none'}, optional
-        What becomes of the losses.
-
-    Returns
-    -------
-    ndarray or Tensor
-        Shape (), or that of the losses for ``'none'``.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, a variance is negative, `eps` is not above 0 or
-        `reduction` is not known.
-    TypeError
-        If the dtypes differ.
-
-    Notes
-    -----
-    .. math:: \frac{1}{2} \left(\log v + \frac{(x - t)^2}{v}\right)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import dlcore as dl
-    >>> dl.gaussian_nll_loss(np.array([1.0]), np.array([3.0]), np.array([1.0])).item()
-    2.0
-    """
-    op = "gaussian_nll_loss"
-    eps = real(op, "eps", eps)
-    if eps <= 0:
-        raise ValueError(f"{op}: eps must be above 0, got {eps}")
-    x, _ = floats(op, ("input", "target"), input, target)
-    if isinstance(var, (int, float)):
-        var = _C.expand(np.asarray(var, x.dtype), x.shape)
-    spreads = as_array(op, var, "var").shape
-    if spreads != x.shape:
-        if spreads == x.shape[:-1]:
-            var = unsqueeze(var, -1)
-        elif len(spreads) != x.ndim or any(
-            v not in (1, n) for v, n in zip(spreads, x.shape)
-        ):
-            raise ValueError(
-                f"{op}: var must have input.shape = {x.shape}, perhaps with 1 for a "
-                f"length or without the last, got var.shape = {spreads}"
-            )
-    names = "input", "target", "var"
-    numbers = eps, 0.5 * log(2 * pi) if full else 0.0
-    return element_loss(op, alike(op, names, input, target, var), reduction, numbers)
 
 
 def _pair(op, input, target, reduction, numbers):
