@@ -1,38 +1,52 @@
 // Losses of each element: the same checks for all, from one table of names.
+#include <algorithm>
+#include <string_view>
+
 #include "bindings/loss.h"
 
 namespace dlcore {
 namespace {
 
-// An op: its formula and what its arguments are called.
+// An op: its formula, what its arguments are called, the formula's numbers where they are fixed.
 struct Definition {
   const char* op;
   LossFormula formula;
-  const char* x = "input";
-  const char* target = "target";
-  const char* other = "";
-  bool needs_other = false;
+  const char *x, *target, *other;
+  bool needs_other;
+  double number[4];
 };
 
+constexpr Definition two(const char* op, LossFormula formula, double a = 0, double b = 0,
+                         double c = 0, double d = 0) {
+  return {op, formula, "input", "target", "", false, {a, b, c, d}};
+}
+
 constexpr Definition kDefinitions[] = {
-    {"mse_loss", LossFormula::piecewise},
-    {"half_mse_loss", LossFormula::piecewise},
-    {"l1_loss", LossFormula::piecewise},
-    {"huber_loss", LossFormula::piecewise},
-    {"smooth_l1_loss", LossFormula::piecewise},
-    {"msle_loss", LossFormula::log_squares},
-    {"log_cosh_loss", LossFormula::log_cosh},
-    {"binary_cross_entropy", LossFormula::binary},
-    {"binary_cross_entropy_with_logits", LossFormula::logits, "input", "target", "pos_weight"},
-    {"sigmoid_focal_loss", LossFormula::focal, "inputs", "targets"},
-    {"kl_div", LossFormula::divergence},
-    {"hinge_loss", LossFormula::ranking},
-    {"hinge_embedding_loss", LossFormula::hinge_embedding},
-    {"margin_ranking_loss", LossFormula::ranking, "input1", "target", "input2", true},
-    {"soft_margin_loss", LossFormula::soft_margin},
-    {"poisson_nll_loss", LossFormula::poisson},
-    {"gaussian_nll_loss", LossFormula::gaussian, "input", "target", "var", true},
+    two("mse_loss", LossFormula::squares, 1),
+    two("half_mse_loss", LossFormula::squares, 0.5),
+    two("l1_loss", LossFormula::piecewise, 0, 0, 1, 0),
+    two("msle_loss", LossFormula::log_squares),
+    two("log_cosh_loss", LossFormula::log_cosh),
+    two("huber_loss", LossFormula::piecewise),
+    two("smooth_l1_loss", LossFormula::piecewise),
+    two("binary_cross_entropy", LossFormula::binary),
+    {"binary_cross_entropy_with_logits",
+     LossFormula::logits,
+     "input",
+     "target",
+     "pos_weight",
+     false,
+     {}},
+    {"sigmoid_focal_loss", LossFormula::focal, "inputs", "targets", "", false, {}},
+    two("kl_div", LossFormula::divergence),
+    two("hinge_loss", LossFormula::ranking, 1),
+    two("hinge_embedding_loss", LossFormula::hinge_embedding),
+    {"margin_ranking_loss", LossFormula::ranking, "input1", "target", "input2", true, {}},
+    two("soft_margin_loss", LossFormula::soft_margin),
+    two("poisson_nll_loss", LossFormula::poisson),
+    {"gaussian_nll_loss", LossFormula::gaussian, "input", "target", "var", true, {}},
 };
+constexpr int kSimple = 5;  // the first: of two arrays and a reduction alone
 
 const Definition& definition_of(const std::string& op) {
   for (const Definition& d : kDefinitions)
@@ -45,8 +59,8 @@ Array like(const Definition& d, const char* name, py::handle object, const Array
   if (!needed && object.is_none()) return Array();
   const Array array(d.op, name, object);
   check_same_dtype(d.op, d.x, x, name, array);
-  CHECK(x.same_shape(array), d.op, ": ", name, " must have ", d.x, ".shape = ", x.shape(),
-        ", got ", name, ".shape = ", array.shape());
+  CHECK(x.same_shape(array), d.op, ": ", name, " must have ", d.x, ".shape = ", x.shape(), ", got ",
+        name, ".shape = ", array.shape());
   return array;
 }
 
@@ -58,10 +72,10 @@ struct Arguments {
   LossReduction reduction;
   double count;  // of the mean: what the sum is divided by
 
-  Arguments(const std::string& op, py::handle x_, py::handle target_, py::handle other_,
+  Arguments(const Definition& d, py::handle x_, py::handle target_, py::handle other_,
             py::handle weight_, const std::vector<double>& numbers, py::handle reduction_,
             py::handle count_)
-      : d(definition_of(op)),
+      : d(d),
         x(d.op, d.x, x_),
         target(like(d, d.target, target_, x, true)),
         other(like(d, d.other, other_, x, d.needs_other)),
@@ -70,6 +84,7 @@ struct Arguments {
         count(count_.is_none() ? static_cast<double>(x.numel())
                                : real_argument(d.op, "count", count_)) {
     CHECK(numbers.size() <= 4, d.op, ": at most four numbers");
+    std::copy_n(d.number, 4, number);
     std::copy(numbers.begin(), numbers.end(), number);
   }
 
@@ -81,7 +96,7 @@ struct Arguments {
     return s;
   }
   double scale() const { return scale_of(reduction, count); }
-  int64_t work() const { return x.numel() * (d.formula == LossFormula::piecewise ? 1 : 16); }
+  int64_t work() const { return x.numel() * (d.formula <= LossFormula::piecewise ? 1 : 16); }
 };
 
 // The gradients that are asked for.
@@ -125,15 +140,10 @@ void refuse_out_of_range(const Arguments& a) {
     all(0.0);
 }
 
-// The loss, and of a mean or sum the gradients of the inputs that are `wanted`.
-py::object element_loss_forward(const std::string& op, py::handle x, py::handle target,
-                                py::handle other, py::handle weight,
-                                const std::vector<double>& numbers, py::handle reduction,
-                                py::handle count, const std::vector<bool>& wanted) {
-  const Arguments a(op, x, target, other, weight, numbers, reduction, count);
+// The loss, with the gradients that are asked for.
+py::object run_forward(const Arguments& a, const Slopes& slopes) {
   const bool all = a.reduction == LossReduction::none;
   Array y = all ? Array::empty_like(a.d.op, a.x) : Array();
-  Slopes slopes(a, all ? std::vector<bool>() : wanted);
   double total = 0;
   with_kernels(a.x, a.work(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
@@ -144,17 +154,26 @@ py::object element_loss_forward(const std::string& op, py::handle x, py::handle 
                    &total, to);
   });
   if (total != total) refuse_out_of_range(a);
-  if (!all)
-    total = a.reduction == LossReduction::mean ? mean_of(total, a.count) : total;
-  return py::make_tuple(all ? y.release() : scalar(a.d.op, a.x, total), slopes.release());
+  if (all) return y.release();
+  return scalar(a.d.op, a.x, a.reduction == LossReduction::mean ? mean_of(total, a.count) : total);
+}
+
+// The loss, and of a mean or sum the gradients of the inputs that are `wanted`.
+py::object element_loss_forward(const std::string& op, py::handle x, py::handle target,
+                                py::handle other, py::handle weight,
+                                const std::vector<double>& numbers, py::handle reduction,
+                                py::handle count, const std::vector<bool>& wanted) {
+  const Arguments a(definition_of(op), x, target, other, weight, numbers, reduction, count);
+  Slopes slopes(a, a.reduction == LossReduction::none ? std::vector<bool>() : wanted);
+  py::object loss = run_forward(a, slopes);
+  return py::make_tuple(std::move(loss), slopes.release());
 }
 
 py::object element_loss_backward(const std::string& op, py::handle x, py::handle target,
                                  py::handle other, py::handle weight,
                                  const std::vector<double>& numbers, py::handle reduction,
-                                 py::handle count, const std::vector<bool>& wanted,
-                                 py::handle dy) {
-  const Arguments a(op, x, target, other, weight, numbers, reduction, count);
+                                 py::handle count, const std::vector<bool>& wanted, py::handle dy) {
+  const Arguments a(definition_of(op), x, target, other, weight, numbers, reduction, count);
   const Incoming in(a.d.op, dy, a.x, a.reduction, a.x.shape());
   Slopes slopes(a, wanted);
   with_kernels(a.x, a.work(), [&](const auto& k) {
@@ -170,6 +189,18 @@ py::object element_loss_backward(const std::string& op, py::handle x, py::handle
 }  // namespace
 
 void bind_loss_element(Module& m) {
+  const py::str mean("mean"), sum("sum");
+  for (int i = 0; i < kSimple; ++i) {
+    const Definition& d = kDefinitions[i];
+    m.def(
+        d.op,
+        [&d](py::handle x, py::handle target, py::handle reduction) {
+          const Arguments a(d, x, target, py::none(), py::none(), {}, reduction, py::none());
+          return run_forward(a, Slopes(a, {}));
+        },
+        py::arg("input"), py::arg("target"),
+        py::arg("reduction") = std::string_view(d.op) == "half_mse_loss" ? sum : mean);
+  }
   m.def("element_loss_forward", &element_loss_forward, py::arg("op"), py::arg("input"),
         py::arg("target"), py::arg("other"), py::arg("weight"), py::arg("numbers"),
         py::arg("reduction"), py::arg("count"), py::arg("wanted"));

@@ -184,32 +184,30 @@ void cross_entropy_forward(const T* x, T* loss, T* normalizer, T* dx, T scale, d
                            const ClassLoss<T>& s) {
   if (s.inner == 1) {
     const bool past_caches = dx && goes_past_caches<T>(s.outer * s.n);
-    sum_chunks<2>(s.outer, grain_for(s.n * kExpCost), totals,
-                  [=, &s](int64_t begin, int64_t end, Sum* sums) {
-                    for (int64_t r = begin; r < end; ++r) {
-                      const T* const written = dx && !past_caches ? dx + r * s.n : nullptr;
-                      row_forward<T>(x + r * s.n, loss, normalizer, sums, written, s, r);
-                      if (dx)
-                        row_gradient<T>(x + r * s.n, normalizer, scale, dx + r * s.n, s, r,
-                                        past_caches);
-                    }
-                    if (past_caches) stream_fence();
-                  });
+    sum_chunks<2>(
+        s.outer, grain_for(s.n * kExpCost), totals, [=, &s](int64_t begin, int64_t end, Sum* sums) {
+          for (int64_t r = begin; r < end; ++r) {
+            const T* const written = dx && !past_caches ? dx + r * s.n : nullptr;
+            row_forward<T>(x + r * s.n, loss, normalizer, sums, written, s, r);
+            if (dx)
+              row_gradient<T>(x + r * s.n, normalizer, scale, dx + r * s.n, s, r, past_caches);
+          }
+          if (past_caches) stream_fence();
+        });
     return;
   }
   const int64_t vectors = ceil_div(s.inner, kLanes<T>);
   const int64_t grain = grain_for(s.n * kLanes<T> * kExpCost);
-  sum_chunks<2>(
-      s.outer * vectors, grain, totals, [=, &s](int64_t begin, int64_t end, Sum* sums) {
-        for (int64_t v = begin; v < end; ++v) {
-          const int64_t o = v / vectors, at = v % vectors * kLanes<T>;
-          const int64_t from = o * s.n * s.inner + at, r = o * s.inner + at;
-          const int64_t lanes = smaller(kLanes<T>, s.inner - at);
-          columns_forward<T>(x + from, lanes, loss, normalizer, sums, s, r);
-          const T one = T(1);
-          if (dx) columns_backward<T>(x + from, lanes, normalizer, &one, 0, scale, dx + from, s, r);
-        }
-      });
+  sum_chunks<2>(s.outer * vectors, grain, totals, [=, &s](int64_t begin, int64_t end, Sum* sums) {
+    for (int64_t v = begin; v < end; ++v) {
+      const int64_t o = v / vectors, at = v % vectors * kLanes<T>;
+      const int64_t from = o * s.n * s.inner + at, r = o * s.inner + at;
+      const int64_t lanes = smaller(kLanes<T>, s.inner - at);
+      columns_forward<T>(x + from, lanes, loss, normalizer, sums, s, r);
+      const T one = T(1);
+      if (dx) columns_backward<T>(x + from, lanes, normalizer, &one, 0, scale, dx + from, s, r);
+    }
+  });
 }
 
 template <class T>
@@ -237,17 +235,15 @@ constexpr int64_t kChunk = int64_t(1) << 14;  // elements
 // loss = -w_t x_t, x log-probabilities.
 template <class T>
 void nll_forward(const T* x, T* loss, double* totals, const ClassLoss<T>& s) {
-  sum_chunks<2>(
-      s.outer * s.inner, kChunk, totals, [=, &s](int64_t begin, int64_t end, Sum* sums) {
-        for (int64_t r = begin; r < end; ++r) {
-          const int64_t t = s.target[r], o = r / s.inner;
-          T value = T(0);
-          if (t != s.ignore_index)
-            value =
-                (s.weight ? -s.weight[t] : T(-1)) * x[(o * s.n + t) * s.inner + r - o * s.inner];
-          record_loss<T>(s, r, value, loss, sums);
-        }
-      });
+  sum_chunks<2>(s.outer * s.inner, kChunk, totals, [=, &s](int64_t begin, int64_t end, Sum* sums) {
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t t = s.target[r], o = r / s.inner;
+      T value = T(0);
+      if (t != s.ignore_index)
+        value = (s.weight ? -s.weight[t] : T(-1)) * x[(o * s.n + t) * s.inner + r - o * s.inner];
+      record_loss<T>(s, r, value, loss, sums);
+    }
+  });
 }
 
 template <class T>

@@ -13,8 +13,8 @@ namespace {
 template <int kSums, class Body>
 DLCORE_INLINE void sum_chunks(int64_t n, int64_t grain, double* totals, const Body& body) {
   const int64_t chunks = ceil_div(n, grain);
-  Sum* const sums = static_cast<Sum*>(
-      buffer_acquire(static_cast<size_t>(chunks * kSums + 1) * sizeof(Sum)));
+  Sum* const sums =
+      static_cast<Sum*>(buffer_acquire(static_cast<size_t>(chunks * kSums + 1) * sizeof(Sum)));
   parallel_for(n, grain, [=](int64_t begin, int64_t end) {
     Sum* const mine = sums + begin / grain * kSums;
     for (int j = 0; j < kSums; ++j) mine[j] = Sum{};

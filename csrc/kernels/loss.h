@@ -40,6 +40,7 @@ SIGNATURE(nll_backward, (const T* dy, int64_t dy_step, T scale, T* dx, const Cla
 
 // Losses of each element of x and target, some of a third array too.
 enum class LossFormula {
+  squares,      // (x - target)^2; number: what they are multiplied by
   piecewise,    // number: bend, curve, slope, level. d = x - target: curve d^2 below |d| = bend,
                 // slope |d| - level from there on
   log_squares,  // (log(1 + x) - log(1 + target))^2

@@ -42,7 +42,6 @@ void store_totals(const double* totals, T* const* to) {
   to[0][1] = static_cast<T>(totals[1]);
 }
 
-
 template <class T>
 void cross_entropy(const Problem<T>& p) {
   const Wide smoothing = p.shape.smoothing, scale = 0.25L;
@@ -82,15 +81,14 @@ void cross_entropy(const Problem<T>& p) {
   }
   // The log of a sum of n exps, two sums of weights and differences, five roundings.
   const double allowed = 4 + chain(p.n) / 2;
-  check<T>("cross_entropy_forward",
-           {{loss, allowed}, {totals, allowed + 0.5}, {at_once, 1 + allowed}},
-           [&](const KernelTable<T>& k, T* const* to) {
-             Values<T> kept(2 * p.rows());
-             double sums[2];
-             k.cross_entropy_forward(p.x.data(), to[0], kept.data(), to[2], T(scale), sums,
-                                     p.shape);
-             store_totals(sums, to + 1);
-           });
+  check<T>(
+      "cross_entropy_forward", {{loss, allowed}, {totals, allowed + 0.5}, {at_once, 1 + allowed}},
+      [&](const KernelTable<T>& k, T* const* to) {
+        Values<T> kept(2 * p.rows());
+        double sums[2];
+        k.cross_entropy_forward(p.x.data(), to[0], kept.data(), to[2], T(scale), sums, p.shape);
+        store_totals(sums, to + 1);
+      });
   check<T>("cross_entropy_backward", dx, 5, [&](const auto& k, T* to) {
     k.cross_entropy_backward(p.x.data(), normalizer.data(), p.dy.data(), 1, T(scale), to, p.shape);
   });
@@ -109,12 +107,11 @@ void nll(const Problem<T>& p) {
     totals.add(1, w);
     dx.set(p.at(r, t), -w * p.dy[r] * scale);
   }
-  check<T>("nll_forward", {{loss, 0.5}, {totals, 1}},
-           [&](const KernelTable<T>& k, T* const* to) {
-             double sums[2];
-             k.nll_forward(p.x.data(), to[0], sums, p.shape);
-             store_totals(sums, to + 1);
-           });
+  check<T>("nll_forward", {{loss, 0.5}, {totals, 1}}, [&](const KernelTable<T>& k, T* const* to) {
+    double sums[2];
+    k.nll_forward(p.x.data(), to[0], sums, p.shape);
+    store_totals(sums, to + 1);
+  });
   check<T>("nll_backward", dx, 0.5,
            [&](const auto& k, T* to) { k.nll_backward(p.dy.data(), 1, T(scale), to, p.shape); });
 }

@@ -24,7 +24,7 @@ from .module import Module
 class Loss(Module):
     """What losses have in common: `reduction`, what becomes of those of the batch."""
 
-    _reductions = ("none", "mean", "sum")
+    _reductions: tuple[str, ...] = ("none", "mean", "sum")
 
     def __init__(self, reduction="mean"):
         one_of(type(self).__name__, "reduction", reduction, self._reductions)

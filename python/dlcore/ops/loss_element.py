@@ -19,21 +19,24 @@ def element_loss(op, inputs, reduction, numbers=(), weight=None, count=None):
     Of a mean or sum, forward makes the gradients in the same pass. `numbers` are those
     of the kernel's formula; a mean divides by `count`, by default that of the elements.
     """
-    arrays = *map(raw, inputs), *[None] * (3 - len(inputs))
+    input, target, other = inputs if len(inputs) == 3 else (*inputs, None)
+    arrays = raw(input), raw(target), raw(other)
     given = op, *arrays, weight, numbers, reduction, count
-    wanted = tuple(map(wants, inputs)) if is_grad_enabled() else ()
+    wanted = ()
+    if is_grad_enabled():
+        wanted = wants(input), wants(target), wants(other)
     loss, gradients = _C.element_loss_forward(*given, wanted)
-    if not any(isinstance(x, Tensor) for x in inputs):
+    if not isinstance(input, Tensor) and not any(isinstance(x, Tensor) for x in inputs):
         return loss
-    ready = [gradients] if reduction != "none" and any(wanted) else []
+    ready = [gradients] if reduction != "none" and True in wanted else []
 
     def backward(dy):
         if ready and dy.item() == 1:
-            return ready.pop()[: len(inputs)]  # given away: no copy is kept
-        return _C.element_loss_backward(*given, wanted, dy)[: len(inputs)]
+            return ready.pop()  # given away: no copy is kept
+        return _C.element_loss_backward(*given, wanted, dy)
 
     backward.__qualname__ = op
-    return record(loss, inputs, backward)
+    return record(loss, (input, target, other), backward)
 
 
 def reduced(op, losses, reduction):

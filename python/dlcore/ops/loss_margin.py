@@ -51,7 +51,7 @@ def hinge_loss(input, target, reduction="mean"):
     >>> dl.hinge_loss(np.array([0.25, -3.0]), np.array([1.0, -1.0]), "none")
     array([0.75, 0.  ])
     """
-    return _pair("hinge_loss", input, target, reduction, (1.0,))
+    return _pair("hinge_loss", input, target, reduction, ())
 
 
 def hinge_embedding_loss(input, target, margin=1.0, reduction="mean"):

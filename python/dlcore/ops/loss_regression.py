@@ -4,14 +4,11 @@ from math import inf
 
 from .. import _C
 from ..tensor import raw
+from .inputs import short_way
 from .loss_element import element_loss, floats, real
 
-# Of the kernel: below |d| = bend it is curve d^2, from there on slope |d| - level.
-_SQUARE = inf, 1.0, inf, 0.0
-_HALF_SQUARE = inf, 0.5, inf, 0.0
-_SIZE = 0.0, 0.0, 1.0, 0.0
 
-
+@short_way(_C.mse_loss)
 def mse_loss(input, target, reduction="mean", weight=None):
     r"""Mean squared error.
 
@@ -54,9 +51,10 @@ def mse_loss(input, target, reduction="mean", weight=None):
     >>> dl.mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])).item()
     2.0
     """
-    return _weighted("mse_loss", input, target, reduction, _SQUARE, weight)
+    return _weighted("mse_loss", input, target, reduction, weight)
 
 
+@short_way(_C.half_mse_loss)
 def half_mse_loss(input, target, reduction="sum"):
     r"""Half the sum of the squared errors, whose gradient is the error itself.
 
@@ -73,9 +71,10 @@ def half_mse_loss(input, target, reduction="sum"):
     >>> dl.half_mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])).item()
     2.0
     """
-    return element_loss("half_mse_loss", (input, target), reduction, _HALF_SQUARE)
+    return element_loss("half_mse_loss", (input, target), reduction)
 
 
+@short_way(_C.l1_loss)
 def l1_loss(input, target, reduction="mean", weight=None):
     r"""Mean absolute error; its gradient is 0 where there is no error.
 
@@ -92,7 +91,7 @@ def l1_loss(input, target, reduction="mean", weight=None):
     >>> dl.l1_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])).item()
     1.0
     """
-    return _weighted("l1_loss", input, target, reduction, _SIZE, weight)
+    return _weighted("l1_loss", input, target, reduction, weight)
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
@@ -144,6 +143,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     delta = real(op, "delta", delta)
     if delta <= 0:
         raise ValueError(f"{op}: delta must be above 0, got {delta}")
+    # Below |d| = bend it is curve d^2, from there on slope |d| - level.
     level = 0.5 * delta * delta if delta < 1e150 else inf
     numbers = delta, 0.5, delta, 0.0 if level == inf else level
     return element_loss(op, (input, target), reduction, numbers, raw(weight))
@@ -194,10 +194,11 @@ def smooth_l1_loss(input, target, reduction="mean", beta=1.0):
     """
     op = "smooth_l1_loss"
     beta = real(op, "beta", beta, 0)
-    numbers = (beta, 0.5 / beta, 1.0, 0.5 * beta) if beta else _SIZE
+    numbers = (beta, 0.5 / beta, 1.0, 0.5 * beta) if beta else (0.0, 0.0, 1.0, 0.0)
     return element_loss(op, (input, target), reduction, numbers)
 
 
+@short_way(_C.msle_loss)
 def msle_loss(input, target, reduction="mean"):
     r"""Mean squared logarithmic error: of ratios rather than of differences.
 
@@ -217,6 +218,7 @@ def msle_loss(input, target, reduction="mean"):
     return element_loss("msle_loss", (input, target), reduction)
 
 
+@short_way(_C.log_cosh_loss)
 def log_cosh_loss(input, target, reduction="mean"):
     r"""Half the squared error where it is small, the absolute error where it is large.
 
@@ -238,9 +240,9 @@ def log_cosh_loss(input, target, reduction="mean"):
     return element_loss("log_cosh_loss", (input, target), reduction)
 
 
-def _weighted(op, input, target, reduction, numbers, weight):
+def _weighted(op, input, target, reduction, weight):
     if weight is None:
-        return element_loss(op, (input, target), reduction, numbers)
+        return element_loss(op, (input, target), reduction)
     (weight,) = floats(op, ["weight"], weight)
     count = float(_C.sum(weight, None, False))
-    return element_loss(op, (input, target), reduction, numbers, weight, count)
+    return element_loss(op, (input, target), reduction, (), weight, count)
