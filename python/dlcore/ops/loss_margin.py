@@ -240,6 +240,8 @@ def multilabel_margin_loss(input, target, reduction="mean"):
 
     .. math:: \frac{1}{C} \sum_j \sum_i \max(0, 1 - (x_j - x_i))
 
+    All pairs lie in memory at once: N times C times the most labels of a row.
+
     Examples
     --------
     >>> import numpy as np
