@@ -15,7 +15,7 @@ SIZES = [
     100_003,
     (1 << 20) + 1,
     3 << 20,
-]  # floats; the last are mapped
+]  # floats; the last two come out of segments
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +62,28 @@ def test_empty_cache():
     assert _C.cached_bytes() > 0
     dl.empty_cache()
     assert _C.cached_bytes() == 0
+
+
+def test_neighbours_become_one():
+    made = [dl.relu(np.ones(2 << 20, np.float32)) for _ in range(12)]  # 8 MiB each
+    del made
+    held = _C.cached_bytes()
+    wide = dl.relu(np.ones(10 << 20, np.float32))
+    assert _C.cached_bytes() <= held - wide.nbytes
+
+
+def test_blocks_do_not_overlap(rng):
+    live = {}
+    for i in range(600):
+        if live and rng.random() < 0.5:
+            mark = rng.choice(list(live))
+            assert (live.pop(mark) == mark).all()
+        if i % 97 == 0:
+            dl.empty_cache()
+        n = int(2 ** rng.uniform(8, 21))
+        live[i] = dl.relu(np.full(n, i, np.float32))
+    for mark, x in live.items():
+        assert (x == mark).all()
 
 
 def test_limit():

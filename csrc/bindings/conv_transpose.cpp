@@ -68,7 +68,7 @@ py::object backward(py::handle dy_, py::handle x_, py::handle weight_, bool need
     const T *from = x.data<T>(), *w = weight.data<T>(), *g = dy.data<T>();
     const Finish<T> none;
     if (planar) {
-      if (need_dx) k.conv2d_forward(g, w, nullptr, dx.data<T>(), plane, none);
+      if (need_dx) k.conv2d_forward(g, w, nullptr, dx.data<T>(), plane, none, nullptr);
       if (need_dw) k.conv2d_backward_weight(g, from, dw.data<T>(), plane);
     } else {
       if (need_dx) k.conv3d_forward(g, w, nullptr, dx.data<T>(), c, none);

@@ -95,6 +95,7 @@ struct Call {
   const T *x, *weight, *bias;  // x of `split` shape when the stride is above 2
   T* y;
   Finish<T> finish;
+  const T* packed;  // all weights in panels, or null
 
   // Of an image. Merged columns get their residual when they are in their places.
   Epilogue<T> epilogue(const Windows<T>& w, bool merged, int64_t image) const {
@@ -236,17 +237,22 @@ DLCORE_INLINE void row_block(const Call<T>& call, const Windows<T>& w, const Cut
   const T* const b = packed + group * width / kTileCols<T> * b_size;
   const T* const weight = call.weight + row0 * cut.window;
 
-  const int64_t a_size = a_panel_size<T>(cut.depth_rows(w));
-  T* const a =
+  const int64_t a_size = a_panel_size<T>(call.packed ? 0 : cut.depth_rows(w));
+  T* const own =
       static_cast<T*>(buffer_acquire((a_size + (cut.merged ? rows * width : 0)) * sizeof(T)));
-  T* const local = a + a_size;
+  T* const local = own + a_size;
   const Epilogue<T> epilogue = call.epilogue(w, cut.merged, 0);
   for (int64_t d = 0; d < cut.depth.count; ++d) {
     const int64_t k0 = cut.depth.begin(d) * w.taps(), k = cut.depth.begin(d + 1) * w.taps() - k0;
     const bool finish = epilogue.any() && d == cut.depth.count - 1;
     for (int64_t i = panel0; i < panel1; ++i) {
       const int64_t row = cut.row_panels.begin(i), m = cut.row_panels.begin(i + 1) - row;
-      pack_a_panel<T>(m, k, weight + row * cut.window + k0, cut.window, 1, a);
+      const T* a = own;
+      if (call.packed)
+        a = call.packed + (group * cut.row_panels.count + i) * a_panel_size<T>(cut.window) +
+            k0 * kTileRows;
+      else
+        pack_a_panel<T>(m, k, weight + row * cut.window + k0, cut.window, 1, own);
       T* const to = cut.merged ? local + (row - first) * width : call.y + (row0 + row) * w.pixels();
       tile_row<T>(m, cut.columns, k, a, b + k0 * kTileCols<T>, b_size,
                   {to, cut.merged ? width : w.pixels(), T(1), T(d > 0),
@@ -254,55 +260,114 @@ DLCORE_INLINE void row_block(const Call<T>& call, const Windows<T>& w, const Cut
     }
   }
   if (cut.merged) place_columns<T>(local, width, rows, row0 + first, 0, cut.columns, w, call);
-  buffer_release(a);
+  buffer_release(own);
+}
+
+enum class Way { depthwise, row, point, winograd, channels, direct, windows };
+
+// Of a 1x1 convolution that skips pixels: the way for those it reads.
+template <class T>
+DLCORE_INLINE Way way_of(const Conv2d& c, const Direct& direct) {
+  if (is_depthwise(c)) return Way::depthwise;
+  if (is_long_row<T>(c, c.channels, c.out_channels)) return Way::row;
+  if (is_point(c) && point_products_pay(c)) return Way::point;
+  if (winograd_pays<T>(direct)) return Way::winograd;
+  if (channels_pay<T>(direct)) return Way::channels;
+  return direct_pays(c, direct) ? Way::direct : Way::windows;
+}
+
+template <class T>
+DLCORE_INLINE bool picks_pixels(const Conv2d& c) {
+  return is_point(c) && skips_pixels(c) && !is_depthwise(c) &&
+         !is_long_row<T>(c, c.channels, c.out_channels);
+}
+
+template <class T>
+DLCORE_INLINE int64_t panels_size(const Conv2d& c, const Cut<T>& cut) {
+  return c.groups * cut.row_panels.count * a_panel_size<T>(cut.window);
+}
+
+template <class T>
+void windows_forward(const T* x, const T* weight, const T* bias, T* y, const Conv2d& c,
+                     const Finish<T>& finish, const T* packed) {
+  const Windows<T> w(c);
+  const Cut<T> cut(c, w);
+  const int64_t split_size = w.split ? c.batch * w.image : 0;
+  const int64_t columns_size = ceil_div(cut.columns, kTileCols<T>) * b_panel_size<T>(cut.window);
+  const int64_t shared_size = cut.few   ? c.groups * columns_size
+                              : !packed ? panels_size<T>(c, cut)
+                                        : 0;
+  T* const split = static_cast<T*>(buffer_acquire((split_size + shared_size) * sizeof(T)));
+  T* const shared = split + split_size;
+  if (w.split) split_planes<T>(x, w, c.batch * c.channels, split);
+  const Call<T> call{w.split ? split : x, weight, bias, y, finish, packed};
+  if (cut.few) {
+    pack_all_columns<T>(call, w, cut, shared);
+    parallel_for(c.groups * cut.row_blocks.count, 1,
+                 [=](int64_t chunk, int64_t) { row_block<T>(call, w, cut, shared, chunk); });
+  } else {
+    if (!packed) pack_weights<T>(weight, c, cut, shared);
+    const T* const weights = packed ? packed : shared;
+    parallel_for(c.groups * cut.column_blocks.count * cut.image_blocks.count, 1,
+                 [=](int64_t chunk, int64_t) { pixel_block<T>(call, w, cut, weights, chunk); });
+  }
+  buffer_release(split);
 }
 
 // y = finish(conv(x, weight) + bias); bias may be null.
 template <class T>
 void conv2d_forward(const T* x, const T* weight, const T* bias, T* y, const Conv2d& c,
-                    const Finish<T>& finish) {
+                    const Finish<T>& finish, const T* packed) {
   if (c.batch == 0) return;
-  if (is_depthwise(c)) return depthwise_forward(c, x, weight, bias, y, finish);
-  if (is_long_row<T>(c, c.channels, c.out_channels))
-    return row_forward<T>(c, x, weight, bias, y, finish);
-  if (is_point(c) && skips_pixels(c)) {
+  if (picks_pixels<T>(c)) {
     T* const picked =
         static_cast<T*>(buffer_acquire(c.batch * c.channels * c.out_h * c.out_w * sizeof(T)));
     pick_pixels<T>(c, x, picked);
-    conv2d_forward<T>(picked, weight, bias, y, of_picked(c), finish);
+    conv2d_forward<T>(picked, weight, bias, y, of_picked(c), finish, packed);
     return buffer_release(picked);
   }
-  if (is_point(c) && point_products_pay(c)) return point_forward<T>(c, x, weight, bias, y, finish);
   const Direct direct = direct_forward(c);
-  if constexpr (sizeof(T) == sizeof(float))
-    if (winograd_pays<T>(direct)) return winograd_conv(direct, x, weight, bias, y, finish);
-  if (channels_pay<T>(direct)) return channel_conv(direct, x, weight, bias, y, finish);
-  if (direct_pays(c, direct)) return direct_conv(direct, x, weight, bias, y, finish);
-  const Windows<T> w(c);
-  const Cut<T> cut(c, w);
-  const int64_t split_size = w.split ? c.batch * w.image : 0;
-  const int64_t packed_size =
-      c.groups * (cut.few ? ceil_div(cut.columns, kTileCols<T>) * b_panel_size<T>(cut.window)
-                          : cut.row_panels.count * a_panel_size<T>(cut.window));
-  T* const shared = static_cast<T*>(buffer_acquire((split_size + packed_size) * sizeof(T)));
-  T* const packed = shared + split_size;
-  if (w.split) split_planes<T>(x, w, c.batch * c.channels, shared);
-  const Call<T> call{w.split ? shared : x, weight, bias, y, finish};
-  if (cut.few) {
-    pack_all_columns<T>(call, w, cut, packed);
-    parallel_for(c.groups * cut.row_blocks.count, 1,
-                 [=](int64_t chunk, int64_t) { row_block<T>(call, w, cut, packed, chunk); });
-  } else {
-    pack_weights<T>(weight, c, cut, packed);
-    parallel_for(c.groups * cut.column_blocks.count * cut.image_blocks.count, 1,
-                 [=](int64_t chunk, int64_t) { pixel_block<T>(call, w, cut, packed, chunk); });
+  switch (way_of<T>(c, direct)) {
+    case Way::depthwise:
+      return depthwise_forward(c, x, weight, bias, y, finish);
+    case Way::row:
+      return row_forward<T>(c, x, weight, bias, y, finish);
+    case Way::point:
+      return point_forward<T>(c, x, weight, bias, y, finish, packed);
+    case Way::winograd:
+      if constexpr (kIsFloat<T>) return winograd_conv(direct, x, weight, bias, y, finish);
+      break;
+    case Way::channels:
+      return channel_conv(direct, x, weight, bias, y, finish, packed);
+    case Way::direct:
+      return direct_conv(direct, x, weight, bias, y, finish);
+    case Way::windows:
+      return windows_forward<T>(x, weight, bias, y, c, finish, packed);
   }
-  buffer_release(shared);
+}
+
+template <class T>
+void conv2d_pack(const T* weight, const Conv2d& given, T* packed, int64_t* size) {
+  const Conv2d c = picks_pixels<T>(given) ? of_picked(given) : given;
+  const Direct direct = direct_forward(c);
+  const Way way = way_of<T>(c, direct);
+  *size =
+      0;  // Winograd's weights are four times as large: reading them costs what making them does
+  if (way == Way::point) {
+    *size = pack_point<T>(c, weight, packed);
+  } else if (way == Way::channels) {
+    *size = channel_pack(direct, weight, packed);
+  } else if (way == Way::windows) {
+    const Cut<T> cut(c, Windows<T>(c));
+    *size = panels_size<T>(c, cut);
+    if (packed) pack_weights<T>(weight, c, cut, packed);
+  }
 }
 
 }  // namespace
 
 DLCORE_EXPORT(conv2d_forward)
+DLCORE_EXPORT(conv2d_pack)
 
 }  // namespace DLCORE_ISA
 }  // namespace dlcore

@@ -235,18 +235,32 @@ DLCORE_INLINE void channel_panel(const Direct& d, const DirectCall<T>& call,
                 (s.oh1 - s.oh0) * d.out_w, pixels);
 }
 
+// The weights of all groups, panel after panel.
+template <class T>
+DLCORE_INLINE int64_t channels_size(const Direct& d, const ChannelCut<T>& cut) {
+  return d.groups * cut.panels * d.window() * kTileCols<T>;
+}
+template <class T>
+DLCORE_INLINE void pack_all_channels(const Direct& d, const ChannelCut<T>& cut, const T* weight,
+                                     T* packed) {
+  const int64_t panel_size = d.window() * kTileCols<T>, panels = cut.panels;
+  parallel_for(d.groups * panels * cut.depth.count, 1, [=](int64_t chunk, int64_t) {
+    const int64_t k = chunk % cut.depth.count, i = chunk / cut.depth.count;
+    const int64_t row0 = i % panels * kTileCols<T>, first = cut.depth.begin(k);
+    pack_channels<T>(d, weight + i / panels * d.rows * d.window(), row0,
+                     smaller(kTileCols<T>, d.rows - row0), first, cut.depth.begin(k + 1) - first,
+                     packed + i * panel_size + first * d.taps() * kTileCols<T>);
+  });
+}
+
 template <class T>
 DLCORE_INLINE void channels_many(const Direct& d, const DirectCall<T>& call,
                                  const ChannelCut<T>& cut) {
   const int64_t panel_size = d.window() * kTileCols<T>, panels = cut.panels;
-  T* const packed = static_cast<T*>(buffer_acquire(d.groups * panels * panel_size * sizeof(T)));
-  parallel_for(d.groups * panels * cut.depth.count, 1, [=](int64_t chunk, int64_t) {
-    const int64_t k = chunk % cut.depth.count, i = chunk / cut.depth.count;
-    const int64_t row0 = i % panels * kTileCols<T>, first = cut.depth.begin(k);
-    pack_channels<T>(d, call.weight + i / panels * d.rows * d.window(), row0,
-                     smaller(kTileCols<T>, d.rows - row0), first, cut.depth.begin(k + 1) - first,
-                     packed + i * panel_size + first * d.taps() * kTileCols<T>);
-  });
+  T* const own =
+      static_cast<T*>(buffer_acquire((call.packed ? 0 : channels_size<T>(d, cut)) * sizeof(T)));
+  if (!call.packed) pack_all_channels<T>(d, cut, call.weight, own);
+  const T* const packed = call.packed ? call.packed : own;
   const int64_t items = cut.images.count * cut.rows.count * d.groups;
   parallel_for(items, 1, [=](int64_t item, int64_t) {
     const int64_t group = item % d.groups, block = item / d.groups % cut.rows.count;
@@ -284,7 +298,7 @@ DLCORE_INLINE void channels_many(const Direct& d, const DirectCall<T>& call,
                        scratch, lines);
     buffer_release(memory);
   });
-  buffer_release(packed);
+  buffer_release(own);
 }
 
 template <class T>
@@ -307,9 +321,11 @@ DLCORE_INLINE void channels_few(const Direct& d, const DirectCall<T>& call,
     void* const memory = buffer_acquire(lines_bytes + channel_scratch<T>(d, cut) * sizeof(T));
     const T** const lines = static_cast<const T**>(memory);
     T* const scratch = reinterpret_cast<T*>(static_cast<char*>(memory) + lines_bytes);
+    const int64_t at = (set % d.groups * cut.panels + panel) * d.window() * kTileCols<T>;
+    const T* const packed = call.packed ? call.packed + at : nullptr;
     channel_panel<T>(d, call, cut,
                      {planes + set * cut.slab + oh0 * d.stride_h * d.row(), set / d.groups, 1, oh0,
-                      oh1, set % d.groups, panel, nullptr, nullptr, 0, 0},
+                      oh1, set % d.groups, panel, packed, nullptr, 0, 0},
                      scratch, lines);
     buffer_release(memory);
   });
@@ -318,11 +334,14 @@ DLCORE_INLINE void channels_few(const Direct& d, const DirectCall<T>& call,
 
 }  // namespace
 
-// y = finish(conv(x, weight) + bias); bias may be null. In conv_planes.cpp.
+// y = finish(conv(x, weight) + bias); bias and packed may be null. In conv_planes.cpp.
 void channel_conv(const Direct& d, const float* x, const float* weight, const float* bias, float* y,
-                  const Finish<float>& finish);
+                  const Finish<float>& finish, const float* packed = nullptr);
 void channel_conv(const Direct& d, const double* x, const double* weight, const double* bias,
-                  double* y, const Finish<double>& finish);
+                  double* y, const Finish<double>& finish, const double* packed = nullptr);
+// The weights for `packed`. Returns their size; only that is asked for when `packed` is null.
+int64_t channel_pack(const Direct& d, const float* weight, float* packed);
+int64_t channel_pack(const Direct& d, const double* weight, double* packed);
 
 }  // namespace DLCORE_ISA
 }  // namespace dlcore

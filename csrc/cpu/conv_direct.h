@@ -158,7 +158,8 @@ struct DirectCall {
   const T *x, *weight, *bias;
   T* y;
   Finish<T> finish;
-  const int64_t* offset;  // of each tap from a position
+  const int64_t* offset;      // of each tap from a position
+  const T* packed = nullptr;  // all weights, as pack_all_channels gives them
 };
 
 // Rows first..first+m-1 of a group's weights as a panel: channel by channel, tap by tap.

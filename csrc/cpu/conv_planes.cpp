@@ -33,15 +33,22 @@ DLCORE_INLINE void run_direct(const Direct& d, const T* x, const T* weight, cons
 
 template <class T>
 DLCORE_INLINE void run_channels(const Direct& d, const T* x, const T* weight, const T* bias, T* y,
-                                const Finish<T>& finish) {
+                                const Finish<T>& finish, const T* packed) {
   int64_t* const offset = direct_offsets(d);
-  const DirectCall<T> call{x, weight, bias, y, finish, offset};
+  const DirectCall<T> call{x, weight, bias, y, finish, offset, packed};
   const ChannelCut<T> cut(d);
   if (cut.few)
     channels_few<T>(d, call, cut);
   else
     channels_many<T>(d, call, cut);
   buffer_release(offset);
+}
+
+template <class T>
+DLCORE_INLINE int64_t pack(const Direct& d, const T* weight, T* packed) {
+  const ChannelCut<T> cut(d);
+  if (packed) pack_all_channels<T>(d, cut, weight, packed);
+  return channels_size<T>(d, cut);
 }
 
 }  // namespace
@@ -56,12 +63,18 @@ void finish_rows(const Finish<double>& f, double* y, int64_t at, int64_t rows, i
 }
 
 void channel_conv(const Direct& d, const float* x, const float* weight, const float* bias, float* y,
-                  const Finish<float>& finish) {
-  run_channels<float>(d, x, weight, bias, y, finish);
+                  const Finish<float>& finish, const float* packed) {
+  run_channels<float>(d, x, weight, bias, y, finish, packed);
 }
 void channel_conv(const Direct& d, const double* x, const double* weight, const double* bias,
-                  double* y, const Finish<double>& finish) {
-  run_channels<double>(d, x, weight, bias, y, finish);
+                  double* y, const Finish<double>& finish, const double* packed) {
+  run_channels<double>(d, x, weight, bias, y, finish, packed);
+}
+int64_t channel_pack(const Direct& d, const float* weight, float* packed) {
+  return pack<float>(d, weight, packed);
+}
+int64_t channel_pack(const Direct& d, const double* weight, double* packed) {
+  return pack<double>(d, weight, packed);
 }
 void direct_conv(const Direct& d, const float* x, const float* weight, const float* bias, float* y,
                  const Finish<float>& finish) {

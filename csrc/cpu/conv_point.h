@@ -13,6 +13,9 @@ namespace DLCORE_ISA {
 // One product, not empty, + row_bias[i] before the activation. In gemm.cpp.
 void gemm_with_row_bias(const Gemm<float>& g, const float* row_bias);
 void gemm_with_row_bias(const Gemm<double>& g, const double* row_bias);
+// A for Gemm::packed_a. Returns its size; only that is asked for when `packed` is null.
+int64_t pack_rows(const Gemm<float>& g, float* packed);
+int64_t pack_rows(const Gemm<double>& g, double* packed);
 
 namespace {
 
@@ -87,8 +90,10 @@ DLCORE_INLINE void spread_pixels(const Conv2d& c, const T* picked, T* x) {
 template <class T>
 DLCORE_INLINE void product(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row,
                            int64_t a_col, const T* b, int64_t b_row, int64_t b_col, T* c, bool add,
-                           const T* row_bias = nullptr, const Finish<T>& finish = {}) {
+                           const T* row_bias = nullptr, const Finish<T>& finish = {},
+                           const T* packed_a = nullptr) {
   Gemm<T> g{};
+  g.packed_a = packed_a;
   g.m = m, g.n = n, g.k = k;
   g.a = a, g.a_row = a_row, g.a_col = a_col;
   g.b = b, g.b_row = b_row, g.b_col = b_col;
@@ -107,28 +112,46 @@ DLCORE_INLINE bool products_pay(const Conv2d& c) {
 }
 
 // Whether y, or dx, of a 1x1 convolution that takes every pixel is better the product of the
-// matrices as they lie: not where few pixels share a packing of the weights (7 x 7 in AVX-512 fill
-// three vectors of four, and the paths of conv.cpp take a fifth less), nor with small images, which
-// threads should share. The batch has no say: an image gives the same bits in any batch.
+// matrices as they lie. Not with small images, which threads should share, and not where few pixels
+// share a packing of the weights: 7 x 7 fill three vectors of four in AVX-512, 14 x 14 one of two
+// at their end, and long sums with output channels along the lanes (conv_channels.h) take a sixth
+// less. The batch has no say: an image gives the same bits in any batch.
 DLCORE_INLINE bool point_products_pay(const Conv2d& c) {
-  constexpr int64_t kLeastPixels = kVectorBytes == 64 ? 64 : 32;
+  constexpr bool kWide = kVectorBytes == 64;
   const int64_t channels = c.channels / c.groups, results = c.out_channels / c.groups;
   const int64_t pixels = c.out_h * c.out_w;
-  return pixels >= kLeastPixels && channels * results * pixels >= int64_t(1) << 20;
+  if (kWide && pixels <= 256 && channels >= 192 && results >= 192) return false;
+  return pixels >= (kWide ? 64 : 32) && channels * results * pixels >= int64_t(1) << 20;
+}
+
+// The weights of all groups in panels. Returns their size; only that when `packed` is null.
+template <class T>
+DLCORE_INLINE int64_t pack_point(const Conv2d& c, const T* weight, T* packed) {
+  Gemm<T> g{};
+  g.m = c.out_channels / c.groups, g.k = c.channels / c.groups;
+  g.a_row = g.k, g.a_col = 1;
+  g.alpha = T(1);
+  const int64_t size = pack_rows(g, static_cast<T*>(nullptr));
+  for (int64_t i = 0; packed && i < c.groups; ++i) {
+    g.a = weight + i * g.m * g.k;
+    pack_rows(g, packed + i * size);
+  }
+  return c.groups * size;
 }
 
 template <class T>
 DLCORE_INLINE void point_forward(const Conv2d& c, const T* x, const T* weight, const T* bias, T* y,
-                                 const Finish<T>& finish) {
+                                 const Finish<T>& finish, const T* packed) {
   const int64_t channels = c.channels / c.groups, results = c.out_channels / c.groups;
   const int64_t pixels = c.out_h * c.out_w;
+  const int64_t size = packed ? pack_point<T>(c, weight, nullptr) / c.groups : 0;
   Finish<T> last = finish;
   for (int64_t i = 0; i < c.batch * c.groups; ++i) {
     const int64_t row0 = i % c.groups * results;
     if (finish.residual) last.residual = finish.residual + i * results * pixels;
     product<T>(results, pixels, channels, weight + row0 * channels, channels, 1,
                x + i * channels * pixels, pixels, 1, y + i * results * pixels, false,
-               bias ? bias + row0 : nullptr, last);
+               bias ? bias + row0 : nullptr, last, packed ? packed + i % c.groups * size : nullptr);
   }
 }
 

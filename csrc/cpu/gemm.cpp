@@ -29,7 +29,8 @@ Product<T> product_of(const Gemm<T>& g, int64_t i, const T* row_bias = nullptr) 
           g.alpha,
           g.beta,
           {row_bias, g.bias, g.residual ? g.residual + at : nullptr, g.c_row,
-           g.derivative ? g.derivative + at : nullptr, g.c_row, g.activation, g.slope}};
+           g.derivative ? g.derivative + at : nullptr, g.c_row, g.activation, g.slope},
+          g.packed_a};
 }
 
 template <class T>
@@ -60,6 +61,13 @@ void gemm_with_row_bias(const Gemm<float>& g, const float* row_bias) {
 }
 void gemm_with_row_bias(const Gemm<double>& g, const double* row_bias) {
   multiply(product_of(g, 0, row_bias));
+}
+
+int64_t pack_rows(const Gemm<float>& g, float* packed) {
+  return pack_all_of_a(product_of(g, 0), packed);
+}
+int64_t pack_rows(const Gemm<double>& g, double* packed) {
+  return pack_all_of_a(product_of(g, 0), packed);
 }
 
 DLCORE_EXPORT(gemm)

@@ -24,6 +24,7 @@ struct Product {
   int64_t c_row;
   T alpha, beta;
   Epilogue<T> epilogue;
+  const T* packed_a;  // all slices of all rows, or null
 };
 
 constexpr int64_t kDepth = 384;  // of a slice of k
@@ -57,7 +58,7 @@ class Scratch {
 // Whether an operand is better read where it lies than packed.
 template <class T>
 DLCORE_INLINE bool reads_a_in_place(const Product<T>& g) {
-  if (g.a_col != 1 && g.a_row != 1) return false;
+  if (g.packed_a || (g.a_col != 1 && g.a_row != 1)) return false;
   const int64_t step = g.a_col == 1 ? g.a_row : g.a_col;
   const bool same_set = step * static_cast<int64_t>(sizeof(T)) % 2048 == 0 && g.k > 1;
   return !same_set && (g.n <= 4 * kTileCols<T> || g.m * g.k <= 256 * 256);
@@ -83,7 +84,8 @@ struct Block {
   int64_t first_row_panel, row_panels;
   int64_t first_col, cols, col_panels;
   int64_t p0, depth;
-  T *packed_a, *packed_b;  // null when read in place; then packed_tail has the last part of B
+  const T* packed_a;  // null when read in place
+  T* packed_b;        // likewise; then packed_tail has the last part of B
   T* packed_tail;
   bool b_as_used;
   bool flat;         // C is written row panel by row panel
@@ -97,7 +99,7 @@ struct Block {
 // An operand whose panels lie side by side in memory is packed some panels at a time, so that it is
 // read in runs of several lines.
 template <class T>
-DLCORE_INLINE void pack_a(const Block<T>& s) {
+DLCORE_INLINE void pack_a(const Block<T>& s, T* panels) {
   const Product<T>& g = *s.g;
   const int64_t size = a_panel_size<T>(s.depth);
   const T* from = g.a + s.p0 * g.a_col;
@@ -108,12 +110,12 @@ DLCORE_INLINE void pack_a(const Block<T>& s) {
       if (g.a_row == 1 && last < end && row(last) + kTileRows <= g.m) {
         const T* corner[kPanelsAtOnce];
         for (int64_t j = 0; j < kPanelsAtOnce; ++j) corner[j] = from + row(i + j);
-        pack_panels<T, kTileRows>(s.depth, corner, g.a_col, s.packed_a + i * size, size);
+        pack_panels<T, kTileRows>(s.depth, corner, g.a_col, panels + i * size, size);
         i += kPanelsAtOnce;
         continue;
       }
       pack_a_panel<T>(row(i + 1) - row(i), s.depth, from + row(i) * g.a_row, g.a_row, g.a_col,
-                      s.packed_a + i * size, i + 1 < end ? from + row(i + 1) * g.a_row : nullptr);
+                      panels + i * size, i + 1 < end ? from + row(i + 1) * g.a_row : nullptr);
       ++i;
     }
   });
@@ -264,6 +266,28 @@ DLCORE_INLINE void multiply(const Block<T>& s) {
   });
 }
 
+// Where slice p of a whole packed A begins, or, of p the count of slices, where it ends.
+template <class T>
+DLCORE_INLINE int64_t packed_slice(const Groups& rows, const Groups& slices, int64_t p) {
+  return p * rows.count * a_panel_size<T>(slices.size + (slices.larger > 0));
+}
+
+// All of A, slice after slice. Returns its size; only that is asked for when `packed` is null.
+template <class T>
+int64_t pack_all_of_a(const Product<T>& g, T* packed) {
+  const Groups slices = balanced(g.k, kDepth);
+  Block<T> s{};
+  s.g = &g;
+  s.rows = balanced(g.m, kTileRows);
+  s.row_panels = s.rows.count;
+  for (int64_t p = 0; packed && p < slices.count; ++p) {
+    s.p0 = slices.begin(p);
+    s.depth = slices.begin(p + 1) - s.p0;
+    pack_a(s, packed + packed_slice<T>(s.rows, slices, p));
+  }
+  return packed_slice<T>(s.rows, slices, slices.count);
+}
+
 template <class T>
 void blocked(const Product<T>& g) {
   const Groups rows = balanced(g.m, kTileRows);
@@ -278,7 +302,7 @@ void blocked(const Product<T>& g) {
   const bool a_in_place = reads_a_in_place(g), b_in_place = reads_b_in_place(g);
   const bool b_as_used = packs_b_as_used(g);
   const bool tail = b_in_place && g.n % kLanes<T> != 0;
-  const int64_t a_size = a_in_place ? 0 : most_rows * a_panel_size<T>(depth);
+  const int64_t a_size = a_in_place || g.packed_a ? 0 : most_rows * a_panel_size<T>(depth);
   const int64_t b_size = (b_in_place ? tail : b_as_used ? 0 : most_cols) * b_panel_size<T>(depth);
   Scratch<T> scratch(a_size + b_size);
 
@@ -290,7 +314,6 @@ void blocked(const Product<T>& g) {
   Block<T> s{};
   s.g = &g;
   s.rows = rows;
-  s.packed_a = a_in_place ? nullptr : scratch.get();
   if (b_in_place)
     s.packed_tail = scratch.get() + a_size;
   else if (!b_as_used)
@@ -322,7 +345,11 @@ void blocked(const Product<T>& g) {
       for (int64_t ic = 0; ic < row_blocks.count; ++ic) {
         s.first_row_panel = row_blocks.begin(ic);
         s.row_panels = row_blocks.begin(ic + 1) - s.first_row_panel;
-        if (s.packed_a) pack_a(s);
+        if (g.packed_a)
+          s.packed_a = g.packed_a + packed_slice<T>(rows, slices, pc) +
+                       s.first_row_panel * a_panel_size<T>(s.depth);
+        else if (!a_in_place)
+          pack_a(s, scratch.get()), s.packed_a = scratch.get();
         multiply(s);
       }
     }

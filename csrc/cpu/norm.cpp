@@ -12,6 +12,9 @@ namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
 
+constexpr int64_t kTogether = 16;
+constexpr int64_t kTogetherBytes = 512 << 10;  // of x
+
 // Set s: `pieces` rows of p.size elements, `stride` apart; piece i is channel channel(s, i).
 template <class T>
 struct Sets {
@@ -29,8 +32,15 @@ struct Sets {
     return p.groups == 0 ? s : s % p.groups * pieces + i;
   }
   int64_t elements() const { return pieces * p.size; }
-  // Many short pieces that do not follow one another: the CPU's prefetcher is too late for them.
-  bool far() const { return stride != p.size && p.size <= 256 && elements() >= 1024; }
+  // Many short pieces that do not follow one another: the CPU's prefetcher is too late for them, so
+  // that the sets of neighbouring channels are passed over together, and their pieces in runs.
+  bool far() const { return stride != p.size && p.size <= 1024 && elements() >= 1024; }
+  int64_t together() const {
+    const int64_t fit = kTogetherBytes / larger(1, elements() * static_cast<int64_t>(sizeof(T)));
+    return far() ? larger(1, smaller(smaller(kTogether, fit), count / 16)) : 1;
+  }
+
+  int64_t within(int64_t at) const { return smaller(at, (p.batch * p.channels - 1) * p.size); }
 
   Normalizer<T> normalizer(int64_t s, int64_t channel) const {
     const T weight = p.weight ? p.weight[channel] : T(1);
@@ -42,6 +52,17 @@ struct Sets {
             p.high};
   }
 };
+
+// body(s, n) for the sets s..s+n-1 that are passed over together.
+template <class T, class Body>
+DLCORE_INLINE void each_set(const Sets<T>& sets, int64_t cost, const Body& body) {
+  const int64_t together = sets.together(), blocks = ceil_div(sets.count, together);
+  parallel_for(blocks, grain_for(cost * together * sets.elements()),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t b = begin; b < end; ++b)
+                   body(b * together, smaller(together, sets.count - b * together));
+               });
+}
 
 template <class T>
 __attribute__((noinline)) void write_piece(const T* x, const Normalizer<T>& normalizer,
@@ -86,27 +107,31 @@ void channel_norm_forward(const T* x, T* y, const ChannelNorm<T>& p, T* running_
   if (p.groups == 0 && p.size == 1) {
     columns_forward(x, y, p, variance, eps);
   } else {
-    parallel_for(sets.count, grain_for(4 * sets.elements()), [=, &p](int64_t begin, int64_t end) {
-      const bool far = sets.far();
-      for (int64_t s = begin; s < end; ++s) {
-        const int64_t at = sets.begin(s);
-        const auto fetch = [=, &p](int64_t row, int64_t n) {
-          if (!far) return;
-          if (s + 1 < sets.count) fetch_row(x + at + p.size + row, n);
-          if (p.residual) fetch_row(p.residual + at + row, n);
-          fetch_row<T, true>(y + at + row, n);
-        };
-        const bool whole = sets.stride == p.size;
-        const Moments m = moments<T>(x + at, whole ? 1 : sets.pieces, sets.stride,
-                                     whole ? sets.elements() : p.size, fetch);
-        variance[s] = m.variance();
-        p.mean[s] = static_cast<T>(m.mean);
-        p.rstd[s] = reciprocal_root<T>(variance[s], eps);
-        for (int64_t i = 0; i < sets.pieces; ++i) {
-          const int64_t channel = sets.channel(s, i), piece = at + i * sets.stride;
-          write_piece(x, sets.normalizer(s, channel), past_caches, y, piece, p.size);
-        }
+    each_set(sets, 4, [=, &p](int64_t s, int64_t n) {
+      const bool whole = sets.stride == p.size;
+      const int64_t first = sets.begin(s);
+      Moments m[kTogether];
+      if (sets.far())
+        moments<kTogether>(
+            x + first, n, sets.pieces, sets.stride, p.size,
+            [=, &p](int64_t at, int64_t size) {
+              fetch_row(x + sets.within(first + at + sets.stride), size);
+              if (p.residual) fetch_row(p.residual + first + at, size);
+              fetch_row<T, true>(y + first + at, size);
+            },
+            m);
+      else
+        *m = moments<T>(x + first, whole ? 1 : sets.pieces, sets.stride,
+                        whole ? sets.elements() : p.size, [](int64_t, int64_t) {});
+      for (int64_t j = 0; j < n; ++j) {
+        variance[s + j] = m[j].variance();
+        p.mean[s + j] = static_cast<T>(m[j].mean);
+        p.rstd[s + j] = reciprocal_root<T>(variance[s + j], eps);
       }
+      for (int64_t i = 0; i < sets.pieces; ++i)
+        for (int64_t j = s; j < s + n; ++j)
+          write_piece(x, sets.normalizer(j, sets.channel(j, i)), past_caches, y,
+                      sets.begin(j) + i * sets.stride, p.size);
       if (past_caches) stream_fence();
     });
   }
@@ -151,38 +176,41 @@ struct GradientSums {
   double dz = 0, dz_x = 0;
 };
 template <class T>
-DLCORE_INLINE GradientSums gradient_sums(const Gradient<T>& gradient, int64_t first, int64_t pieces,
-                                         int64_t stride, int64_t n, T* dresidual, T* room, T* dx,
-                                         bool far, bool last) {
-  GradientSums all;
+DLCORE_INLINE void add_gradient(const Gradient<T>& gradient, int64_t row, int64_t n, T* dresidual,
+                                T* room, Sums<T, 2>& sums) {
   const Vec<T> mean = gradient.normalizer.mean;
   const bool by_x = gradient.cuts() && !gradient.y;
-  for_blocks<T>(pieces, stride, n, [&](int64_t at, int64_t rows, int64_t cols) {
-    Sums<T, 2> sums;
-    for (int64_t r = 0; r < rows; ++r) {
-      const int64_t row = first + at + r * stride;
-      if (far) {
-        fetch_row<T, true>(dx + row, n);
-        if (!last) {
-          fetch_row(gradient.x + row + n, n);
-          fetch_row(gradient.dy + row + n, n);
-          if (gradient.y) fetch_row(gradient.y + row + n, n);
-        }
-      }
-      const T* x = gradient.x + row;
-      const T* dz = cut_by_y(gradient, row, cols, dresidual ? dresidual + row : room);
-      sums.add(cols, [=](int64_t i, int64_t lanes, Vec<T>* sum) {
-        const Vec<T> centred = load_lanes(x + i, lanes) - mean;
-        Vec<T> d = load_lanes(dz + i, lanes);
-        if (by_x) d = gradient.cut(gradient.normalizer.before(centred), d);
-        sum[0] += d;
-        sum[1] += d * centred;
-      });
-    }
-    all.dz += sums.total(0);
-    all.dz_x += sums.total(1);
+  const T* x = gradient.x + row;
+  const T* dz = cut_by_y(gradient, row, n, dresidual ? dresidual + row : room);
+  sums.add(n, [=](int64_t i, int64_t lanes, Vec<T>* sum) {
+    const Vec<T> centred = load_lanes(x + i, lanes) - mean;
+    Vec<T> d = load_lanes(dz + i, lanes);
+    if (by_x) d = gradient.cut(gradient.normalizer.before(centred), d);
+    sum[0] += d;
+    sum[1] += d * centred;
   });
-  return all;
+}
+
+// Of `sets` <= kMost sets, whose pieces of n elements lie side by side. fetch(at, n) is told in
+// time of every row that is read.
+template <int kMost, class T, class Fetch>
+DLCORE_INLINE void gradient_sums(const Gradient<T>* gradient, int64_t sets, int64_t first,
+                                 int64_t pieces, int64_t stride, int64_t n, T* dresidual, T* room,
+                                 const Fetch& fetch, GradientSums* all) {
+  for (int64_t s = 0; s < sets; ++s) all[s] = {};
+  for_blocks<T>(pieces, stride, n, [&](int64_t at, int64_t rows, int64_t cols) {
+    Sums<T, 2> sums[kMost];
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t s = 0; s < sets; ++s) {
+        const int64_t row = first + at + r * stride + s * n;
+        fetch(row, cols);
+        add_gradient<T>(gradient[s], row, cols, dresidual, room, sums[s]);
+      }
+    for (int64_t s = 0; s < sets; ++s) {
+      all[s].dz += sums[s].total(0);
+      all[s].dz_x += sums[s].total(1);
+    }
+  });
 }
 
 // dx = dz scale + (x - mean) slope + shift on one piece, without the latter two if `given`.
@@ -206,6 +234,24 @@ DLCORE_INLINE void write_gradient(const Gradient<T>& gradient, const T* dresidua
   }
 }
 
+// What the mean and the variance of set s, through which x is normalized, add to dx.
+template <class T>
+DLCORE_INLINE void through_statistics(const Sets<T>& sets, int64_t s, const GradientSums* sums,
+                                      T& slope, T& shift) {
+  const ChannelNorm<T>& p = sets.p;
+  const int64_t parts = p.groups == 0 ? 1 : sets.pieces;
+  double g = 0, g_x = 0;
+  for (int64_t i = 0; i < parts; ++i) {
+    const double weight = p.weight ? static_cast<double>(p.weight[sets.channel(s, i)]) : 1;
+    g += sums[s * parts + i].dz * weight;
+    g_x += sums[s * parts + i].dz_x * weight;
+  }
+  const double rstd = static_cast<double>(p.rstd[s]);
+  const double each = rstd / static_cast<double>(sets.elements());
+  slope = static_cast<T>(-rstd * rstd * g_x * each);
+  shift = static_cast<T>(-g * each);
+}
+
 // With statistics of the set, dz = dy where y is not cut, g = dz weight and h = (x - mean) rstd:
 // dx = rstd (g - mean(g) - h mean(g h)), dweight = sum(dz h), dbias = sum(dz), dresidual = dz.
 // With given statistics (batch_statistics false, groups 0): dx = g rstd.
@@ -223,33 +269,40 @@ void channel_norm_backward(const T* x, const T* y, const T* dy, T* dx, T* dweigh
   GradientSums* sums = static_cast<GradientSums*>(
       buffer_acquire(static_cast<size_t>(sum_count) * sizeof(GradientSums)));
 
-  parallel_for(sets.count, grain_for(6 * sets.elements()), [=, &p](int64_t begin, int64_t end) {
+  each_set(sets, 6, [=, &p](int64_t s, int64_t n) {
     T room[kBlock<T>];
-    for (int64_t s = begin; s < end; ++s) {
-      const int64_t at = sets.begin(s);
-      const auto gradient_of = [&](int64_t i) {
-        return Gradient<T>{x, y, dy, sets.normalizer(s, sets.channel(s, i))};
-      };
-      const auto weight_of = [&](int64_t i) {
-        return p.weight ? static_cast<double>(p.weight[sets.channel(s, i)]) : 1;
-      };
-      double g = 0, g_x = 0;
+    const auto gradient_of = [&](int64_t j, int64_t i) {
+      return Gradient<T>{x, y, dy, sets.normalizer(j, sets.channel(j, i))};
+    };
+    if (sets.far()) {
+      Gradient<T> gradient[kTogether];
+      for (int64_t j = 0; j < n; ++j) gradient[j] = gradient_of(s + j, 0);
+      gradient_sums<kTogether, T>(
+          gradient, n, sets.begin(s), sets.pieces, sets.stride, p.size, dresidual, room,
+          [=](int64_t at, int64_t size) {
+            const int64_t next = sets.within(at + sets.stride);
+            fetch_row<T, true>(dx + at, size);
+            fetch_row(x + next, size);
+            fetch_row(dy + next, size);
+            if (y) fetch_row(y + next, size);
+          },
+          sums + s);
+    } else {
       const int64_t parts = p.groups == 0 ? 1 : sets.pieces;
       for (int64_t i = 0; i < parts; ++i) {
-        GradientSums& own = sums[s * parts + i];
-        own =
-            gradient_sums<T>(gradient_of(i), at + i * sets.stride, sets.pieces / parts, sets.stride,
-                             p.size, dresidual, room, dx, sets.far(), s + 1 == sets.count);
-        g += own.dz * weight_of(i);
-        g_x += own.dz_x * weight_of(i);
+        const Gradient<T> gradient = gradient_of(s, i);
+        gradient_sums<1, T>(
+            &gradient, 1, sets.begin(s) + i * sets.stride, sets.pieces / parts, sets.stride, p.size,
+            dresidual, room, [](int64_t, int64_t) {}, sums + s * parts + i);
       }
-      const double rstd = static_cast<double>(p.rstd[s]);
-      const double each = rstd / static_cast<double>(sets.elements());
-      const T slope = static_cast<T>(-rstd * rstd * g_x * each), shift = static_cast<T>(-g * each);
-      for (int64_t i = 0; i < sets.pieces; ++i)
-        write_gradient<T>(gradient_of(i), dresidual, room, slope, shift, !batch_statistics,
-                          past_caches, dx, at + i * sets.stride, p.size);
     }
+    T slope[kTogether], shift[kTogether];
+    for (int64_t j = 0; j < n; ++j) through_statistics(sets, s + j, sums, slope[j], shift[j]);
+    for (int64_t i = 0; i < sets.pieces; ++i)
+      for (int64_t j = 0; j < n; ++j)
+        write_gradient<T>(gradient_of(s + j, i), dresidual, room, slope[j], shift[j],
+                          !batch_statistics, past_caches, dx, sets.begin(s + j) + i * sets.stride,
+                          p.size);
     if (past_caches) stream_fence();
   });
 

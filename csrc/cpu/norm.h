@@ -85,33 +85,48 @@ DLCORE_INLINE void fetch_row(const T* p, int64_t n) {
 }
 
 // Two passes over each block while it is in L1. The second also adds up what the rounding of the
-// first one's mean left over, and corrects mean and m2 by it. fetch(at, n) is told in time of every
-// row of n elements that is read.
+// first one's mean left over, and corrects mean and m2 by it. The pieces of `sets` <= kMost sets,
+// n elements each, lie side by side: passed over together, memory is read in longer runs.
+// fetch(at, n) is told in time of every row of n elements that is read.
+template <int kMost, class T, class Fetch>
+DLCORE_INLINE void moments(const T* x, int64_t sets, int64_t pieces, int64_t stride, int64_t n,
+                           const Fetch& fetch, Moments* all) {
+  for_blocks<T>(pieces, stride, n, [&](int64_t at, int64_t rows, int64_t cols) {
+    Sums<T, 1> first[kMost];
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t s = 0; s < sets; ++s) {
+        const int64_t row = at + r * stride + s * n;
+        fetch(row, cols);
+        first[s].add(cols, [=](int64_t i, int64_t lanes, Vec<T>* sum) {
+          sum[0] += load_lanes(x + row + i, lanes);
+        });
+      }
+    const double count = static_cast<double>(rows * cols);
+    T mean[kMost];
+    for (int64_t s = 0; s < sets; ++s) mean[s] = static_cast<T>(first[s].total(0) / count);
+    Sums<T, 2> second[kMost];
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t s = 0; s < sets; ++s)
+        second[s].add(cols, [=, from = x + at + r * stride + s * n, mean = mean[s]](
+                                int64_t i, int64_t lanes, Vec<T>* sum) {
+          const Vec<T> d = load_lanes(from + i, lanes, mean) - mean;
+          sum[0] += d;
+          sum[1] += d * d;
+        });
+    for (int64_t s = 0; s < sets; ++s) {
+      const double rest = second[s].total(0);
+      all[s].merge(count, static_cast<double>(mean[s]) + rest / count,
+                   second[s].total(1) - rest * rest / count);
+    }
+  });
+}
+
+// Of one set.
 template <class T, class Fetch>
 DLCORE_INLINE Moments moments(const T* x, int64_t pieces, int64_t stride, int64_t n,
                               const Fetch& fetch) {
   Moments all;
-  for_blocks<T>(pieces, stride, n, [&](int64_t at, int64_t rows, int64_t cols) {
-    Sums<T, 1> first;
-    for (int64_t r = 0; r < rows; ++r) {
-      fetch(at + r * stride, cols);
-      first.add(cols, [=](int64_t i, int64_t lanes, Vec<T>* sum) {
-        sum[0] += load_lanes(x + at + r * stride + i, lanes);
-      });
-    }
-    const double count = static_cast<double>(rows * cols);
-    const T mean = static_cast<T>(first.total(0) / count);
-    Sums<T, 2> second;
-    for (int64_t r = 0; r < rows; ++r)
-      second.add(cols, [=](int64_t i, int64_t lanes, Vec<T>* sum) {
-        const Vec<T> d = load_lanes(x + at + r * stride + i, lanes, mean) - mean;
-        sum[0] += d;
-        sum[1] += d * d;
-      });
-    const double rest = second.total(0);
-    all.merge(count, static_cast<double>(mean) + rest / count,
-              second.total(1) - rest * rest / count);
-  });
+  moments<1>(x, 1, pieces, stride, n, fetch, &all);
   return all;
 }
 

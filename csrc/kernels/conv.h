@@ -30,8 +30,12 @@ struct Conv3d {
   int64_t depth, out_d, kernel_d, stride_d, dilation_d, pad_front;
 };
 
+// `packed` may be null.
 SIGNATURE(conv2d_forward, (const T* x, const T* weight, const T* bias, T* y, const Conv2d& c,
-                           const Finish<T>& finish));
+                           const Finish<T>& finish, const T* packed));
+// The weights as conv2d_forward of the same table reads them, made once for many calls. *size is
+// how many elements that takes, 0 where it packs none; only that is asked for when packed is null.
+SIGNATURE(conv2d_pack, (const T* weight, const Conv2d& c, T* packed, int64_t* size));
 SIGNATURE(conv2d_backward_data, (const T* dy, const T* weight, T* dx, const Conv2d& c));
 SIGNATURE(conv2d_backward_weight, (const T* x, const T* dy, T* dw, const Conv2d& c));
 SIGNATURE(conv2d_backward_bias, (const T* dy, T* db, const Conv2d& c));

@@ -27,6 +27,7 @@ struct Gemm {
   int64_t batch;
   const int64_t* a_batch;  // offset of each matrix from a and b; C's follow one another
   const int64_t* b_batch;  // null: the same matrix for all
+  const T* packed_a;       // of one matrix, as pack_rows in cpu/conv_point.h gives it; may be null
 };
 
 SIGNATURE(gemm, (const Gemm<T>& g));

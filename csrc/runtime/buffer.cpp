@@ -1,7 +1,6 @@
 #include "runtime/buffer.h"
 
 #include <pthread.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <bit>
@@ -11,28 +10,18 @@
 #include <vector>
 
 #include "runtime/cpu.h"
+#include "runtime/large_blocks.h"
 
 namespace dlcore {
 namespace {
 
-constexpr size_t kAlign = 64;
-constexpr size_t kHugePage = size_t(2) << 20;
-constexpr size_t kMapFrom = size_t(4)
-                            << 20;  // larger blocks are mapped by themselves, in huge pages
-constexpr int kClasses = 4 * 48;
+constexpr size_t kLargeFrom = size_t(1) << 20;
+constexpr int kClasses = 4 * 14;  // up to kLargeFrom
 
-// In front of every block. Blocks start at different multiples of 128 bytes past a page: streams
-// with equal low address bits would wait for one another's stores.
-struct Header {
-  void* base;
-  size_t capacity;  // of the class, what the caller may use
-  size_t mapped;    // bytes from mmap, 0 when base is from malloc
-  int size_class;
-};
-static_assert(sizeof(Header) <= kAlign);
-
+// Small blocks start at different multiples of 128 bytes past a page: streams with equal low
+// address bits would wait for one another's stores.
 constexpr size_t kColours = 16;
-constexpr size_t kSlack = kAlign + kColours * 128;
+constexpr size_t kSlack = kHeaderBytes + kColours * 128;
 
 // Classes are a quarter of a power of two apart: at most a quarter of a block is unused.
 int class_of(size_t bytes) {
@@ -46,18 +35,20 @@ size_t class_bytes(int c) {
   return (size_t(4 + c % 4 + 1) << power) / 4;
 }
 
-Header& header(void* block) {
-  return *reinterpret_cast<Header*>(static_cast<char*>(block) - kAlign);
+BlockHeader* header(void* block) {
+  return reinterpret_cast<BlockHeader*>(static_cast<char*>(block) - kHeaderBytes);
 }
 
 struct Cache {
   std::mutex mutex;
   std::vector<void*> free[kClasses];
-  size_t held = 0;
+  LargeBlocks large;
+  size_t held_small = 0;
   size_t limit;
   size_t colour = 0;
 
   Cache() : limit(usable_memory() / 4) {}
+  size_t held() const { return held_small + large.held(); }
 };
 
 // Never destroyed: arrays may outlive the module.
@@ -72,41 +63,24 @@ Cache& cache() {
   return the;
 }
 
-void* make_block(int size_class, size_t colour) {
-  const size_t capacity = class_bytes(size_class);
-  const size_t total = capacity + kSlack;
-  void* base;
-  size_t mapped = 0;
-  if (total >= kMapFrom) {
-    mapped = (total + kHugePage - 1) / kHugePage * kHugePage + kHugePage;
-    base = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (base == MAP_FAILED) throw std::bad_alloc();
-    madvise(base, mapped, MADV_HUGEPAGE);
-  } else {
-    base = std::aligned_alloc(kAlign, (total + kAlign - 1) / kAlign * kAlign);
-    if (!base) throw std::bad_alloc();
-  }
-  const uintptr_t start = reinterpret_cast<uintptr_t>(base);
-  uintptr_t aligned = mapped ? (start + kHugePage - 1) / kHugePage * kHugePage : start;
-  void* block = reinterpret_cast<void*>(aligned + kAlign + colour % kColours * 128);
-  header(block) = {base, capacity, mapped, size_class};
+// aligned_alloc's block begins a header and `colour` steps before the caller's.
+void* make_small(int size_class, size_t colour) {
+  const size_t offset = kHeaderBytes + colour % kColours * 128;
+  const size_t total = class_bytes(size_class) + kSlack;
+  void* const base = std::aligned_alloc(64, (total + 63) / 64 * 64);
+  if (!base) return nullptr;
+  void* const block = static_cast<char*>(base) + offset;
+  *header(block) = {size_class, false,  class_bytes(size_class), nullptr, nullptr, offset,
+                    nullptr,    nullptr};
   return block;
 }
 
-void destroy(void* block) {
-  const Header h = header(block);
-  if (h.mapped)
-    munmap(h.base, h.mapped);
-  else
-    std::free(h.base);
+void free_small(void* block) {
+  std::free(static_cast<char*>(block) - header(block)->touched);
 }
 
-}  // namespace
-
-void* buffer_acquire(size_t bytes) {
-  if (bytes > (size_t(1) << 46)) throw std::bad_alloc();
+void* acquire_small(Cache& c, size_t bytes) {
   const int size_class = class_of(bytes);
-  Cache& c = cache();
   size_t colour;
   {
     std::lock_guard<std::mutex> lock(c.mutex);
@@ -114,41 +88,59 @@ void* buffer_acquire(size_t bytes) {
     if (!blocks.empty()) {
       void* block = blocks.back();
       blocks.pop_back();
-      c.held -= header(block).capacity;
+      c.held_small -= header(block)->size;
       return block;
     }
     colour = c.colour++;
   }
-  try {
-    return make_block(size_class, colour);
-  } catch (const std::bad_alloc&) {
+  return make_small(size_class, colour);
+}
+
+void* acquire_large(Cache& c, size_t bytes) {
+  std::lock_guard<std::mutex> lock(c.mutex);
+  return c.large.acquire(bytes);
+}
+
+}  // namespace
+
+void* buffer_acquire(size_t bytes) {
+  if (bytes > (size_t(1) << 46)) throw std::bad_alloc();
+  const auto acquire = bytes < kLargeFrom ? acquire_small : acquire_large;
+  void* block = acquire(cache(), bytes);
+  if (!block) {
     empty_cache();
-    return make_block(size_class, colour);
+    block = acquire(cache(), bytes);
   }
+  if (!block) throw std::bad_alloc();
+  return block;
 }
 
 void buffer_release(void* block) noexcept {
   if (!block) return;
-  const Header& h = header(block);
+  BlockHeader* const h = header(block);
   Cache& c = cache();
-  {
-    std::lock_guard<std::mutex> lock(c.mutex);
-    if (c.held + h.capacity <= c.limit) {
-      try {
-        c.free[h.size_class].push_back(block);
-        c.held += h.capacity;
-        return;
-      } catch (const std::bad_alloc&) {
-      }
+  std::unique_lock<std::mutex> lock(c.mutex);
+  if (h->size_class < 0) {
+    c.large.release(h);
+    if (c.held() > c.limit) c.large.trim();
+    return;
+  }
+  if (c.held() + h->size <= c.limit) {
+    try {
+      c.free[h->size_class].push_back(block);
+      c.held_small += h->size;
+      return;
+    } catch (const std::bad_alloc&) {
     }
   }
-  destroy(block);
+  lock.unlock();
+  free_small(block);
 }
 
 size_t cached_bytes() {
   Cache& c = cache();
   std::lock_guard<std::mutex> lock(c.mutex);
-  return c.held;
+  return c.held();
 }
 
 size_t cache_limit() {
@@ -163,7 +155,7 @@ void set_cache_limit(size_t bytes) {
   {
     std::lock_guard<std::mutex> lock(c.mutex);
     c.limit = bytes;
-    above = c.held > bytes;
+    above = c.held() > bytes;
   }
   if (above) empty_cache();
 }
@@ -174,10 +166,11 @@ void empty_cache() noexcept {
   {
     std::lock_guard<std::mutex> lock(c.mutex);
     for (int i = 0; i < kClasses; ++i) taken[i].swap(c.free[i]);
-    c.held = 0;
+    c.held_small = 0;
+    c.large.trim();
   }
   for (const std::vector<void*>& blocks : taken)
-    for (void* block : blocks) destroy(block);
+    for (void* block : blocks) free_small(block);
 }
 
 }  // namespace dlcore

@@ -239,6 +239,7 @@ def conv1d_forward(
     residual: ndarray | None,
     negative_slope: float,
     out: ndarray | None = None,
+    packed: ndarray | None = None,
 ) -> ndarray: ...
 def conv1d_backward(
     dy: ndarray,
@@ -264,7 +265,16 @@ def conv2d_forward(
     residual: ndarray | None,
     negative_slope: float,
     out: ndarray | None = None,
+    packed: ndarray | None = None,
 ) -> ndarray: ...
+def conv2d_pack(
+    x: ndarray,
+    weight: ndarray,
+    stride: int | Sequence[int],
+    padding: int | Sequence[int | Sequence[int]] | str,
+    dilation: int | Sequence[int],
+    groups: int,
+) -> ndarray | None: ...
 def conv2d_backward(
     dy: ndarray,
     x: ndarray,
@@ -289,6 +299,7 @@ def conv3d_forward(
     residual: ndarray | None,
     negative_slope: float,
     out: ndarray | None = None,
+    packed: ndarray | None = None,
 ) -> ndarray: ...
 def conv3d_backward(
     dy: ndarray,

@@ -155,6 +155,8 @@ def count_flops(function, *inputs):
     names = {module: name for name, module in modules}
 
     def see(name, arguments, result):
+        if name == "conv2d_forward":
+            arguments = arguments[:11]  # packed weights are the weights once more
         arrays = {id(a): a for a in _arrays((arguments, result))}
         if not arrays:
             return

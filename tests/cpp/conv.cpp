@@ -49,7 +49,14 @@ void convolution(const Conv2d& c) {
     }
   check_finishes<T>(y, [&](const Expected& want, const Finish<T>& finish) {
     check<T>("conv2d_forward", want, chain(in * taps) + 1, [&](const auto& k, T* to) {
-      k.conv2d_forward(x.data(), w.data(), b.data(), to, c, finish);
+      k.conv2d_forward(x.data(), w.data(), b.data(), to, c, finish, nullptr);
+    });
+    check<T>("conv2d_pack", want, chain(in * taps) + 1, [&](const auto& k, T* to) {
+      int64_t size;
+      k.conv2d_pack(w.data(), c, nullptr, &size);
+      Values<T> packed(size);
+      if (size) k.conv2d_pack(w.data(), c, packed.data(), &size);
+      k.conv2d_forward(x.data(), w.data(), b.data(), to, c, finish, size ? packed.data() : nullptr);
     });
   });
   check<T>("conv2d_backward_data", dx, chain(out * taps),

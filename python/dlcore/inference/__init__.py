@@ -43,10 +43,12 @@ def optimize(model, *examples):
     -----
     The first call with inputs of some shapes and dtypes runs a copy of the model and
     writes down which kernels it calls. In this program batch normalization is folded
-    into the weights of the convolution or linear layer before it, and a residual and
-    an activation are added in passing. Later calls run the program alone: no module, no
-    Tensor. A second input serves as a check: it must call the same kernels with the
-    same constants and give the model's results.
+    into the weights of the convolution or linear layer before it, and a residual and an
+    activation are added in passing. The weights of convolutions are packed once, as
+    their kernels read them, and take that memory again; results on the way share one
+    block. Later calls run the program alone: no module, no Tensor. A second input
+    serves as a check: it must call the same kernels with the same constants and give
+    the model's results.
 
     Python's ``if`` and ``for`` in `forward` are followed once for each shape, so they
     may depend on shapes and settings, not on values: turning a result into a number or

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .program import Program, Slot, Step, View
+from .plan import Slot, Step, View
+from .program import Program
 from .split import split
 
 _ACTIVATIONS = {

@@ -1,61 +1,26 @@
 """A forward pass as a list of kernel calls: seen once, run many times."""
 
-import copy
 import sys
 import weakref
-from dataclasses import dataclass
 
 import numpy as np
 
 from .. import _C
+from .._C import conv2d_pack  # as it is: no kernel for those who watch
 from ..tensor import Tensor
 from ..watch import watching
-
-
-@dataclass(frozen=True, eq=False)
-class Slot:
-    """An array that every run makes anew."""
-
-    shape: tuple
-    dtype: np.dtype
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """The memory of a slot's C-contiguous array in another shape."""
-
-    slot: Slot
-    shape: tuple
-    strides: tuple
-    offset: int
-
-    def of(self, array):
-        return np.ndarray(self.shape, array.dtype, array, self.offset, self.strides)
-
-
-@dataclass(frozen=True, eq=False)
-class _Wrapped:
-    """A result that the model gives as a Tensor."""
-
-    plan: object
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One call of a kernel; `parts` are the calls of the model that it stands for."""
-
-    name: str
-    arguments: tuple  # Slots, Views and constants
-    result: object  # a Slot; or a tuple of them, of None and of constants
-    parts: tuple
-
-    def reads(self):
-        """The slots among the arguments, a repeated one as often."""
-        return _slots(self.arguments)
-
-    def writes(self):
-        return _slots(self.result)
-
+from . import arena
+from .plan import (
+    Slot,
+    Step,
+    View,
+    Wrapped,
+    keep,
+    like,
+    like_dict,
+    slots_of,
+    value_of,
+)
 
 _OPS = "dlcore.ops."
 _READS = {
@@ -82,45 +47,46 @@ def _public(frame):
     return name.strip("_")
 
 
-def _slots(values):
-    if isinstance(values, Slot):
-        return [values]
-    if isinstance(values, View):
-        return [values.slot]
-    if isinstance(values, _Wrapped):
-        return _slots(values.plan)
-    if isinstance(values, dict):
-        values = list(values.values())
-    if isinstance(values, (tuple, list)):
-        return [slot for value in values for slot in _slots(value)]
-    return []
-
-
 class Program:
     """Steps in order, the slots of the inputs, and what is made of the results."""
 
     def __init__(self, inputs, steps, output):
         self.inputs, self.output = inputs, output
         self.steps = _needed(steps, output)
-        self._calls = [*map(_Call, self.steps, self._last_reads())]
+        self._dying = self._last_reads()
+        self._places, self._room = arena.plan(self.steps, self._dying)
+        self._ready: tuple = (None, [])  # calls, and what their weights are packed for
 
     def uses(self):
         """How many steps or results read each slot."""
         counts: dict = {}
-        for slot in _slots([*(step.reads() for step in self.steps), self.output]):
+        for slot in slots_of([*(step.reads() for step in self.steps), self.output]):
             counts[slot] = counts.get(slot, 0) + 1
         return counts
 
     def run(self, arrays):
         """The results for inputs of the traced shapes and dtypes, C-contiguous."""
         values = dict(zip(self.inputs, arrays, strict=True))
-        for call in self._calls:
-            call(values)
-        return _value(self.output, values)
+        block = arena.make(self._room)
+        for call in self._calls():
+            call(values, block)
+        return value_of(self.output, values)
+
+    def _calls(self):
+        target = _C.isa(), _C.winograd()
+        packed_for, calls = self._ready
+        if packed_for != target:
+            steps = zip(self.steps, self._dying, strict=True)
+            calls = [_Call(step, dead, self._places) for step, dead in steps]
+            self._ready = target, calls
+        return calls
+
+    def __getstate__(self):
+        return {**self.__dict__, "_ready": (None, [])}  # packed for this machine
 
     def _last_reads(self):
         """The slots that no later step needs: their memory serves the next."""
-        kept = set(_slots(self.output))
+        kept = set(slots_of(self.output))
         dying = []
         for step in reversed(self.steps):
             dying.append(set(step.reads() + step.writes()) - kept)
@@ -131,77 +97,64 @@ class Program:
 class _Call:
     """A step made ready: what is constant stands in its place."""
 
-    __slots__ = ("_arguments", "_dying", "_name", "_plans", "_result", "_slots")
+    __slots__ = (
+        "_arguments",
+        "_dying",
+        "_name",
+        "_place",
+        "_plans",
+        "_result",
+        "_slots",
+    )
 
-    def __init__(self, step, dying):
-        constant = [not _slots(a) for a in step.arguments]
+    def __init__(self, step, dying, places):
+        constant = [not slots_of(a) for a in step.arguments]
         plans = [p for p in enumerate(step.arguments) if not constant[p[0]]]
         self._name, self._result, self._dying = step.name, step.result, dying
         pairs = zip(step.arguments, constant, strict=True)
         self._arguments = [a if fixed else None for a, fixed in pairs]
         self._slots = [p for p in plans if type(p[1]) is Slot]
         self._plans = [p for p in plans if type(p[1]) is not Slot]
+        self._place = places.get(step.result) if type(step.result) is Slot else None
+        if step.name == "conv2d_forward":
+            self._arguments[arena.OUT :] = None, _packed(step)
 
-    def __call__(self, values):
+    def __call__(self, values, block):
         arguments = self._arguments.copy()
         for i, slot in self._slots:
             arguments[i] = values[slot]
         for i, plan in self._plans:
-            arguments[i] = _value(plan, values)
+            arguments[i] = value_of(plan, values)
+        if self._place is not None:
+            slot = self._result
+            array = np.ndarray(slot.shape, slot.dtype, block, self._place)
+            arguments[arena.OUT :] = array, *arguments[arena.OUT + 1 :]
         # Looked up at each call: somebody may watch the kernels.
         result = getattr(_C, self._name)(*arguments)
         if type(self._result) is Slot:
             values[self._result] = result
         else:
-            _keep(self._result, result, values)
+            keep(self._result, result, values)
         for slot in self._dying:
             del values[slot]
 
 
+def _packed(step):
+    """The weights of a 2-D convolution as its kernel reads them, or None."""
+    x, weight, _, *settings = step.arguments[:7]
+    if not isinstance(weight, np.ndarray) or not isinstance(x, Slot | View):
+        return None
+    dtype = x.dtype if isinstance(x, Slot) else x.slot.dtype
+    return conv2d_pack(np.empty(x.shape, dtype), weight, *settings)
+
+
 def _needed(steps, output):
-    needed, kept = set(_slots(output)), []
+    needed, kept = set(slots_of(output)), []
     for step in reversed(steps):
         if needed.intersection(step.writes()):
             needed.update(step.reads())
             kept.append(step)
     return kept[::-1]
-
-
-def _value(plan, values):
-    kind = type(plan)
-    if kind is Slot:
-        return values[plan]
-    if kind is View:
-        return plan.of(values[plan.slot])
-    if kind is _Wrapped:
-        return Tensor(_value(plan.plan, values))
-    if isinstance(plan, tuple | list):
-        return _like(plan, [_value(part, values) for part in plan])
-    if isinstance(plan, dict):
-        return _like_dict(plan, lambda part: _value(part, values))
-    return plan
-
-
-def _like(sequence, parts):
-    """The parts as a sequence of the same kind, a named tuple perhaps."""
-    kind = type(sequence)
-    return kind(*parts) if hasattr(kind, "_fields") else kind(parts)
-
-
-def _like_dict(mapping, of):
-    """The same kind of dict, ordered perhaps, of what `of` makes of each value."""
-    made = copy.copy(mapping)
-    for key, part in mapping.items():
-        made[key] = of(part)
-    return made
-
-
-def _keep(plan, result, values):
-    if type(plan) is Slot:
-        values[plan] = result
-    elif isinstance(plan, tuple):
-        for part, value in zip(plan, result, strict=True):
-            _keep(part, value, values)
 
 
 def trace(function, arrays):
@@ -240,7 +193,7 @@ class _Trace:
         code = frame.f_code
         if event == "call" and code in _READS:
             tensor = frame.f_locals["self"]
-            if self._varying.intersection(_slots(self._array(tensor.data))):
+            if self._varying.intersection(slots_of(self._array(tensor.data))):
                 self.read = self.read or _READS[code]
         if event == "return" and _is_op(frame):
             array = result.data if isinstance(result, Tensor) else result
@@ -295,11 +248,11 @@ class _Trace:
 
     def plan(self, value):
         if isinstance(value, Tensor):
-            return _Wrapped(self.plan(value.data))
+            return Wrapped(self.plan(value.data))
         if isinstance(value, (tuple, list)):
-            return _like(value, [self.plan(part) for part in value])
+            return like(value, [self.plan(part) for part in value])
         if isinstance(value, dict):
-            return _like_dict(value, self.plan)
+            return like_dict(value, self.plan)
         return self._array(value) if isinstance(value, np.ndarray) else value
 
     def _array(self, array):
@@ -342,7 +295,7 @@ def _blame(reader, maker):
 
 
 def _constants(values):
-    if isinstance(values, _Wrapped):
+    if isinstance(values, Wrapped):
         values = values.plan
     if isinstance(values, dict):
         values = list(values.values())
@@ -359,7 +312,7 @@ def _same(a, b, pairs):
     if isinstance(a, View):
         place = (a.shape, a.strides, a.offset) == (b.shape, b.strides, b.offset)
         return place and pairs.get(a.slot) is b.slot
-    if isinstance(a, _Wrapped):
+    if isinstance(a, Wrapped):
         return _same(a.plan, b.plan, pairs)
     if isinstance(a, dict):
         a, b = list(a.items()), list(b.items())

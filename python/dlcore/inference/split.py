@@ -1,6 +1,6 @@
 """The calls that a normalization with a residual and an activation stands for."""
 
-from .program import Slot, Step
+from .plan import Slot, Step
 
 
 def split(step):

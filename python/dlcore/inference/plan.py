@@ -1,0 +1,104 @@
+"""What a program's kernels read and write, before there are arrays."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..tensor import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """An array that every run makes anew."""
+
+    shape: tuple
+    dtype: np.dtype
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The memory of a slot's C-contiguous array in another shape."""
+
+    slot: Slot
+    shape: tuple
+    strides: tuple
+    offset: int
+
+    def of(self, array):
+        return np.ndarray(self.shape, array.dtype, array, self.offset, self.strides)
+
+
+@dataclass(frozen=True, eq=False)
+class Wrapped:
+    """A result that the model gives as a Tensor."""
+
+    plan: object
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One call of a kernel; `parts` are the calls of the model that it stands for."""
+
+    name: str
+    arguments: tuple  # Slots, Views and constants
+    result: object  # a Slot; or a tuple of them, of None and of constants
+    parts: tuple
+
+    def reads(self):
+        """The slots among the arguments, a repeated one as often."""
+        return slots_of(self.arguments)
+
+    def writes(self):
+        return slots_of(self.result)
+
+
+def slots_of(values):
+    if isinstance(values, Slot):
+        return [values]
+    if isinstance(values, View):
+        return [values.slot]
+    if isinstance(values, Wrapped):
+        return slots_of(values.plan)
+    if isinstance(values, dict):
+        values = list(values.values())
+    if isinstance(values, (tuple, list)):
+        return [slot for value in values for slot in slots_of(value)]
+    return []
+
+
+def value_of(plan, values):
+    kind = type(plan)
+    if kind is Slot:
+        return values[plan]
+    if kind is View:
+        return plan.of(values[plan.slot])
+    if kind is Wrapped:
+        return Tensor(value_of(plan.plan, values))
+    if isinstance(plan, tuple | list):
+        return like(plan, [value_of(part, values) for part in plan])
+    if isinstance(plan, dict):
+        return like_dict(plan, lambda part: value_of(part, values))
+    return plan
+
+
+def like(sequence, parts):
+    """The parts as a sequence of the same kind, a named tuple perhaps."""
+    kind = type(sequence)
+    return kind(*parts) if hasattr(kind, "_fields") else kind(parts)
+
+
+def like_dict(mapping, of):
+    """The same kind of dict, ordered perhaps, of what `of` makes of each value."""
+    made = copy.copy(mapping)
+    for key, part in mapping.items():
+        made[key] = of(part)
+    return made
+
+
+def keep(plan, result, values):
+    if type(plan) is Slot:
+        values[plan] = result
+    elif isinstance(plan, tuple):
+        for part, value in zip(plan, result, strict=True):
+            keep(part, value, values)
