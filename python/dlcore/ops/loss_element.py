@@ -85,6 +85,12 @@ def alike(op, names, *inputs):
     return tuple(x if s == shape else expand(x, shape) for x, s in zip(inputs, shapes))
 
 
+def joined(op, names, *inputs):
+    """`alike` for `element_loss`, which itself checks what has one shape."""
+    shapes = {getattr(raw(x), "shape", None) for x in inputs}
+    return inputs if len(shapes) == 1 else alike(op, names, *inputs)
+
+
 def spread(op, name, weight, input):
     """A weight in the shape of the input, to which it broadcasts; None stays None."""
     if weight is None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import _C
 from ..tensor import raw
-from .loss_element import alike, element_loss, floats, real
+from .loss_element import element_loss, floats, joined, real
 from .shape import as_array, unsqueeze
 
 
@@ -54,7 +54,7 @@ def kl_div(input, target, reduction="mean", log_target=False):
     np.float64(0.6931)
     """
     op = "kl_div"
-    input, target = alike(op, ("input", "target"), input, target)
+    input, target = joined(op, ("input", "target"), input, target)
     count = None
     if isinstance(reduction, str) and reduction == "batchmean":
         reduction, shape = "mean", raw(input).shape
@@ -110,7 +110,7 @@ def poisson_nll_loss(
     """
     op = "poisson_nll_loss"
     numbers = float(bool(log_input)), float(bool(full)), real(op, "eps", eps)
-    pair = alike(op, ("input", "target"), input, target)
+    pair = joined(op, ("input", "target"), input, target)
     return element_loss(op, pair, reduction, numbers)
 
 
@@ -177,4 +177,4 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
             )
     names = "input", "target", "var"
     numbers = eps, 0.5 * log(2 * pi) if full else 0.0
-    return element_loss(op, alike(op, names, input, target, var), reduction, numbers)
+    return element_loss(op, joined(op, names, input, target, var), reduction, numbers)

@@ -7,7 +7,7 @@ from .arithmetic import add, div, mul, sub
 from .compare import where
 from .elementwise import clamp, square
 from .gather import gather, one_hot
-from .loss_element import alike, element_loss, floats, labels, real, reduced
+from .loss_element import element_loss, floats, joined, labels, real, reduced
 from .reduction import sum
 from .shape import as_array, one_line, reshape, unsqueeze
 
@@ -136,7 +136,7 @@ def margin_ranking_loss(input1, input2, target, margin=0, reduction="mean"):
     op = "margin_ranking_loss"
     margin = real(op, "margin", margin)
     names = "input1", "target", "input2"
-    inputs = alike(op, names, input1, target, input2)
+    inputs = joined(op, names, input1, target, input2)
     return element_loss(op, inputs, reduction, (margin,))
 
 
@@ -271,7 +271,7 @@ def multilabel_margin_loss(input, target, reduction="mean"):
 
 
 def _pair(op, input, target, reduction, numbers):
-    pair = alike(op, ("input", "target"), input, target)
+    pair = joined(op, ("input", "target"), input, target)
     return element_loss(op, pair, reduction, numbers)
 
 
