@@ -38,52 +38,6 @@ add(
     lambda x: dl.nll_loss(x, _LABELS),
     lambda x: -x[np.arange(5), _LABELS].mean(),
 )
-
-
-def _softplus(x):
-    return np.logaddexp(0, x)
-
-
-def _bend(d, at):
-    d = np.abs(d)
-    return np.where(d < at, d * d / 2, at * (d - at / 2))
-
-
-_SIGNS = np.where(np.arange(23) % 3, 1.0, -1.0) * np.ones((5, 1))
-for _name, _loss in {
-    "mse_loss": lambda x, y: np.square(x - y),
-    "l1_loss": lambda x, y: np.abs(x - y),
-    "huber_loss": lambda x, y: _bend(x - y, 1),
-    "log_cosh_loss": lambda x, y: np.logaddexp(x - y, y - x) - np.log(2),
-    "binary_cross_entropy_with_logits": lambda x, y: _softplus(x) - x * y,
-    "poisson_nll_loss": lambda x, y: np.exp(x) - y * x,
-}.items():
-    add(
-        _name,
-        normal(PLANE, PLANE),
-        getattr(dl, _name),
-        lambda x, y, loss=_loss: loss(x, y).mean(),
-    )
-add(
-    "hinge_loss",
-    normal(PLANE),
-    lambda x: dl.hinge_loss(x, _SIGNS.astype(x.dtype)),
-    lambda x: np.maximum(0, 1 - _SIGNS * x).mean(),
-)
-add(
-    "soft_margin_loss",
-    normal(PLANE),
-    lambda x: dl.soft_margin_loss(x, _SIGNS.astype(x.dtype)),
-    lambda x: _softplus(-_SIGNS * x).mean(),
-)
-add(
-    "triplet_margin_loss",
-    normal(PLANE, PLANE, PLANE),
-    lambda a, p, n: dl.triplet_margin_loss(a, p, n, eps=0.0, squared=True),
-    lambda a, p, n: np.maximum(
-        0, np.square(a - p).sum(1) - np.square(a - n).sum(1) + 1
-    ).mean(),
-)
 add(
     "linear_cross_entropy",
     normal(PLANE, (9, 23), (9,)),
