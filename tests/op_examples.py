@@ -70,6 +70,7 @@ BOXES = np.array(
     [[0, 0, 4, 3], [1, 1, 5, 4], [2, 0, 3, 6], [-1, 2, 8, 7], [4, 4, 6, 5]], np.float32
 )
 SCORES = np.array([0.5, 0.9, 0.25, 0.75, 0.5], np.float32)
+CHANCES = np.linspace(0.125, 1, 115, dtype=np.float32).reshape(ROWS)
 REGIONS = np.hstack([np.array([[0], [1], [1], [0], [1]], np.float32), BOXES])
 
 NUMBERS = np.array([2, 0, 2])
@@ -135,7 +136,29 @@ EXAMPLES = {
     },
     "cross_entropy": Example((ROWS, np.array([3, 0, 22, 7, 7]))),
     "nll_loss": Example((ROWS, np.array([3, 0, 22, 7, 7]))),
-    "mse_loss": example(ROWS, ROWS),
+    **{
+        name: example(ROWS, ROWS)
+        for name in (
+            "mse_loss half_mse_loss l1_loss huber_loss smooth_l1_loss msle_loss "
+            "log_cosh_loss content_loss binary_cross_entropy_with_logits kl_div "
+            "sigmoid_focal_loss hinge_loss hinge_embedding_loss soft_margin_loss "
+            "poisson_nll_loss multilabel_soft_margin_loss pairwise_distance "
+            "cosine_similarity gaussian_kl_loss gan_discriminator_loss"
+        ).split()
+    },
+    "binary_cross_entropy": Example((CHANCES, CHANCES[::-1].copy())),
+    "margin_ranking_loss": example(ROWS, ROWS, ROWS),
+    "gaussian_nll_loss": example(ROWS, ROWS, ROWS),
+    "multi_margin_loss": Example((ROWS, np.array([3, 0, 22, 7, 7]))),
+    "multilabel_margin_loss": Example(((3, 4), np.tile([2, 0, -1, 1], (3, 1)))),
+    "cosine_embedding_loss": Example((ROWS, ROWS, np.array([1, -1, 1, 1, -1]))),
+    "contrastive_loss": Example((ROWS, ROWS, np.array([1, 0, 1, 1, 0]))),
+    "triplet_margin_loss": example(ROWS, ROWS, ROWS),
+    "triplet_margin_with_distance_loss": example(ROWS, ROWS, ROWS),
+    "gram_matrix": example(IMAGE),
+    "style_loss": example(IMAGE, IMAGE),
+    "vae_loss": example(ROWS, ROWS, (5, 3), (5, 3)),
+    "gan_generator_loss": example(ROWS),
     # ctc
     "ctc_loss": Example(
         (
@@ -252,6 +275,13 @@ EXAMPLES = {
             "generalized_box_iou_loss distance_box_iou_loss complete_box_iou_loss"
         ).split()
     },
+    "rpn_loss": Example(
+        (SCORES, BOXES, np.array([1, 0, -1, 1, 0]), BOXES[::-1].copy())
+    ),
+    "fast_rcnn_loss": Example(
+        ((5, 3), (5, 12), np.array([1, 0, 2, 1, 0]), BOXES[::-1].copy())
+    ),
+    "yolo_loss": example((2, 3, 3, 13), (2, 3, 3, 8)),
     "encode_boxes": Example((BOXES, BOXES[::-1].copy())),
     "decode_boxes": Example((0.1 * BOXES.repeat(2, 1), BOXES)),
     "grid_anchors": Example((BOXES,), {"grid_size": (2, 3), "stride": (8, 16)}),
@@ -286,6 +316,12 @@ ALIASES = {
         )
         for n in (1, 2, 3)
     },
+    "content_loss": ["half_mse_loss"],
+    "multilabel_soft_margin_loss": ["binary_cross_entropy_with_logits"],
+    "triplet_margin_with_distance_loss": ["pairwise_distance"],
+    "vae_loss": ["binary_cross_entropy", "half_mse_loss"],
+    "rpn_loss": ["smooth_l1_loss"],
+    "fast_rcnn_loss": ["smooth_l1_loss"],
     "chunk": ["split"],
     "linear_cross_entropy": ["linear", "cross_entropy"],
     "einsum": ["reshape"],

@@ -255,10 +255,6 @@ def cross_entropy(
     return reduce(losses, reduction, w.sum())
 
 
-def mse_loss(x, target, reduction="mean"):
-    return reduce((x - target) ** 2, reduction)
-
-
 # -- dropout --
 
 

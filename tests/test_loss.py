@@ -222,14 +222,21 @@ def test_nll_loss(isa, dtype, rng, shape, reduction):
         gradcheck(lambda x: dl.nll_loss(x, target, weight.astype("f8"), **options), x)
 
 
-@pytest.mark.parametrize("n", [1, V - 1, V, V + 1, 3 * V + 5, 40_000])
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_mse_loss(isa, dtype, rng, n, reduction):
-    x, t = (rng.standard_normal(n).astype(dtype) for _ in range(2))
-    want = reference.mse_loss(wide(x), wide(t), reduction)
-    assert_close(dl.mse_loss(x, t, reduction), want, ulp=8)
-    if n < 100:
-        gradcheck(lambda x, t: dl.mse_loss(x, t, reduction), x, t)
+@pytest.mark.parametrize("shape", [(20_000, 10), (4, 10, 5000)])
+def test_repeated_weights_do_not_add_up_their_roundings(isa, rng, shape):
+    """Against long double: the same few weights are always rounded to one side."""
+    x, target, weight = problem(rng, shape, "f8", True)
+    eps = np.finfo("f8").eps
+    got = dl.cross_entropy(x, target, weight)
+    want = reference.cross_entropy(wide(x), target, wide(weight))
+    assert abs(got - want) < 3 * eps * want
+    leaf = dl.Tensor(x, requires_grad=True)
+    dl.cross_entropy(leaf, target, weight).backward()
+    p = np.exp(reference.log_softmax(wide(x), 1))
+    p -= np.moveaxis(np.eye(10)[target], -1, 1)
+    w = wide(weight)[target]
+    want = p * np.expand_dims(w / w.sum(), 1)
+    assert np.abs(leaf.grad.data - want).max() < 4 * eps * np.abs(want).max()
 
 
 @pytest.mark.parametrize("shape", [(700, 300), (40, 30, 50)])
@@ -241,7 +248,7 @@ def test_same_bits_for_any_threads(threads, rng, shape):
         t = dl.Tensor(x, requires_grad=True)
         loss = dl.cross_entropy(t, target, weight, label_smoothing=0.1)
         loss.backward()
-        results.append((loss.data, t.grad.data, dl.mse_loss(x, x[::-1].copy())))
+        results.append((loss.data, t.grad.data))
     for other in results[1:]:
         for a, b in zip(results[0], other):
             np.testing.assert_array_equal(a, b)
@@ -303,9 +310,6 @@ BAD = [
     (lambda: dl.cross_entropy(x, x[:1]), ValueError, "target of probabilities must"),
     (lambda: dl.cross_entropy(x, x, np.ones(2)), ValueError, "weight must have one"),
     (lambda: dl.cross_entropy(x, x, reduction=1), ValueError, "reduction must be"),
-    (lambda: dl.mse_loss(x, x[:1]), ValueError, r"must have input.shape = \(2, 3\)"),
-    (lambda: dl.mse_loss(x, x.astype("f4")), TypeError, "must have one dtype"),
-    (lambda: dl.mse_loss(x, x, "avg"), ValueError, "reduction must be 'mean'"),
 ]
 
 

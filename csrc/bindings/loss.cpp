@@ -37,11 +37,11 @@ class Classes {
   // Of the mean: the sum of the weights of the targets that count.
   template <class T>
   double denominator(const ClassLoss<T>& s) const {
-    double sum = 0;
+    Sum sum{};
     for (int64_t i = 0; i < count(); ++i)
       if (s.target[i] != s.ignore_index)
-        sum += s.weight ? static_cast<double>(s.weight[s.target[i]]) : 1.0;
-    return sum;
+        sum.add(s.weight ? static_cast<double>(s.weight[s.target[i]]) : 1.0);
+    return sum.value();
   }
 
   template <class T>
@@ -119,27 +119,6 @@ class Classes {
   int64_t outer_ = 1, n_, inner_ = 1, ignore_index_;
   double smoothing_;
   py::object target_;
-};
-
-// What backward multiplies dy by.
-double scale_of(LossReduction reduction, double denominator) {
-  return reduction == LossReduction::mean ? 1 / denominator : 1;
-}
-
-// dy as the kernels take it: one value, or one for each target.
-struct Incoming {
-  Array dy;
-  int64_t step;
-
-  Incoming(const char* op, py::handle dy_, const Array& x, LossReduction reduction,
-           const Shape& each)
-      : dy(op, "dy", dy_) {
-    check_same_dtype(op, "input", x, "dy", dy);
-    const Shape wanted = reduction == LossReduction::none ? each : Shape{};
-    CHECK(dy.shape() == wanted, op, ": dy must have the shape of the loss, ", wanted,
-          ", got dy.shape = ", dy.shape());
-    step = reduction == LossReduction::none ? 1 : 0;
-  }
 };
 
 // The loss, what backward needs of the rows, the denominator of the mean, and when `gradient` the
@@ -224,56 +203,6 @@ py::object nll_backward(py::handle x, py::handle target, py::handle weight, int6
   return dx.release();
 }
 
-struct Pair {
-  Array x, target;
-
-  Pair(const char* op, py::handle x_, py::handle target_)
-      : x(op, "input", x_), target(op, "target", target_) {
-    check_same_dtype(op, "input", x, "target", target);
-    CHECK(x.same_shape(target), op, ": target must have input.shape = ", x.shape(),
-          ", got target.shape = ", target.shape());
-  }
-};
-
-py::object mse_forward(py::handle x, py::handle target, py::handle reduction_) {
-  const char* op = "mse_loss";
-  const LossReduction reduction = reduction_of(op, reduction_);
-  const Pair p(op, x, target);
-  const int64_t n = p.x.numel();
-  if (reduction == LossReduction::none) {
-    Array y = Array::empty_like(op, p.x);
-    with_kernels(p.x, n, [&](const auto& k) {
-      using T = scalar_of<decltype(k)>;
-      k.mse_elements(p.x.data<T>(), p.target.data<T>(), y.data<T>(), n);
-    });
-    return y.release();
-  }
-  double total = 0;
-  with_kernels(p.x, n, [&](const auto& k) {
-    using T = scalar_of<decltype(k)>;
-    k.mse_forward(p.x.data<T>(), p.target.data<T>(), &total, n);
-  });
-  return scalar(op, p.x,
-                reduction == LossReduction::mean ? mean_of(total, static_cast<double>(n)) : total);
-}
-
-// The gradient of the first; that of the second with the two exchanged.
-py::object mse_backward(py::handle x, py::handle target, py::handle reduction_, py::handle dy_) {
-  const char* op = "mse_loss_backward";
-  const LossReduction reduction = reduction_of(op, reduction_);
-  const Pair p(op, x, target);
-  const Incoming in(op, dy_, p.x, reduction, p.x.shape());
-  Array dx = Array::empty_like(op, p.x);
-  const int64_t n = p.x.numel();
-  with_kernels(p.x, n, [&](const auto& k) {
-    using T = scalar_of<decltype(k)>;
-    const T scale = static_cast<T>(2 * scale_of(reduction, static_cast<double>(n)));
-    k.mse_backward(p.x.data<T>(), p.target.data<T>(), in.dy.data<T>(), in.step, scale, dx.data<T>(),
-                   n);
-  });
-  return dx.release();
-}
-
 }  // namespace
 
 void bind_loss(Module& m) {
@@ -287,10 +216,6 @@ void bind_loss(Module& m) {
         py::arg("ignore_index"), py::arg("reduction"));
   m.def("nll_loss_backward", &nll_backward, py::arg("input"), py::arg("target"), py::arg("weight"),
         py::arg("ignore_index"), py::arg("reduction"), py::arg("denominator"), py::arg("dy"));
-  m.def("mse_loss_forward", &mse_forward, py::arg("input"), py::arg("target"),
-        py::arg("reduction"));
-  m.def("mse_loss_backward", &mse_backward, py::arg("input"), py::arg("target"),
-        py::arg("reduction"), py::arg("dy"));
 }
 
 }  // namespace dlcore

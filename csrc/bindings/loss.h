@@ -33,4 +33,25 @@ inline double mean_of(double sum, double count) {
   return count == 0 ? std::numeric_limits<double>::quiet_NaN() : sum / count;
 }
 
+// What backward multiplies dy by.
+inline double scale_of(LossReduction reduction, double denominator) {
+  return reduction == LossReduction::mean ? 1 / denominator : 1;
+}
+
+// dy as the kernels take it: one value, or one for each target.
+struct Incoming {
+  Array dy;
+  int64_t step;
+
+  Incoming(const char* op, py::handle dy_, const Array& x, LossReduction reduction,
+           const Shape& each)
+      : dy(op, "dy", dy_) {
+    check_same_dtype(op, "input", x, "dy", dy);
+    const Shape wanted = reduction == LossReduction::none ? each : Shape{};
+    CHECK(dy.shape() == wanted, op, ": dy must have the shape of the loss, ", wanted,
+          ", got dy.shape = ", dy.shape());
+    step = reduction == LossReduction::none ? 1 : 0;
+  }
+};
+
 }  // namespace dlcore

@@ -21,6 +21,7 @@ void bind_ctc(Module& m);
 void bind_dropout(Module& m);
 void bind_elementwise(Module& m);
 void bind_loss(Module& m);
+void bind_loss_element(Module& m);
 void bind_norm(Module& m);
 void bind_norm_rows(Module& m);
 void bind_optim(Module& m);
@@ -68,6 +69,7 @@ PYBIND11_MODULE(_C, made) {
   bind_dropout(m);
   bind_elementwise(m);
   bind_loss(m);
+  bind_loss_element(m);
   bind_norm(m);
   bind_norm_rows(m);
   bind_optim(m);

@@ -1,33 +1,15 @@
-// Losses with their gradients. Cross-entropy is softmax and negative log-likelihood in one: forward
-// reads the scores once and keeps two numbers of each row, or the gradient too; backward reads them
-// once and writes once. Sums are taken in chunks that depend on the shape alone and added in order,
-// in double.
+// Losses of classes with their gradients. Cross-entropy is softmax and negative log-likelihood in
+// one: forward reads the scores once and keeps two numbers of each row, or the gradient too;
+// backward reads them once and writes once.
 
 #include "kernels/loss.h"
 
 #include "cpu/softmax.h"
+#include "cpu/sum_chunks.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
-
-// totals[j] = sum of what body(begin, end, sums) adds to sums[j], over chunks of [0, n).
-template <int kSums, class Body>
-DLCORE_INLINE void sum_chunks(int64_t n, int64_t grain, double* totals, const Body& body) {
-  const int64_t chunks = ceil_div(n, grain);
-  double* const sums = static_cast<double*>(
-      buffer_acquire(static_cast<size_t>(chunks * kSums + 1) * sizeof(double)));
-  parallel_for(n, grain, [=](int64_t begin, int64_t end) {
-    double* const mine = sums + begin / grain * kSums;
-    for (int j = 0; j < kSums; ++j) mine[j] = 0;
-    body(begin, end, mine);
-  });
-  for (int j = 0; j < kSums; ++j) {
-    totals[j] = 0;
-    for (int64_t c = 0; c < chunks; ++c) totals[j] += sums[c * kSums + j];
-  }
-  buffer_release(sums);
-}
 
 // sum of w (x - shift) over a row.
 template <class T>
@@ -52,18 +34,18 @@ DLCORE_INLINE T class_loss(const ClassLoss<T>& s, int64_t t, T x, T shift, T log
 }
 
 template <class T>
-DLCORE_INLINE void record_loss(const ClassLoss<T>& s, int64_t at, T value, T* loss, double* sums) {
+DLCORE_INLINE void record_loss(const ClassLoss<T>& s, int64_t at, T value, T* loss, Sum* sums) {
   const int64_t t = s.target[at];
   if (loss) loss[at] = value;
   if (t == s.ignore_index) return;
-  sums[0] += static_cast<double>(value);
-  sums[1] += s.weight ? static_cast<double>(s.weight[t]) : 1.0;
+  sums[0].add(static_cast<double>(value));
+  sums[1].add(s.weight ? static_cast<double>(s.weight[t]) : 1.0);
 }
 
 // One row. normalizer gets shift and log_sum: log-softmax is (x - shift) - log_sum. `written`,
 // unless null, is asked for: it will be written next.
 template <class T>
-DLCORE_INLINE void row_forward(const T* x, T* loss, T* normalizer, double* sums, const T* written,
+DLCORE_INLINE void row_forward(const T* x, T* loss, T* normalizer, Sum* sums, const T* written,
                                const ClassLoss<T>& s, int64_t r) {
   const int64_t t = s.target[r];
   T value = T(0);
@@ -82,7 +64,7 @@ DLCORE_INLINE void row_forward(const T* x, T* loss, T* normalizer, double* sums,
 
 // Neighbouring columns of an (n, inner) matrix; r is the first one's place in target.
 template <class T>
-DLCORE_INLINE void columns_forward(const T* x, int64_t lanes, T* loss, T* normalizer, double* sums,
+DLCORE_INLINE void columns_forward(const T* x, int64_t lanes, T* loss, T* normalizer, Sum* sums,
                                    const ClassLoss<T>& s, int64_t r) {
   const Column<T> column = running_column<T>(x, s.n, s.inner, lanes, [](int64_t, Vec<T>) {});
   const Vec<T> log_sum = column.sum == T(0) ? Vec<T>{} : log<T>(column.sum);
@@ -202,32 +184,30 @@ void cross_entropy_forward(const T* x, T* loss, T* normalizer, T* dx, T scale, d
                            const ClassLoss<T>& s) {
   if (s.inner == 1) {
     const bool past_caches = dx && goes_past_caches<T>(s.outer * s.n);
-    sum_chunks<2>(s.outer, grain_for(s.n * kExpCost), totals,
-                  [=, &s](int64_t begin, int64_t end, double* sums) {
-                    for (int64_t r = begin; r < end; ++r) {
-                      const T* const written = dx && !past_caches ? dx + r * s.n : nullptr;
-                      row_forward<T>(x + r * s.n, loss, normalizer, sums, written, s, r);
-                      if (dx)
-                        row_gradient<T>(x + r * s.n, normalizer, scale, dx + r * s.n, s, r,
-                                        past_caches);
-                    }
-                    if (past_caches) stream_fence();
-                  });
+    sum_chunks<2>(
+        s.outer, grain_for(s.n * kExpCost), totals, [=, &s](int64_t begin, int64_t end, Sum* sums) {
+          for (int64_t r = begin; r < end; ++r) {
+            const T* const written = dx && !past_caches ? dx + r * s.n : nullptr;
+            row_forward<T>(x + r * s.n, loss, normalizer, sums, written, s, r);
+            if (dx)
+              row_gradient<T>(x + r * s.n, normalizer, scale, dx + r * s.n, s, r, past_caches);
+          }
+          if (past_caches) stream_fence();
+        });
     return;
   }
   const int64_t vectors = ceil_div(s.inner, kLanes<T>);
   const int64_t grain = grain_for(s.n * kLanes<T> * kExpCost);
-  sum_chunks<2>(
-      s.outer * vectors, grain, totals, [=, &s](int64_t begin, int64_t end, double* sums) {
-        for (int64_t v = begin; v < end; ++v) {
-          const int64_t o = v / vectors, at = v % vectors * kLanes<T>;
-          const int64_t from = o * s.n * s.inner + at, r = o * s.inner + at;
-          const int64_t lanes = smaller(kLanes<T>, s.inner - at);
-          columns_forward<T>(x + from, lanes, loss, normalizer, sums, s, r);
-          const T one = T(1);
-          if (dx) columns_backward<T>(x + from, lanes, normalizer, &one, 0, scale, dx + from, s, r);
-        }
-      });
+  sum_chunks<2>(s.outer * vectors, grain, totals, [=, &s](int64_t begin, int64_t end, Sum* sums) {
+    for (int64_t v = begin; v < end; ++v) {
+      const int64_t o = v / vectors, at = v % vectors * kLanes<T>;
+      const int64_t from = o * s.n * s.inner + at, r = o * s.inner + at;
+      const int64_t lanes = smaller(kLanes<T>, s.inner - at);
+      columns_forward<T>(x + from, lanes, loss, normalizer, sums, s, r);
+      const T one = T(1);
+      if (dx) columns_backward<T>(x + from, lanes, normalizer, &one, 0, scale, dx + from, s, r);
+    }
+  });
 }
 
 template <class T>
@@ -250,23 +230,20 @@ void cross_entropy_backward(const T* x, const T* normalizer, const T* dy, int64_
   });
 }
 
-constexpr int64_t kChunk = int64_t(1) << 14;     // elements
-constexpr int64_t kSumBlock = int64_t(1) << 10;  // elements added up in T: 16 to a lane's chain
+constexpr int64_t kChunk = int64_t(1) << 14;  // elements
 
 // loss = -w_t x_t, x log-probabilities.
 template <class T>
 void nll_forward(const T* x, T* loss, double* totals, const ClassLoss<T>& s) {
-  sum_chunks<2>(
-      s.outer * s.inner, kChunk, totals, [=, &s](int64_t begin, int64_t end, double* sums) {
-        for (int64_t r = begin; r < end; ++r) {
-          const int64_t t = s.target[r], o = r / s.inner;
-          T value = T(0);
-          if (t != s.ignore_index)
-            value =
-                (s.weight ? -s.weight[t] : T(-1)) * x[(o * s.n + t) * s.inner + r - o * s.inner];
-          record_loss<T>(s, r, value, loss, sums);
-        }
-      });
+  sum_chunks<2>(s.outer * s.inner, kChunk, totals, [=, &s](int64_t begin, int64_t end, Sum* sums) {
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t t = s.target[r], o = r / s.inner;
+      T value = T(0);
+      if (t != s.ignore_index)
+        value = (s.weight ? -s.weight[t] : T(-1)) * x[(o * s.n + t) * s.inner + r - o * s.inner];
+      record_loss<T>(s, r, value, loss, sums);
+    }
+  });
 }
 
 template <class T>
@@ -283,51 +260,12 @@ void nll_backward(const T* dy, int64_t dy_step, T scale, T* dx, const ClassLoss<
   });
 }
 
-// total = sum of (x - target)^2, in blocks of which each is added up in T.
-template <class T>
-void mse_forward(const T* x, const T* target, double* total, int64_t n) {
-  sum_chunks<1>(n, kChunk, total, [=](int64_t begin, int64_t end, double* sum) {
-    for (int64_t b = begin; b < end; b += kSumBlock) {
-      const auto value = [=](int64_t i, int64_t lanes) {
-        const Vec<T> d =
-            load_lanes<T>(x + b + i, lanes, T(0)) - load_lanes<T>(target + b + i, lanes, T(0));
-        return d * d;
-      };
-      const int64_t block = smaller(kSumBlock, end - b);
-      sum[0] += static_cast<double>(hsum<T>(
-          fold_row<T>(block, Vec<T>{}, value, [](Vec<T> acc, Vec<T> v) { return acc + v; })));
-    }
-  });
-}
-
-template <class T>
-void mse_elements(const T* x, const T* target, T* y, int64_t n) {
-  map<T>(y, n, 2, [](Vec<T> a, Vec<T> b) { return (a - b) * (a - b); }, x, target);
-}
-
-// dx = scale dy (x - target).
-template <class T>
-void mse_backward(const T* x, const T* target, const T* dy, int64_t dy_step, T scale, T* dx,
-                  int64_t n) {
-  if (dy_step == 0) {
-    const T g = dy[0] * scale;
-    map<T>(dx, n, 2, [=](Vec<T> a, Vec<T> b) { return (a - b) * g; }, x, target);
-  } else {
-    map<T>(
-        dx, n, 2, [=](Vec<T> a, Vec<T> b, Vec<T> g) { return (a - b) * (g * scale); }, x, target,
-        dy);
-  }
-}
-
 }  // namespace
 
 DLCORE_EXPORT(cross_entropy_forward)
 DLCORE_EXPORT(cross_entropy_backward)
 DLCORE_EXPORT(nll_forward)
 DLCORE_EXPORT(nll_backward)
-DLCORE_EXPORT(mse_forward)
-DLCORE_EXPORT(mse_elements)
-DLCORE_EXPORT(mse_backward)
 
 }  // namespace DLCORE_ISA
 }  // namespace dlcore

@@ -693,10 +693,34 @@ def nll_loss_backward(
     denominator: float,
     dy: ndarray,
 ) -> ndarray: ...
-def mse_loss_forward(input: ndarray, target: ndarray, reduction: str) -> ndarray: ...
-def mse_loss_backward(
-    input: ndarray, target: ndarray, reduction: str, dy: ndarray
-) -> ndarray: ...
+def mse_loss(input: ndarray, target: ndarray, reduction: str = ...) -> ndarray: ...
+def half_mse_loss(input: ndarray, target: ndarray, reduction: str = ...) -> ndarray: ...
+def l1_loss(input: ndarray, target: ndarray, reduction: str = ...) -> ndarray: ...
+def msle_loss(input: ndarray, target: ndarray, reduction: str = ...) -> ndarray: ...
+def log_cosh_loss(input: ndarray, target: ndarray, reduction: str = ...) -> ndarray: ...
+def element_loss_forward(
+    op: str,
+    input: ndarray,
+    target: ndarray,
+    other: ndarray | None,
+    weight: ndarray | None,
+    numbers: Sequence[float],
+    reduction: str,
+    count: float | None,
+    wanted: Sequence[bool],
+) -> tuple[ndarray, tuple[ndarray | None, ndarray | None, ndarray | None]]: ...
+def element_loss_backward(
+    op: str,
+    input: ndarray,
+    target: ndarray,
+    other: ndarray | None,
+    weight: ndarray | None,
+    numbers: Sequence[float],
+    reduction: str,
+    count: float | None,
+    wanted: Sequence[bool],
+    dy: ndarray,
+) -> tuple[ndarray | None, ndarray | None, ndarray | None]: ...
 def frame(x: ndarray, window: ndarray, hop_length: int) -> ndarray: ...
 def overlap_add(
     frames: ndarray, window: ndarray, hop_length: int, length: int

@@ -316,6 +316,10 @@ def _exponential(name, arguments, result):
     return 0, 5 * arguments[0].size
 
 
+def _element_loss(name, arguments, result):
+    return 0, 5 * arguments[1].size
+
+
 def _nothing(name, arguments, result):
     return 0, 0
 
@@ -336,6 +340,7 @@ _WORK = {
         for way in ("forward", "backward")
     ): _normalize,
     ("softmax_", "log_softmax_", "cross_entropy_", "nll_loss_", "ctc_"): _exponential,
+    ("element_loss_",): _element_loss,
     ("scaled_dot_product_attention_",): _attention,
     ("additive_scores_",): _additive_scores,
     (

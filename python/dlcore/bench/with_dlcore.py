@@ -142,6 +142,11 @@ def cross_entropy(case, variant, x, dy, labels):
     return _run(case, lambda x: dl.cross_entropy(x, labels), None, x)
 
 
+def loss(case, variant, x, target):
+    op = getattr(dl, case.sizes["op"])
+    return _run(case, lambda x: op(x, target), None, x)
+
+
 def ctc_loss(case, variant, x, targets, input_lengths, target_lengths):
     given = targets, input_lengths, target_lengths
     return _run(case, lambda x: dl.ctc_loss(dl.log_softmax(x, -1), *given), None, x)

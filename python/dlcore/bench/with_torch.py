@@ -182,6 +182,12 @@ def cross_entropy(case, variant, x, dy, labels):
     return _run(case, partial(F.cross_entropy, x, labels), None, x)
 
 
+def loss(case, variant, x, target):
+    x, target = _from(x), _from(target)
+    op = getattr(F, case.sizes["op"])
+    return _run(case, partial(op, x, target), None, x)
+
+
 def ctc_loss(case, variant, x, targets, input_lengths, target_lengths):
     x, *given = map(_from, (x, targets, input_lengths, target_lengths))
     return _run(case, lambda: F.ctc_loss(F.log_softmax(x, -1), *given), None, x)

@@ -13,6 +13,7 @@ from ..ops import (
     distance_box_iou,
     distance_box_iou_loss,
     encode_boxes,
+    fast_rcnn_loss,
     generalized_box_iou,
     generalized_box_iou_loss,
     grid_anchors,
@@ -20,7 +21,10 @@ from ..ops import (
     remove_small_boxes,
     roi_align,
     roi_pool,
+    rpn_loss,
+    sigmoid_focal_loss,
     soft_nms,
+    yolo_loss,
 )
 from .anchors import AnchorGenerator, DefaultBoxGenerator
 from .coding import BoxCoder

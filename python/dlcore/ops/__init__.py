@@ -55,7 +55,49 @@ from .grid_sample import affine_grid, grid_sample
 from .im2col import col2im, fold, im2col, unfold
 from .indexing import cat, chunk, concatenate, split, stack
 from .linear_loss import linear_cross_entropy
-from .loss import cross_entropy, mse_loss, nll_loss
+from .loss import cross_entropy, nll_loss
+from .loss_binary import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    multilabel_soft_margin_loss,
+    sigmoid_focal_loss,
+)
+from .loss_detection import fast_rcnn_loss, rpn_loss, yolo_loss
+from .loss_embedding import (
+    contrastive_loss,
+    cosine_embedding_loss,
+    cosine_similarity,
+    pairwise_distance,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
+from .loss_generative import (
+    content_loss,
+    gan_discriminator_loss,
+    gan_generator_loss,
+    gaussian_kl_loss,
+    gram_matrix,
+    style_loss,
+    vae_loss,
+)
+from .loss_likelihood import gaussian_nll_loss, kl_div, poisson_nll_loss
+from .loss_margin import (
+    hinge_embedding_loss,
+    hinge_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    soft_margin_loss,
+)
+from .loss_regression import (
+    half_mse_loss,
+    huber_loss,
+    l1_loss,
+    log_cosh_loss,
+    mse_loss,
+    msle_loss,
+    smooth_l1_loss,
+)
 from .nms import batched_nms, nms, soft_nms
 from .norm import (
     add_layer_norm,

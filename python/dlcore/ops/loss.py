@@ -1,4 +1,4 @@
-"""Losses: each a fused forward and backward."""
+"""Losses of classes: each a fused forward and backward."""
 
 from numbers import Real
 
@@ -10,7 +10,8 @@ from ..tensor import Tensor, raw, record
 from .arithmetic import add, mul
 from .elementwise import neg
 from .inputs import wants
-from .reduction import mean, sum
+from .loss_element import reduced
+from .reduction import sum
 from .shape import as_array, one_line, reshape
 from .softmax import log_softmax
 
@@ -162,16 +163,8 @@ def _soft_cross_entropy(input, target, weight, reduction, label_smoothing, ndim)
         even = mul(sum(terms, 1), label_smoothing / classes)
         losses = add(mul(losses, 1 - label_smoothing), even)
     losses = neg(losses)
-    if reduction == "none":
-        return reshape(losses, ()) if ndim == 1 else losses
-    if reduction == "mean":
-        return mean(losses)
-    if reduction == "sum":
-        return sum(losses)
-    raise ValueError(
-        f"cross_entropy: reduction must be 'mean', 'sum' or 'none', "
-        f"got {str(reduction)[:60]!r}"
-    )
+    losses = reshape(losses, ()) if ndim == 1 else losses
+    return reduced("cross_entropy", losses, reduction)
 
 
 def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
@@ -234,54 +227,6 @@ def nll_loss(input, target, weight=None, ignore_index=-100, reduction="mean"):
         )
 
     return record(loss, (input,), backward)
-
-
-def mse_loss(input, target, reduction="mean"):
-    r"""Mean squared error.
-
-    Parameters
-    ----------
-    input, target : ndarray or Tensor, any shape
-        Of one shape and dtype, float32 or float64. Both receive a gradient.
-    reduction : {'mean', 'sum', 'none'}, optional
-        What becomes of the squares.
-
-    Returns
-    -------
-    ndarray or Tensor
-        Shape (), or that of `input` for ``'none'``. NaN for the mean of nothing.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ (nothing is broadcast: that is nearly always a mistake
-        here) or `reduction` is not known.
-    TypeError
-        If the dtypes differ.
-
-    Notes
-    -----
-    .. math:: \frac{1}{n} \sum_i (x_i - t_i)^2
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import dlcore as dl
-    >>> dl.mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])).item()
-    2.0
-    """
-    x, t = raw(input), raw(target)
-    loss = _C.mse_loss_forward(x, t, reduction)
-    if not isinstance(input, Tensor) and not isinstance(target, Tensor):
-        return loss
-
-    def backward(dy):
-        return (
-            _C.mse_loss_backward(x, t, reduction, dy) if wants(input) else None,
-            _C.mse_loss_backward(t, x, reduction, dy) if wants(target) else None,
-        )
-
-    return record(loss, (input, target), backward)
 
 
 def _floats(x):

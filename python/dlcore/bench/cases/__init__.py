@@ -11,6 +11,7 @@ from .detection import detections
 from .elementwise import calls, elementwise
 from .embedding import embeddings, orders
 from .gemm import gemms, linears
+from .loss import losses
 from .networks import networks, training
 from .norm import norms
 from .optim import optimizers
@@ -31,6 +32,7 @@ CASES = (
     *elementwise(),
     *norms(),
     *softmaxes(),
+    *losses(),
     *attentions(),
     *rnns(),
     *ctcs(),

@@ -10,6 +10,7 @@ from . import (
     gemm,
     indexing,
     loss,
+    losses,
     norm,
     optim,
     reduction,

@@ -39,12 +39,6 @@ add(
     lambda x: -x[np.arange(5), _LABELS].mean(),
 )
 add(
-    "mse_loss",
-    normal(PLANE, PLANE),
-    lambda x, y: dl.mse_loss(x, y),
-    lambda x, y: np.square(x - y).mean(),
-)
-add(
     "linear_cross_entropy",
     normal(PLANE, (9, 23), (9,)),
     lambda x, w, b: dl.linear_cross_entropy(x, w, _LABELS % 9, linear_bias=b),
