@@ -92,6 +92,11 @@ EXAMPLES = {
     "clip": example(ROWS, min=0.75, max=1.5),
     "where": Example((np.arange(23) % 2 == 0, ROWS, (1, 23))),
     "dropout": example(ROWS, p=0.25),
+    # products and distances of vectors
+    "bilinear": example((5, 4), (5, 3), (2, 4, 3), (2,)),
+    "cosine_similarity": example(ROWS, ROWS, dim=1),
+    "pairwise_distance": example(ROWS, ROWS, p=1.5, eps=0.25),
+    "normalize": example(ROWS, dim=1),
     # shape, indexing
     "reshape": Example((ROWS,), extra=(23, 5)),
     "flatten": example(IMAGE, start_dim=1, end_dim=-1),
@@ -288,6 +293,10 @@ ALIASES = {
     },
     "chunk": ["split"],
     "linear_cross_entropy": ["linear", "cross_entropy"],
+    "bilinear": ["linear", "mul", "reshape"],
+    "cosine_similarity": ["norm", "sum", "sum_squares", "mul", "clip"],
+    "pairwise_distance": ["norm", "pow", "sum", "add", "sub"],
+    "normalize": ["norm", "pow", "sum", "sum_squares", "div", "clip"],
     "einsum": ["reshape"],
     "hardmax": ["argmax"],
     "masked_fill": ["where"],

@@ -23,14 +23,15 @@ from .batch_norm import (
     InstanceNorm2d,
     InstanceNorm3d,
 )
-from .container import Identity, ModuleList, Sequential
+from .container import Identity, Lambda, ModuleDict, ModuleList, Sequential
 from .conv import Conv1d, Conv2d, Conv3d, SeparableConv2d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from .distance import CosineSimilarity, PairwiseDistance
 from .dropout import Dropout
 from .embedding import Embedding, EmbeddingBag
-from .linear import Flatten, Linear
+from .linear import Bilinear, Flatten, Linear, Unflatten
 from .loss import CrossEntropyLoss, CTCLoss, MSELoss, NLLLoss
-from .module import Module, Parameter
+from .module import Module
 from .norm import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from .padding import (
     CircularPad1d,
@@ -49,6 +50,8 @@ from .padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from .parameter import Parameter
+from .parameter_container import ParameterDict, ParameterList
 from .pool import (
     AdaptiveMaxPool1d,
     AdaptiveMaxPool2d,

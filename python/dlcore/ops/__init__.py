@@ -5,6 +5,7 @@ from .activation import gelu, leaky_relu, relu, relu6, sigmoid, silu, tanh
 from .arithmetic import add, div, maximum, minimum, mul, pow, sub
 from .attention import scaled_dot_product_attention
 from .attention_scores import additive_scores, cosine_scores, rotary_embedding
+from .bilinear import bilinear
 from .box_coding import decode_boxes, encode_boxes, grid_anchors
 from .box_iou import (
     box_iou,
@@ -20,6 +21,7 @@ from .compare import eq, ge, gt, isfinite, isinf, isnan, le, lt, ne, where
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .ctc import ctc_beam_search, ctc_greedy_decode, ctc_loss
+from .distance import cosine_similarity, normalize, pairwise_distance
 from .dropout import dropout
 from .einsum import einsum
 from .elementwise import (

@@ -2,3 +2,4 @@
 
 # ruff: noqa: F401
 from . import rnn
+from .convert_parameters import parameters_to_vector, vector_to_parameters

@@ -44,3 +44,29 @@ add(
     lambda x, w, b: dl.linear(x, w, b),
     lambda x, w, b: x @ w.T + b,
 )
+add(
+    "bilinear",
+    normal((5, 4), (5, 3), (2, 4, 3), (2,)),
+    lambda a, b, w, bias: dl.bilinear(a, b, w, bias),
+    lambda a, b, w, bias: np.einsum("ni,kij,nj->nk", a, w, b) + bias,
+)
+add(
+    "cosine_similarity",
+    normal((5, 4), (5, 4)),
+    lambda a, b: dl.cosine_similarity(a, b),
+    lambda a, b: (
+        (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+    ),
+)
+add(
+    "pairwise_distance",
+    normal((5, 4), (5, 4)),
+    lambda a, b: dl.pairwise_distance(a, b),
+    lambda a, b: np.linalg.norm(a - b + 1e-6, axis=-1),
+)
+add(
+    "normalize",
+    normal((5, 4)),
+    lambda x: dl.normalize(x),
+    lambda x: x / np.linalg.norm(x, axis=1, keepdims=True),
+)
