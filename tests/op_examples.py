@@ -80,7 +80,9 @@ EXAMPLES = {
     **{
         name: example(ROWS)
         for name in (
-            "relu relu6 leaky_relu gelu sigmoid silu tanh abs neg exp expm1 log log1p "
+            "relu relu6 leaky_relu gelu sigmoid silu tanh elu celu selu softplus mish "
+            "logsigmoid softsign tanhshrink step hardsigmoid hardswish hardtanh "
+            "softshrink hardshrink abs neg exp expm1 log log1p "
             "sqrt rsqrt reciprocal square sign erf isnan isinf isfinite"
         ).split()
     },
@@ -88,6 +90,9 @@ EXAMPLES = {
         name: example(ROWS, (1, 23))
         for name in "add sub mul div pow maximum minimum eq ne lt le gt ge".split()
     },
+    "threshold": Example((ROWS,), extra=(0.75, 1.5)),
+    "prelu": example(IMAGE, (4,)),
+    **{name: example(IMAGE, dim=1) for name in "glu geglu swiglu reglu".split()},
     "clamp": example(ROWS, min=0.75, max=1.5),
     "clip": example(ROWS, min=0.75, max=1.5),
     "where": Example((np.arange(23) % 2 == 0, ROWS, (1, 23))),
@@ -135,7 +140,7 @@ EXAMPLES = {
         name: example(ROWS, dim=1)
         for name in (
             "sum mean prod amax amin max min argmax argmin var std logsumexp softmax "
-            "log_softmax hardmax all any norm"
+            "log_softmax softmin hardmax all any norm"
         ).split()
     },
     "cross_entropy": Example((ROWS, np.array([3, 0, 22, 7, 7]))),
@@ -298,6 +303,8 @@ ALIASES = {
     "pairwise_distance": ["norm", "pow", "sum", "add", "sub"],
     "normalize": ["norm", "pow", "sum", "sum_squares", "div", "clip"],
     "einsum": ["reshape"],
+    "softmin": ["neg", "softmax"],
+    "tanhshrink": ["tanh", "sub"],
     "hardmax": ["argmax"],
     "masked_fill": ["where"],
     "masked_select": ["getitem"],

@@ -11,7 +11,28 @@ from .activation import (
     Sigmoid,
     SiLU,
     Softmax,
+    Softmax2d,
+    Softmin,
     Tanh,
+)
+from .activation_hard import (
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    Softshrink,
+    Step,
+    Threshold,
+)
+from .activation_soft import (
+    CELU,
+    ELU,
+    SELU,
+    LogSigmoid,
+    Mish,
+    Softplus,
+    Softsign,
+    Tanhshrink,
 )
 from .attention import MultiheadAttention
 from .attention_scores import AdditiveAttention, CosineAttention, GeneralAttention
@@ -29,6 +50,7 @@ from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .distance import CosineSimilarity, PairwiseDistance
 from .dropout import Dropout
 from .embedding import Embedding, EmbeddingBag
+from .gated import GEGLU, GLU, PReLU, ReGLU, SwiGLU
 from .linear import Bilinear, Flatten, Linear, Unflatten
 from .loss import CrossEntropyLoss, CTCLoss, MSELoss, NLLLoss
 from .module import Module

@@ -2,6 +2,25 @@
 
 # ruff: noqa: F401
 from .activation import gelu, leaky_relu, relu, relu6, sigmoid, silu, tanh
+from .activation_hard import (
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    softshrink,
+    step,
+    threshold,
+)
+from .activation_soft import (
+    celu,
+    elu,
+    logsigmoid,
+    mish,
+    selu,
+    softplus,
+    softsign,
+    tanhshrink,
+)
 from .arithmetic import add, div, maximum, minimum, mul, pow, sub
 from .attention import scaled_dot_product_attention
 from .attention_scores import additive_scores, cosine_scores, rotary_embedding
@@ -42,6 +61,7 @@ from .elementwise import (
 )
 from .embedding import embedding, embedding_bag
 from .extreme import all, amax, amin, any, argmax, argmin, max, min
+from .gated import geglu, glu, prelu, reglu, swiglu
 from .gather import (
     gather,
     index_add,
@@ -129,7 +149,7 @@ from .shape import (
 )
 from .shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from .signal import istft, stft
-from .softmax import hardmax, log_softmax, softmax
+from .softmax import hardmax, log_softmax, softmax, softmin
 from .sort import argsort, cumsum, sort, topk
 
 from . import methods  # isort: skip
