@@ -198,6 +198,8 @@ X = np.zeros((2, 3), "f")
 BAD = [
     (lambda: nn.Sequential(nn.ReLU())[1], IndexError, "index must be from -1 to 0"),
     (lambda: nn.Sequential(nn.ReLU()).append(3), TypeError, "must be Modules, got int"),
+    (lambda: nn.Sequential({"a.b": nn.ReLU()}), KeyError, "must not be empty or have"),
+    (lambda: nn.Sequential({"forward": nn.ReLU()}), KeyError, "is another attribute"),
     (lambda: nn.ModuleList([nn.ReLU()]).pop(4), IndexError, "ModuleList: index must"),
     (lambda: nn.ModuleList([dl.relu]), TypeError, "wrap it in nn.Lambda"),
     (lambda: nn.ModuleDict({"a": 3}), TypeError, "ModuleDict: modules must be Mod"),

@@ -117,6 +117,18 @@ def test_backward_hook_of_several_inputs_and_outputs():
     assert len(seen) == 1
 
 
+def test_backward_hooks_do_not_see_a_dict():
+    class Named(nn.Module):
+        def forward(self, x):
+            return {"y": x * 2}
+
+    named, seen = Named(), []
+    named.register_full_backward_hook(lambda *grads: seen.append(grads))
+    x = dl.Tensor([3.0], requires_grad=True)
+    named(x)["y"].backward()
+    assert not seen and x.grad.item() == 2
+
+
 def test_a_handle_takes_its_hook_away():
     layer = nn.Identity()
     first = layer.register_forward_hook(shift_output)

@@ -111,7 +111,7 @@ class Sequential(_Row):
         if len(modules) == 1 and isinstance(modules[0], dict):
             named = modules[0].items()
         for name, module in named:
-            setattr(self, str(name), _module("Sequential", module))
+            self.add_module(str(name), _module("Sequential", module))
 
     def forward(self, x):
         for module in self.__dict__.values():

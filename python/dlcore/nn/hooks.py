@@ -175,6 +175,7 @@ class _Backward:
     def __init__(self, module):
         self._module = module
         self._hooks = module._hooks
+        self._grad_output = None  # stays so where the result is no Tensor or tuple
 
     def of_inputs(self, args):
         args, needing = _watched(args, self._leave)
@@ -199,6 +200,8 @@ class _Backward:
         return tuple(None if grads[i] is None else raw(grads[i]) for i in needing)
 
     def _leave(self, *grads):
+        if self._grad_output is None:
+            return grads
         grads = _spread(grads, self._count, self._needing)
         for hook, _ in list(self._hooks.backward.values()):
             other = hook(self._module, grads, self._grad_output)

@@ -113,8 +113,8 @@ for _op, _f in _BINARY.items():
     add(_op, normal(PLANE, (1, 23)), lambda a, b, _op=_op: getattr(dl, _op)(a, b), _f)
 add("div", normal(PLANE, (5, 1), low=0.5), lambda a, b: dl.div(a, b), np.divide)
 add("pow", normal(PLANE, low=0.5), lambda x: dl.pow(x, 3), lambda x: x**3)
-for _op, (_inputs, _f) in _FLAT.items():
-    add(_op, _inputs, lambda *x, _op=_op: getattr(dl, _op)(*x), _f, gradient=False)
+for _op, (_inputs, _flat) in _FLAT.items():
+    add(_op, _inputs, lambda *x, _op=_op: getattr(dl, _op)(*x), _flat, gradient=False)
 for _op in ("clamp", "clip"):
     add(
         _op,
@@ -141,3 +141,26 @@ add(
     _dropout,
     lambda x: np.where(_dropout(np.ones_like(x)), 2 * x, 0),
 )
+
+
+def _seeded(function, x):
+    dl.manual_seed(1)
+    return function(x, 0.5)
+
+
+for _op, _channels in (
+    ("alpha_dropout", PLANE),
+    ("feature_alpha_dropout", (2, 5, 7)),
+    ("dropout1d", (2, 5, 7)),
+    ("dropout2d", (2, 5, 3, 3)),
+    ("dropout3d", (2, 5, 3, 3, 2)),
+):  # a line through what 0 and 1 become
+    add(
+        _op,
+        normal(_channels),
+        lambda x, _op=_op: _seeded(getattr(dl, _op), x),
+        lambda x, _op=_op: (
+            _seeded(getattr(dl, _op), np.zeros_like(x)) * (1 - x)
+            + _seeded(getattr(dl, _op), np.ones_like(x)) * x
+        ),
+    )
