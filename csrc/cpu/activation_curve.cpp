@@ -9,8 +9,8 @@ namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
 
-constexpr int64_t kCost = 4;         // of an element, in elements copied
-constexpr int64_t kStep = 2;         // independent vectors: iterations overlap too
+constexpr int64_t kCost = 4;                           // of an element, in elements copied
+constexpr int64_t kStep = kVectorBytes == 16 ? 1 : 2;  // vectors at a time: iterations overlap too
 constexpr int64_t kPiece = 1 << 10;  // elements on their way past the caches, in the L1
 template <class T>
 constexpr int64_t kBlock = kStep * kLanes<T>;
@@ -59,12 +59,26 @@ struct Elu : Numbers<T> {
   }
 };
 
+// log(1 + e) for 0 <= e <= 1, as a series of s = e / (2 + e): nothing cancels.
+template <class T>
+DLCORE_INLINE Vec<T> log1p_up_to_1(Vec<T> e) {
+  const Vec<T> s = quotient<T>(e, e + T(2));
+  const Vec<T> z = s * s;
+  if constexpr (kIsFloat<T>)
+    return s * polynomial<T>(z, 0.2817833572, 0.2796060259, 0.4002491029, 0.6666631468, 2.0);
+  else
+    return s * polynomial<T>(z, 0.1779700393845545485, 0.09872679845295913477,
+                             0.1359299234843133159, 0.153634870638623838, 0.1818287216302701549,
+                             0.2222219038695847763, 0.28571429121878565, 0.3999999999517733442,
+                             0.6666666666668303197, 2.0);
+}
+
 // log(1 + exp(a x)) c, with c = 1 / a; x where a x > b. With a = -1 logsigmoid.
 template <class T>
 struct Softplus : Numbers<T> {
   DLCORE_CURVE forward(Vec<T> v) const {
     const Vec<T> t = v * this->a;
-    const Vec<T> curved = relu<T>(t) + log1p<T>(exp_minus_abs<T>(t));
+    const Vec<T> curved = relu<T>(t) + log1p_up_to_1<T>(exp_minus_abs<T>(t));
     return t > this->b ? v : curved * this->c;
   }
   DLCORE_CURVE backward(Vec<T> v, Vec<T> d) const {
