@@ -165,7 +165,8 @@ Wide gate_slope(Gate kind, Wide x) {
 template <class T>
 void gates() {
   for (const Gate kind : {Gate::sigmoid, Gate::gelu, Gate::gelu_tanh, Gate::silu, Gate::relu})
-    for (const auto& [rows, n] : {std::pair<int64_t, int64_t>{1, 3}, {7, 33}, {3, 2050}}) {
+    for (const auto& size : {std::pair<int64_t, int64_t>{1, 3}, {7, 33}, {3, 2050}}) {
+      const int64_t rows = size.first, n = size.second;
       const Values<T> x = numbers<T>(2 * rows * n, -3, 3), dy = numbers<T>(rows * n, -2, 2, 7);
       Expected y, dx(2 * rows * n);
       for (int64_t i = 0; i < rows * n; ++i) {
@@ -186,7 +187,8 @@ void gates() {
 template <class T>
 void prelu() {
   const int64_t shapes[][3] = {{1, 1, 5}, {2, 1, 9000}, {5, 3, 17}, {3, 2, 5000}, {700, 65, 1}};
-  for (const auto& [outer, channels, inner] : shapes) {
+  for (const auto& shape : shapes) {
+    const int64_t outer = shape[0], channels = shape[1], inner = shape[2];
     const int64_t n = outer * channels * inner;
     const Values<T> x = numbers<T>(n, -3, 3), w = numbers<T>(channels, -1, 1, 5);
     const Values<T> dy = numbers<T>(n, -2, 2, 7);
