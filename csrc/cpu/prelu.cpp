@@ -34,11 +34,13 @@ DLCORE_INLINE void for_vectors(const Runs& r, int64_t run, const T* weight, cons
   const int64_t from = r.columns ? run * r.size : whole * r.inner + piece;
   const int64_t count = r.columns ? r.size : smaller(r.size, r.inner - piece);
   Vec<T> w = splat<T>(weight[r.columns ? 0 : whole % r.channels]);
-  for (int64_t i = 0; i < count; i += kLanes<T>) {
-    const int64_t n = smaller(kLanes<T>, count - i);
-    if (r.columns) w = load_part<T>(weight + i, n, T(0));
-    f(from + i, i, n, w);
+  int64_t i = 0;
+  for (; i + kLanes<T> <= count; i += kLanes<T>) {
+    if (r.columns) w = load<T>(weight + i);
+    f(from + i, i, kLanes<T>, w);
   }
+  const int64_t n = count - i;
+  if (n > 0) f(from + i, i, n, r.columns ? load_part<T>(weight + i, n, T(0)) : w);
 }
 
 // y may be x.
