@@ -81,7 +81,9 @@ EXAMPLES = {
     **{
         name: example(ROWS)
         for name in (
-            "relu relu6 leaky_relu gelu sigmoid silu tanh abs neg exp expm1 log log1p "
+            "relu relu6 leaky_relu gelu sigmoid silu tanh elu celu selu softplus mish "
+            "logsigmoid softsign tanhshrink step hardsigmoid hardswish hardtanh "
+            "softshrink hardshrink abs neg exp expm1 log log1p "
             "sqrt rsqrt reciprocal square sign erf isnan isinf isfinite"
         ).split()
     },
@@ -89,10 +91,23 @@ EXAMPLES = {
         name: example(ROWS, (1, 23))
         for name in "add sub mul div pow maximum minimum eq ne lt le gt ge".split()
     },
+    "threshold": Example((ROWS,), extra=(0.75, 1.5)),
+    "prelu": example(IMAGE, (4,)),
+    **{name: example(IMAGE, dim=1) for name in "glu geglu swiglu reglu".split()},
     "clamp": example(ROWS, min=0.75, max=1.5),
     "clip": example(ROWS, min=0.75, max=1.5),
     "where": Example((np.arange(23) % 2 == 0, ROWS, (1, 23))),
     "dropout": example(ROWS, p=0.25),
+    "alpha_dropout": example(ROWS, p=0.25),
+    "feature_alpha_dropout": example(IMAGE, p=0.25),
+    "dropout1d": example((2, 4, 7), p=0.25),
+    "dropout2d": example(IMAGE, p=0.25),
+    "dropout3d": example(VOLUME, p=0.25),
+    # products and distances of vectors
+    "bilinear": example((5, 4), (5, 3), (2, 4, 3), (2,)),
+    "cosine_similarity": example(ROWS, ROWS, dim=1),
+    "pairwise_distance": example(ROWS, ROWS, p=1.5, eps=0.25),
+    "normalize": example(ROWS, dim=1),
     # shape, indexing
     "reshape": Example((ROWS,), extra=(23, 5)),
     "flatten": example(IMAGE, start_dim=1, end_dim=-1),
@@ -131,7 +146,7 @@ EXAMPLES = {
         name: example(ROWS, dim=1)
         for name in (
             "sum mean prod amax amin max min argmax argmin var std logsumexp softmax "
-            "log_softmax hardmax all any norm"
+            "log_softmax softmin hardmax all any norm"
         ).split()
     },
     "cross_entropy": Example((ROWS, np.array([3, 0, 22, 7, 7]))),
@@ -324,7 +339,15 @@ ALIASES = {
     "fast_rcnn_loss": ["smooth_l1_loss"],
     "chunk": ["split"],
     "linear_cross_entropy": ["linear", "cross_entropy"],
+    "bilinear": ["linear", "mul", "reshape"],
+    "cosine_similarity": ["norm", "sum", "sum_squares", "mul", "clip"],
+    "pairwise_distance": ["norm", "pow", "sum", "add", "sub"],
+    "normalize": ["norm", "pow", "sum", "sum_squares", "div", "clip"],
     "einsum": ["reshape"],
+    **{f"dropout{n}d": ["dropout", "mul"] for n in (1, 2, 3)},
+    "feature_alpha_dropout": ["alpha_dropout", "mul", "add"],
+    "softmin": ["neg", "softmax"],
+    "tanhshrink": ["tanh", "sub"],
     "hardmax": ["argmax"],
     "masked_fill": ["where"],
     "masked_select": ["getitem"],

@@ -113,7 +113,117 @@ def test_keeps_the_mean_as_torch_does(torch):
     assert abs(y.mean() - 1) < 1e-3
 
 
+CHANNELS = [
+    ("dropout1d", (3, 40, 5), (3, 40, 1)),
+    ("dropout1d", (40, 5), (40, 1)),
+    ("dropout2d", (3, 40, 5, 2), (3, 40, 1, 1)),
+    ("dropout2d", (3, 40, 5), (3, 40, 1)),
+    ("dropout3d", (3, 40, 5, 2, 3), (3, 40, 1, 1, 1)),
+    ("dropout3d", (40, 5, 2, 3), (40, 1, 1, 1)),
+]
+
+
+@pytest.mark.parametrize("name, shape, heads", CHANNELS)
+def test_whole_channels(isa, dtype, rng, name, shape, heads):
+    x = rng.standard_normal(shape).astype(dtype)
+    keep = (words(int(np.prod(heads))) >= 2**30).reshape(heads)
+    t = dl.Tensor(x, requires_grad=True)
+    y = getattr(dl, name)(t, 0.25)
+    assert y.dtype == dtype and y.shape == shape
+    assert_close(y.detach().numpy(), np.where(keep, x.astype("d") / 0.75, 0))
+    y.backward(np.ones(shape, dtype))
+    want = np.broadcast_to(np.where(keep, 1 / 0.75, 0), shape)
+    assert_close(t.grad.numpy(), want)
+    assert getattr(dl, name)(x, training=False) is x
+
+
+def limits(p):
+    """SELU's limit at -inf, and the line that keeps mean and variance."""
+    c = -1.7580993408473766
+    a = 1 / np.sqrt((1 - p) * (1 + p * c * c))
+    return c, a, -a * p * c
+
+
+@pytest.mark.parametrize("n", [0, 1, V + 1, 65, 70_001])
+def test_alpha_dropout(isa, dtype, rng, n):
+    x = rng.standard_normal(n).astype(dtype)
+    keep = words(n) >= 2**30
+    c, a, b = limits(0.25)
+    t = dl.Tensor(x, requires_grad=True)
+    y = dl.alpha_dropout(t, 0.25)
+    want = a * np.where(keep, x.astype("d"), c) + b
+    assert_close(y.detach().numpy(), want, ulp=4, scale=2 + np.abs(want))
+    y.backward(np.ones_like(x))
+    assert_close(t.grad.numpy(), np.where(keep, a, 0))
+    out = x.copy()
+    assert dl.alpha_dropout(x, training=False) is x
+    assert dl.alpha_dropout(x, training=False, out=out) is out
+    np.testing.assert_array_equal(out, x)
+    assert not dl.alpha_dropout(x, 1.0).any()
+
+
+def test_feature_alpha_dropout(isa, dtype, rng):
+    x = rng.standard_normal((5, 30, 7)).astype(dtype)
+    keep = (words(150) >= 2**30).reshape(5, 30, 1)
+    c, a, b = limits(0.25)
+    t = dl.Tensor(x, requires_grad=True)
+    y = dl.feature_alpha_dropout(t, 0.25)
+    want = a * np.where(keep, x.astype("d"), c) + b
+    assert_close(y.detach().numpy(), want, ulp=4, scale=2 + np.abs(want))
+    y.backward(np.ones_like(x))
+    assert_close(t.grad.numpy(), np.broadcast_to(np.where(keep, a, 0), x.shape))
+    assert dl.feature_alpha_dropout(x, training=False) is x
+
+
+def test_alpha_dropout_keeps_mean_and_variance_as_torch_does(torch, rng):
+    x = rng.standard_normal(1_000_000).astype("f")
+    y = dl.alpha_dropout(x, 0.3)
+    assert abs(y.mean()) < 5e-3 and abs(y.std() - 1) < 5e-3
+    theirs = torch.nn.functional.alpha_dropout(torch.zeros(1000), 0.3, training=True)
+    mine = np.unique(dl.alpha_dropout(np.zeros(1000, "f"), 0.3))
+    np.testing.assert_allclose(mine, np.unique(theirs.numpy()), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["", "1d", "2d", "3d"])
+def test_modules_are_pytorchs(torch, name):
+    mine = getattr(dl.nn, f"Dropout{name}")(0.25, inplace=True)
+    theirs = getattr(torch.nn, f"Dropout{name}")(0.25, inplace=True)
+    assert repr(mine) == repr(theirs)
+    x = np.ones((50, 40, *[2] * (int(name[0]) if name else 0)), "f")
+    want = theirs(torch.tensor(x)).numpy()
+    y = mine(x)
+    np.testing.assert_allclose(np.unique(y), np.unique(want), rtol=1e-6)
+    alike = y.reshape(50, 40, -1)
+    assert (alike == alike[:, :, :1]).all()
+    assert mine.eval()(x) is x
+    with pytest.raises(ValueError, match="p must be from 0 to 1"):
+        type(mine)(1.5)
+
+
+@pytest.mark.parametrize("name", ["AlphaDropout", "FeatureAlphaDropout"])
+def test_alpha_modules_are_pytorchs(torch, name):
+    mine, theirs = getattr(dl.nn, name)(0.3), getattr(torch.nn, name)(0.3)
+    assert repr(mine) == repr(theirs)
+    x = np.ones((50, 40, 3), "f")
+    want = theirs(torch.tensor(x)).numpy()
+    np.testing.assert_allclose(np.unique(mine(x)), np.unique(want), rtol=1e-6)
+    assert mine.eval()(x) is x
+
+
+X = np.ones((2, 3), "f")
 BAD = [
+    (
+        lambda: dl.dropout1d(np.ones(3)),
+        ValueError,
+        "dropout1d: x must have 2 or 3 axes",
+    ),
+    (lambda: dl.dropout2d(X), ValueError, r"3 or 4 axes, got x.shape = \(2, 3\)"),
+    (lambda: dl.dropout3d(X), ValueError, "dropout3d: x must have 4 or 5 axes"),
+    (lambda: dl.dropout1d(X, 1.5), ValueError, "p must be from 0 to 1, got 1.5"),
+    (lambda: dl.dropout1d([1.0]), TypeError, "dropout1d: x must be a NumPy array"),
+    (lambda: dl.alpha_dropout(X, -1), ValueError, "alpha_dropout: p must be from 0"),
+    (lambda: dl.alpha_dropout(X, "a"), TypeError, "alpha_dropout: p must be a"),
+    (lambda: dl.feature_alpha_dropout(np.ones(3)), ValueError, r"axes \(n, channels"),
     (lambda: dl.dropout(np.ones(3), 1.5), ValueError, "p must be from 0 to 1, got 1.5"),
     (lambda: dl.dropout(np.ones(3), -0.1), ValueError, "p must be from 0 to 1"),
     (lambda: dl.dropout(np.ones(3), np.nan), ValueError, "p must be from 0 to 1"),

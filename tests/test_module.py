@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from dlcore import nn
+from dlcore import Tensor, nn
 
 
 class Net(nn.Module):
@@ -86,6 +86,47 @@ def test_modes_and_freezing():
     assert net.apply(seen.append) is net and seen[-1] is net and len(seen) == 5
 
 
+def test_what_is_named_and_found():
+    net = Net()
+    assert net.get_parameter("layers.0.weight") is net.layers[0].weight
+    assert net.get_buffer("mean") is net.mean
+    assert net.get_submodule("") is net
+    net.again = net.first
+    net.layers[0].weight = net.first.weight
+    names = [name for name, _ in net.named_modules(remove_duplicate=False)]
+    assert names == ["", "first", "layers", "layers.0", "layers.1", "again"]
+    assert [name for name, _ in net.named_children()] == ["first", "layers"]
+    twice = [name for name, _ in net.named_parameters(remove_duplicate=False)]
+    assert twice == [*NAMES, "again.weight", "again.bias"]
+    assert next(iter(net.state_dict(prefix="net."))) == "net.scale"
+    assert net.state_dict(keep_vars=True)["again.bias"] is net.first.bias
+
+
+def test_ties_survive_a_copy():
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    net[1].weight = net[0].weight
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert twin[1].weight is twin[0].weight is not net[0].weight
+    twin.load_state_dict({**net.state_dict(), "1.weight": np.ones((3, 3), "f")})
+    assert (twin[0].weight.data == 1).all()
+
+
+def test_registering():
+    net = nn.Module()
+    net.register_parameter("bias", None)
+    assert net.bias is None and not list(net.parameters())
+    net.bias = nn.Parameter(np.zeros(2))
+    net.register_module("relu", nn.ReLU())
+    net.add_module("nothing", None)
+    net.register_buffer("mean", np.zeros(2))
+    net.mean = nn.Parameter(np.ones(2))
+    assert [name for name, _ in net.named_parameters()] == ["bias", "mean"]
+    assert not list(net.named_buffers())
+    net.register_buffer("count", np.zeros(2))
+    del net.count
+    assert list(net.state_dict()) == ["bias", "mean"]
+
+
 def test_casts():
     net = Net()
     net(np.ones((1, 4), "f")).sum().backward()
@@ -93,8 +134,11 @@ def test_casts():
     assert all(v.dtype == np.float64 for v in net.state_dict().values())
     assert net.scale.grad.dtype == np.float64
     assert net.float().mean.dtype == np.float32
-    with pytest.raises(TypeError, match="to: dtype must be float32 or float64"):
-        net.to("int64")
+    assert net.to("cpu", dtype="float64").scale.dtype == np.float64
+    assert net.to(Tensor(X)).cpu() is net and net.scale.dtype == np.float32
+    for cast in (lambda: net.to("int64"), net.half, net.bfloat16):
+        with pytest.raises(TypeError, match="must be float32 or float64"):
+            cast()
 
 
 def test_state_dict_round_trip(tmp_path):
@@ -141,6 +185,20 @@ X = np.zeros((2, 3), "f")
             TypeError,
             "Net: scale must stay a Parameter",
         ),
+        (lambda: setattr(Net(), "first", 3), TypeError, "first must stay a Module"),
+        (lambda: setattr(Net(), "mean", 3), TypeError, "mean must stay a Tensor"),
+        (lambda: Net().get_parameter("mean"), AttributeError, "no parameter 'mean'"),
+        (lambda: Net().get_buffer("scale"), AttributeError, "no buffer 'scale'"),
+        (lambda: Net().register_buffer("a.b", X), KeyError, "must not be empty or"),
+        (lambda: Net().register_buffer("", X), KeyError, "must not be empty or"),
+        (lambda: Net().register_buffer("scale", X), KeyError, "is a parameter already"),
+        (lambda: Net().register_buffer(3, X), TypeError, "name must be a str, got int"),
+        (lambda: Net().register_parameter("w", X), TypeError, "wrap it in nn.Param"),
+        (lambda: Net().register_parameter("forward", None), KeyError, "is another"),
+        (lambda: Net().add_module("train", nn.ReLU()), KeyError, "is another attr"),
+        (lambda: Net().add_module("relu", nn.ReLU), TypeError, "be a Module or None"),
+        (lambda: Net().train(3), ValueError, "mode must be True or False, got 3"),
+        (lambda: Net().to("cuda"), TypeError, "'cpu', the only device"),
     ],
 )
 def test_bad_calls(call, error, match):

@@ -110,6 +110,12 @@ def main():
         num, den, e = remez(tail, lambda z: max(z, mp.mpf(10) ** -9), 0, top, degree)
         show(f"log's atanh tail, degree {degree}", 19, num, den, e)
 
+    # log(1 + e) = s P(s^2) with s = e / (2 + e), for 0 <= e <= 1
+    whole = series(lambda z: 2 * mp.atanh(mp.sqrt(z)) / mp.sqrt(z), mp.mpf(2))
+    for digits, degree in ((10, 4), (19, 9), (19, 10)):
+        num, den, e = remez(whole, lambda z: 1 / whole(z), 0, mp.mpf(1) / 9, degree)
+        show(f"log1p(e) / s in s^2, degree {degree}", digits, num, den, e)
+
     bend = series(lambda z: (mp.tanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, -mp.mpf(1) / 3)
     for degree in (3, 4):
         num, den, e = remez(bend, lambda z: max(z, mp.mpf(10) ** -6), 0, "0.4", degree)

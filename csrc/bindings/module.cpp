@@ -9,6 +9,8 @@ namespace dlcore {
 void bind_runtime(Module& m);
 void bind_short_way(py::object& made, Module& m);
 void bind_activation(Module& m);
+void bind_activation_curve(Module& m);
+void bind_gated(Module& m);
 void bind_attention(Module& m);
 void bind_attention_scores(Module& m);
 void bind_boxes(Module& m);
@@ -57,6 +59,8 @@ PYBIND11_MODULE(_C, made) {
   bind_runtime(m);
   bind_short_way(made, m);
   bind_activation(m);
+  bind_activation_curve(m);
+  bind_gated(m);
   bind_attention(m);
   bind_attention_scores(m);
   bind_boxes(m);

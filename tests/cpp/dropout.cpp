@@ -12,8 +12,15 @@ void dropped(int64_t n) {
   Expected want;
   for (int64_t i = 0; i < n; ++i)
     want.push(words[i] < quarter ? 0 : x[i] * static_cast<Wide>(T(4) / 3));
-  check<T>("dropout", want, 0.5,
-           [&](const auto& k, T* y) { k.dropout(x.data(), y, n, quarter, T(4) / 3, 42, 1000); });
+  check<T>("dropout", want, 0.5, [&](const auto& k, T* y) {
+    k.dropout(x.data(), y, n, quarter, T(4) / 3, T(-0.0), T(0), 42, 1000);
+  });
+  Expected shifted;
+  for (int64_t i = 0; i < n; ++i)
+    shifted.push(words[i] < quarter ? Wide(-2) : x[i] * Wide(1.5L) + 0.5L, 2);
+  check<T>("dropout", shifted, 1, [&](const auto& k, T* y) {
+    k.dropout(x.data(), y, n, quarter, T(1.5), T(0.5), T(-2), 42, 1000);
+  });
 }
 
 }  // namespace

@@ -142,12 +142,6 @@ def _(dy, parents, kept, need):
 # -- of classes --
 
 
-@rule("mse_loss")
-@composite
-def _(kept, input, target):
-    return reduced(kept.reduction, ops.square(input - target))
-
-
 @rule("nll_loss")
 @composite
 def _(kept, input):

@@ -89,6 +89,16 @@ def _unary(normal, rng, s):
     return {"x": normal(s["n"])}
 
 
+def _activation(normal, rng, s):
+    shape = s["shape"]
+    inputs = {"dy": normal(*shape), "x": normal(*shape)}
+    if s["op"] == "glu":
+        inputs["dy"] = normal(*shape[:-1], shape[-1] // 2)
+    if s["op"] == "prelu":
+        inputs["weight"] = np.full(shape[1], 0.25, np.float32)
+    return inputs
+
+
 def _add(normal, rng, s):
     return {"a": normal(s["n"]), "b": normal(s["n"])}
 

@@ -75,6 +75,11 @@ def unary(case, variant, x):
     )
 
 
+def activation(case, variant, x, dy, weight=None):
+    inputs = [a for a in (x, weight) if a is not None]
+    return _run(case, getattr(dl, case.sizes["op"]), dy, *inputs)
+
+
 def add(case, variant, a, b):
     return partial(dl.add, a, b, out=np.empty_like(a) if case.mode == "out=" else None)
 

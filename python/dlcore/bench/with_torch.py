@@ -108,6 +108,13 @@ def unary(case, variant, x):
     return partial(getattr(torch, op), x, out=y)
 
 
+def activation(case, variant, x, dy, weight=None):
+    dy = _from(dy)
+    inputs = [_from(a) for a in (x, weight) if a is not None]
+    call = partial(getattr(F, case.sizes["op"]), *inputs)
+    return _run(case, call, dy, *inputs)
+
+
 def add(case, variant, a, b):
     a, b = _from(a), _from(b)
     if case.mode == "fwd":

@@ -11,7 +11,28 @@ from .activation import (
     Sigmoid,
     SiLU,
     Softmax,
+    Softmax2d,
+    Softmin,
     Tanh,
+)
+from .activation_hard import (
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    Softshrink,
+    Step,
+    Threshold,
+)
+from .activation_soft import (
+    CELU,
+    ELU,
+    SELU,
+    LogSigmoid,
+    Mish,
+    Softplus,
+    Softsign,
+    Tanhshrink,
 )
 from .attention import MultiheadAttention
 from .attention_scores import AdditiveAttention, CosineAttention, GeneralAttention
@@ -23,12 +44,21 @@ from .batch_norm import (
     InstanceNorm2d,
     InstanceNorm3d,
 )
-from .container import Identity, ModuleList, Sequential
+from .container import Identity, Lambda, ModuleDict, ModuleList, Sequential
 from .conv import Conv1d, Conv2d, Conv3d, SeparableConv2d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from .dropout import Dropout
+from .distance import CosineSimilarity, PairwiseDistance
+from .dropout import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
+)
 from .embedding import Embedding, EmbeddingBag
-from .linear import Flatten, Linear
+from .gated import GEGLU, GLU, PReLU, ReGLU, SwiGLU
+from .linear import Bilinear, Flatten, Linear, Unflatten
 from .loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -48,19 +78,17 @@ from .loss import (
 from .loss_margin import (
     ContrastiveLoss,
     CosineEmbeddingLoss,
-    CosineSimilarity,
     HingeEmbeddingLoss,
     HingeLoss,
     MarginRankingLoss,
     MultiLabelMarginLoss,
     MultiLabelSoftMarginLoss,
     MultiMarginLoss,
-    PairwiseDistance,
     SoftMarginLoss,
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
-from .module import Module, Parameter
+from .module import Module
 from .norm import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from .padding import (
     CircularPad1d,
@@ -79,6 +107,8 @@ from .padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from .parameter import Parameter
+from .parameter_container import ParameterDict, ParameterList
 from .pool import (
     AdaptiveMaxPool1d,
     AdaptiveMaxPool2d,

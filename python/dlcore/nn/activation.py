@@ -9,8 +9,10 @@ from ..ops import (
     sigmoid,
     silu,
     softmax,
+    softmin,
     tanh,
 )
+from ..tensor import raw
 from .checks import one_of
 from .module import Module
 
@@ -164,6 +166,46 @@ class Softmax(Module):
 
     def extra_repr(self):
         return f"dim={self.dim}"
+
+
+class Softmin(Module):
+    """Softmax of ``-x`` along `dim`.
+
+    Examples
+    --------
+    >>> import dlcore as dl
+    >>> dl.nn.Softmin(dim=-1)(dl.Tensor([[0.0, 0.0]]))
+    tensor([[0.5, 0.5]])
+    """
+
+    def __init__(self, dim=-1):
+        self.dim = dim
+
+    def forward(self, x):
+        return softmin(x, self.dim)
+
+    def extra_repr(self):
+        return f"dim={self.dim}"
+
+
+class Softmax2d(Module):
+    """Softmax over the channels of a picture, shape (n, channels, h, w) or without n.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.nn.Softmax2d()(np.zeros((4, 1, 1))).ravel()
+    array([0.25, 0.25, 0.25, 0.25])
+    """
+
+    def forward(self, x):
+        shape = raw(x).shape
+        if len(shape) not in (3, 4):
+            raise ValueError(
+                f"Softmax2d: x must have 3 or 4 axes, got x.shape = {shape}"
+            )
+        return softmax(x, -3)
 
 
 class LogSoftmax(Module):

@@ -46,3 +46,11 @@ def one_of(layer, name, value, choices):
     """ValueError unless the value is one of the choices."""
     if value not in choices:
         raise ValueError(f"{layer}: {name} must be one of {choices}, got {value!r}")
+
+
+def settings(module, *names):
+    """``"alpha=1.0, inplace=True"``, what a repr shows of an activation."""
+    shown = [f"{name}={getattr(module, name)}" for name in names]
+    if getattr(module, "inplace", False):
+        shown.append("inplace=True")
+    return ", ".join(shown)

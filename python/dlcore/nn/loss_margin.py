@@ -3,21 +3,18 @@
 from ..ops import (
     contrastive_loss,
     cosine_embedding_loss,
-    cosine_similarity,
     hinge_embedding_loss,
     hinge_loss,
     margin_ranking_loss,
     multi_margin_loss,
     multilabel_margin_loss,
     multilabel_soft_margin_loss,
-    pairwise_distance,
     soft_margin_loss,
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
 from ..tensor import raw
 from .loss import Loss
-from .module import Module
 
 
 class HingeLoss(Loss):
@@ -265,40 +262,3 @@ class TripletMarginWithDistanceLoss(Loss):
             swap=self.swap,
             reduction=self.reduction,
         )
-
-
-class CosineSimilarity(Module):
-    """Cosine of the angle between vectors along `dim`.
-
-    Examples
-    --------
-    >>> import dlcore as dl
-    >>> dl.nn.CosineSimilarity()(dl.Tensor([[1.0, 0.0]]), dl.Tensor([[0.0, 1.0]]))
-    tensor([0.])
-    """
-
-    def __init__(self, dim=1, eps=1e-8):
-        self.dim = dim
-        self.eps = eps
-
-    def forward(self, x1, x2):
-        return cosine_similarity(x1, x2, self.dim, self.eps)
-
-
-class PairwiseDistance(Module):
-    """Distance of vectors, pair by pair.
-
-    Examples
-    --------
-    >>> import dlcore as dl
-    >>> dl.nn.PairwiseDistance(eps=0)(dl.Tensor([[3.0, 0.0]]), dl.Tensor([[0.0, 4.0]]))
-    tensor([5.])
-    """
-
-    def __init__(self, p=2.0, eps=1e-6, keepdim=False):
-        self.norm = p
-        self.eps = eps
-        self.keepdim = keepdim
-
-    def forward(self, x1, x2):
-        return pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)

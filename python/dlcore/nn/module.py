@@ -4,50 +4,16 @@ A Module keeps no registry. What it holds is found in its ``__dict__``, in the o
 assignment, when somebody asks; reading an attribute and calling cost what Python costs.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
 import numpy as np
 
 from ..ops.shape import as_dtype
-from ..tensor import Tensor, changed
+from ..tensor import Tensor
+from .hooks import Hookable, call_with_hooks
+from .parameter import Parameter
+from .state import load
 
 
-class Parameter(Tensor):
-    """A Tensor that a Module lists among its parameters.
-
-    Parameters
-    ----------
-    data : array_like
-        As for `Tensor`.
-    requires_grad : bool, optional
-        False for one that stays as it is.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import dlcore as dl
-    >>> dl.nn.Parameter(np.zeros(2, "float32")).requires_grad
-    True
-    """
-
-    __slots__ = ()
-
-    def __init__(self, data, requires_grad=True):
-        super().__init__(data, requires_grad)
-
-    def __repr__(self):
-        return "Parameter containing:\n" + super().__repr__()
-
-
-class LoadedKeys(NamedTuple):
-    """What `Module.load_state_dict` did not find, and what it did not use."""
-
-    missing_keys: list
-    unexpected_keys: list
-
-
-class Module:
+class Module(Hookable):
     """Base of all layers and models.
 
     Assign Parameters and Modules to attributes, in ``__init__`` or anywhere, and define
@@ -75,17 +41,49 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} must define forward")
 
     def __call__(self, *args, **kwargs):
-        return self.forward(*args, **kwargs)
+        if self._hooks is not None:
+            return call_with_hooks(self, args, kwargs)
+        if kwargs:
+            return self.forward(*args, **kwargs)
+        return self.forward(*args)  # an empty dict less pays for the look at hooks
 
     def __setattr__(self, name, value):
-        if isinstance(self.__dict__.get(name), Parameter) and not (
-            value is None or isinstance(value, Parameter)
-        ):
-            raise TypeError(
-                f"{type(self).__name__}: {name} must stay a Parameter or None, "
-                f"got {type(value).__name__}: assign to {name}.data"
-            )
+        if value is not None:
+            self._check_stays(name, value)
         object.__setattr__(self, name, value)
+
+    def __delattr__(self, name):
+        object.__delattr__(self, name)
+        self._buffers.pop(name, None)
+
+    def _check_stays(self, name, value):
+        """TypeError when a parameter, buffer or module would become another thing."""
+        held = self.__dict__.get(name)
+        kinds = ()
+        if isinstance(held, Parameter):
+            kinds, cure = (Parameter,), f": assign to {name}.data"
+        elif isinstance(held, Module):
+            kinds, cure = (Module, Parameter), ""
+        elif name in self._buffers:
+            kinds, cure = (Tensor, Module), ": assign to its .data, or a Tensor"
+        if kinds and not isinstance(value, kinds):
+            raise TypeError(
+                f"{type(self).__name__}: {name} must stay a {_word(held)} or None, "
+                f"got {type(value).__name__}{cure}"
+            )
+        if isinstance(value, (Parameter, Module)):
+            self._buffers.pop(name, None)
+
+    def _check_name(self, name, kind):
+        """TypeError or KeyError unless `kind` may be registered under the name."""
+        op = type(self).__name__
+        if not isinstance(name, str):
+            raise TypeError(f"{op}: name must be a str, got {type(name).__name__}")
+        if not name or "." in name:
+            raise KeyError(f"{op}: name must not be empty or have dots, got {name!r}")
+        held = getattr(self, name, None)
+        if held is not None and not isinstance(held, kind):
+            raise KeyError(f"{op}: {name} is another attribute already")
 
     def register_buffer(self, name, tensor, persistent=True):
         """Hold an array that is state but is not learned, such as a running mean.
@@ -98,77 +96,115 @@ class Module:
             Its value.
         persistent : bool, optional
             Whether it belongs to `state_dict`.
+
+        Raises
+        ------
+        KeyError
+            If the name has a dot or is another attribute's.
         """
+        self._check_name(name, Tensor)
+        if isinstance(getattr(self, name, None), Parameter):
+            raise KeyError(f"{type(self).__name__}: {name} is a parameter already")
+        buffer = tensor if tensor is None else Tensor(tensor)
         if "_buffers" not in self.__dict__:
             self._buffers = {}
         self._buffers[name] = persistent
-        setattr(self, name, tensor if tensor is None else Tensor(tensor))
+        setattr(self, name, buffer)
 
     def register_parameter(self, name, param):
         """Hold a Parameter or None as the attribute `name`."""
+        self._check_name(name, Parameter)
+        if not (param is None or isinstance(param, Parameter)):
+            raise TypeError(
+                f"{type(self).__name__}: {name} must be a Parameter or None, got "
+                f"{type(param).__name__}: wrap it in nn.Parameter"
+            )
         setattr(self, name, param)
 
     def add_module(self, name, module):
-        """Hold a module as the attribute `name`."""
+        """Hold a module or None as the attribute `name`."""
+        self._check_name(name, Module)
+        if not (module is None or isinstance(module, Module)):
+            raise TypeError(
+                f"{type(self).__name__}: {name} must be a Module or None, "
+                f"got {type(module).__name__}"
+            )
         setattr(self, name, module)
 
+    def register_module(self, name, module):
+        """The same as `add_module`."""
+        self.add_module(name, module)
+
+    def _held(self, kind):
+        return [(k, v) for k, v in self.__dict__.items() if isinstance(v, kind)]
+
     def named_children(self):
-        """The modules held directly, with their names."""
-        for name, value in self.__dict__.items():
-            if isinstance(value, Module):
-                yield name, value
+        """The modules held directly, each once, with their names."""
+        seen = set()
+        for name, module in self._held(Module):
+            if module not in seen:
+                seen.add(module)
+                yield name, module
 
     def children(self):
-        """The modules held directly."""
+        """The modules held directly, each once."""
         return (module for _, module in self.named_children())
 
-    def named_modules(self, prefix="", memo=None):
-        """The module and all below it, each once, with dotted names."""
+    def named_modules(self, memo=None, prefix="", remove_duplicate=True):
+        """The module and all below it, each once, with dotted names.
+
+        A module held twice has both names when not `remove_duplicate`.
+        """
         memo = set() if memo is None else memo
         if self in memo:
             return
-        memo.add(self)
+        if remove_duplicate:
+            memo.add(self)
         yield prefix, self
-        for name, child in self.named_children():
-            yield from child.named_modules(_join(prefix, name), memo)
+        for name, child in self._held(Module):
+            yield from child.named_modules(memo, _join(prefix, name), remove_duplicate)
 
     def modules(self):
         """The module and all below it, each once."""
         return (module for _, module in self.named_modules())
 
-    def named_parameters(self, prefix="", recurse=True):
+    def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
         """All parameters, each once, with dotted names: the keys of `state_dict`."""
-        yield from self._named(prefix, recurse, Module._own_parameters)
+        own = Module._own_parameters
+        yield from self._named(prefix, recurse, remove_duplicate, own)
 
     def parameters(self, recurse=True):
         """All parameters, each once."""
         return (parameter for _, parameter in self.named_parameters("", recurse))
 
-    def named_buffers(self, prefix="", recurse=True):
+    def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
         """All buffers, each once, with dotted names."""
-        yield from self._named(prefix, recurse, Module._own_buffers)
+        own = Module._own_buffers
+        yield from self._named(prefix, recurse, remove_duplicate, own)
 
     def buffers(self, recurse=True):
         """All buffers, each once."""
         return (buffer for _, buffer in self.named_buffers("", recurse))
 
-    def _named(self, prefix, recurse, own):
+    def _named(self, prefix, recurse, remove_duplicate, own):
         seen = set()
-        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
+        below = self.named_modules(None, prefix, remove_duplicate)
+        for path, module in below if recurse else [(prefix, self)]:
             for name, tensor in own(module):
                 if tensor not in seen:
-                    seen.add(tensor)
+                    if remove_duplicate:
+                        seen.add(tensor)
                     yield _join(path, name), tensor
 
     def _own_parameters(self):
-        return [(k, v) for k, v in self.__dict__.items() if isinstance(v, Parameter)]
+        return self._held(Parameter)
 
     def _own_buffers(self):
         held = ((name, self.__dict__[name]) for name in self._buffers)
         return [(name, buffer) for name, buffer in held if buffer is not None]
 
     def get_submodule(self, target):
-        """The module of a dotted name.
+        """The module of a dotted name; itself for an empty one.
 
         Raises
         ------
@@ -182,25 +218,49 @@ class Module:
                 raise AttributeError(f"get_submodule: there is no module {target!r}")
         return module
 
+    def get_parameter(self, target):
+        """The parameter of a dotted name; AttributeError if there is none."""
+        path, _, name = target.rpartition(".")
+        parameter = getattr(self.get_submodule(path), name, None)
+        if not isinstance(parameter, Parameter):
+            raise AttributeError(f"get_parameter: there is no parameter {target!r}")
+        return parameter
+
+    def get_buffer(self, target):
+        """The buffer of a dotted name; AttributeError if there is none."""
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        if name not in module._buffers:
+            raise AttributeError(f"get_buffer: there is no buffer {target!r}")
+        return getattr(module, name)
+
     def _state(self, prefix=""):
         """The Tensors of `state_dict`; a shared one under each of its names."""
         state = {prefix + name: value for name, value in self._own_parameters()}
         for name, buffer in self._own_buffers():
             if self._buffers[name]:
                 state[prefix + name] = buffer
-        for name, child in self.named_children():
+        for name, child in self._held(Module):
             state.update(child._state(f"{prefix}{name}."))
         return state
 
-    def state_dict(self):
+    def state_dict(self, *, prefix="", keep_vars=False):
         """The array of every parameter and persistent buffer, under PyTorch's names.
+
+        Parameters
+        ----------
+        prefix : str, optional
+            What the names begin with.
+        keep_vars : bool, optional
+            The Parameters and Tensors themselves instead of their arrays.
 
         Returns
         -------
         dict of str to ndarray
             The arrays share the module's memory: copy what must stay as it is.
         """
-        return {name: tensor.data for name, tensor in self._state().items()}
+        state = self._state(prefix)
+        return state if keep_vars else {name: t.data for name, t in state.items()}
 
     def load_state_dict(self, state_dict, strict=True):
         """Copy values into parameters and buffers by name.
@@ -224,44 +284,12 @@ class Module:
         TypeError
             If `state_dict` is no mapping.
         """
-        own = self._state()
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(
-                "load_state_dict: state_dict must be a mapping of names to arrays, got "
-                f"{type(state_dict).__name__}"
-            )
-        keys = LoadedKeys(
-            [name for name in own if name not in state_dict],
-            [name for name in state_dict if name not in own],
-        )
-        faults = []
-        if strict and keys.missing_keys:
-            faults.append(f"missing: {', '.join(keys.missing_keys)}")
-        if strict and keys.unexpected_keys:
-            faults.append(f"unexpected: {', '.join(keys.unexpected_keys)}")
-        values = {k: _as_values(v) for k, v in state_dict.items() if k in own}
-        faults += [
-            f"{name} must have shape {own[name].data.shape}, got {value.shape}"
-            for name, value in values.items()
-            if value.shape != own[name].data.shape
-        ]
-        faults += [
-            f"{name} must have dtype {own[name].data.dtype}, got {value.dtype} "
-            "(cast with .astype)"
-            for name, value in values.items()
-            if not np.can_cast(value.dtype, own[name].data.dtype, "safe")
-        ]
-        if faults:
-            raise RuntimeError(
-                f"load_state_dict: {type(self).__name__}: {'; '.join(faults)}"
-            )
-        for name, value in values.items():
-            np.copyto(own[name].data, value)
-        changed(own.values())
-        return keys
+        return load(type(self).__name__, self._state(), state_dict, strict)
 
     def train(self, mode=True):
         """Training mode on or off for this module and all below it; returns itself."""
+        if not isinstance(mode, (bool, np.bool_)):
+            raise ValueError(f"train: mode must be True or False, got {mode!r}")
         for module in self.modules():
             module.training = bool(mode)
         return self
@@ -291,16 +319,30 @@ class Module:
         fn(self)
         return self
 
-    def to(self, dtype):
+    def to(self, *args, device=None, dtype=None):
         """Cast all floating-point parameters and buffers; returns the module itself.
 
-        ``"cpu"`` is where they are already.
+        Parameters
+        ----------
+        *args : dtype, "cpu" or Tensor
+            ``to(dtype)``, ``to("cpu", dtype)``, or ``to(tensor)`` for its dtype. They
+            are on the CPU already.
+        device, dtype : optional
+            The same by name.
+
+        Raises
+        ------
+        TypeError
+            If the dtype is not float32 or float64, or the device not the CPU.
         """
-        dtype = as_dtype("to", dtype)
+        given = [
+            x.dtype if isinstance(x, Tensor) else x for x in (*args, device, dtype)
+        ]
+        dtypes = [as_dtype("to", x) for x in given if x is not None]
+        dtype = next((x for x in reversed(dtypes) if x is not None), None)
         if dtype is None:
             return self
-        if dtype.char not in "fd":
-            raise TypeError(f"to: dtype must be float32 or float64, got {dtype}")
+        _check_precision("to", dtype)
         for tensor in [*self.parameters(), *self.buffers()]:
             if tensor.data.dtype.kind == "f":
                 tensor.data = tensor.data.astype(dtype, copy=False)
@@ -316,6 +358,18 @@ class Module:
         """The same as ``to("float64")``."""
         return self.to(np.float64)
 
+    def half(self):
+        """Refused: parameters are float32 or float64."""
+        _check_precision("half", "float16")
+
+    def bfloat16(self):
+        """Refused: parameters are float32 or float64."""
+        _check_precision("bfloat16", "bfloat16")
+
+    def cpu(self):
+        """The module itself: it is there already."""
+        return self
+
     def extra_repr(self):
         """What stands between the brackets of `repr`: the settings."""
         return ""
@@ -325,7 +379,7 @@ class Module:
         lines = extra.split("\n") if extra else []
         children = [
             f"({name}): {child!r}".replace("\n", "\n  ")
-            for name, child in self.named_children()
+            for name, child in self._held(Module)
         ]
         if not children and len(lines) < 2:
             return f"{type(self).__name__}({extra})"
@@ -336,5 +390,11 @@ def _join(prefix, name):
     return f"{prefix}.{name}" if prefix else name
 
 
-def _as_values(value):
-    return value.data if isinstance(value, Tensor) else np.asarray(value)
+def _word(held):
+    kinds = {Parameter: "Parameter", Module: "Module"}
+    return next((word for k, word in kinds.items() if isinstance(held, k)), "Tensor")
+
+
+def _check_precision(op, dtype):
+    if dtype not in (np.float32, np.float64):
+        raise TypeError(f"{op}: dtype must be float32 or float64, got {dtype}")

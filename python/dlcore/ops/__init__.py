@@ -2,9 +2,29 @@
 
 # ruff: noqa: F401
 from .activation import gelu, leaky_relu, relu, relu6, sigmoid, silu, tanh
+from .activation_hard import (
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    softshrink,
+    step,
+    threshold,
+)
+from .activation_soft import (
+    celu,
+    elu,
+    logsigmoid,
+    mish,
+    selu,
+    softplus,
+    softsign,
+    tanhshrink,
+)
 from .arithmetic import add, div, maximum, minimum, mul, pow, sub
 from .attention import scaled_dot_product_attention
 from .attention_scores import additive_scores, cosine_scores, rotary_embedding
+from .bilinear import bilinear
 from .box_coding import decode_boxes, encode_boxes, grid_anchors
 from .box_iou import (
     box_iou,
@@ -20,7 +40,15 @@ from .compare import eq, ge, gt, isfinite, isinf, isnan, le, lt, ne, where
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .ctc import ctc_beam_search, ctc_greedy_decode, ctc_loss
-from .dropout import dropout
+from .distance import cosine_similarity, normalize, pairwise_distance
+from .dropout import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+)
 from .einsum import einsum
 from .elementwise import (
     abs,
@@ -40,6 +68,7 @@ from .elementwise import (
 )
 from .embedding import embedding, embedding_bag
 from .extreme import all, amax, amin, any, argmax, argmin, max, min
+from .gated import geglu, glu, prelu, reglu, swiglu
 from .gather import (
     gather,
     index_add,
@@ -66,8 +95,6 @@ from .loss_detection import fast_rcnn_loss, rpn_loss, yolo_loss
 from .loss_embedding import (
     contrastive_loss,
     cosine_embedding_loss,
-    cosine_similarity,
-    pairwise_distance,
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
@@ -169,7 +196,7 @@ from .shape import (
 )
 from .shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from .signal import istft, stft
-from .softmax import hardmax, log_softmax, softmax
+from .softmax import hardmax, log_softmax, softmax, softmin
 from .sort import argsort, cumsum, sort, topk
 
 from . import in_place, methods, views  # isort: skip

@@ -4,6 +4,7 @@ import numpy as np
 
 from .. import _C
 from ..tensor import raw, record
+from .elementwise import neg
 from .inputs import short_way
 from .shape import as_array, check_dim, one_axis
 
@@ -56,6 +57,37 @@ def softmax(x, dim=-1, axis=None, out=None):
         dim = one_axis("softmax", dim, -1, axis)
     y = _C.softmax_forward(raw(x, out), dim, out)
     return record(y, (x,), lambda dy, y=y, dim=dim: (_C.softmax_backward(y, dy, dim),))
+
+
+def softmin(x, dim=-1, axis=None):
+    """Softmax of ``-x`` along one axis: largest where `x` is smallest.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, shape (..., n, ...)
+        float32 or float64.
+    dim : int, optional
+        Axis along which the result sums to one; `axis` is the same. Default is the
+        last.
+
+    Returns
+    -------
+    ndarray or Tensor
+        Same shape and dtype as `x`.
+
+    Raises
+    ------
+    IndexError
+        If `dim` is out of range for ``x.shape``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.softmin(np.array([[0.0, 0.0]]))
+    array([[0.5, 0.5]])
+    """
+    return softmax(neg(x), dim, axis)
 
 
 @short_way(_C.log_softmax_forward)

@@ -4,6 +4,7 @@ A case names a piece of work (`kind`, a function of that name in `with_dlcore`,
 `with_numpy` and `with_torch`) and its sizes; a file holds those of one family.
 """
 
+from .activation import activations
 from .attention import attentions
 from .conv import convs, other_convs
 from .ctc import ctcs
@@ -30,6 +31,7 @@ CASES = (
     *pools(),
     *resizes(),
     *elementwise(),
+    *activations(),
     *norms(),
     *softmaxes(),
     *losses(),

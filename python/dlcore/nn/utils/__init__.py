@@ -8,3 +8,4 @@ from .clip_grad import (
     clip_grads_with_norm_,
     get_total_norm,
 )
+from .convert_parameters import parameters_to_vector, vector_to_parameters

@@ -16,6 +16,10 @@ def _sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
+def _elu(x, alpha):
+    return np.where(x > 0, x, alpha * np.expm1(x))
+
+
 def _tanh_gelu(x):
     return x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
@@ -28,6 +32,19 @@ UNARY: dict[str, Callable] = {
     "tanh": np.tanh,
     "gelu": lambda x: x / 2 * (1 + _erf(x / math.sqrt(2))),
     "silu": lambda x: x * _sigmoid(x),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(x)),
+    "celu": lambda x: np.where(x > 0, x, np.expm1(x)),
+    "selu": lambda x: 1.0507009873554805 * _elu(x, 1.6732632423543772),
+    "softplus": lambda x: np.log1p(np.exp(x)),
+    "logsigmoid": lambda x: -np.log1p(np.exp(-x)),
+    "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "tanhshrink": lambda x: x - np.tanh(x),
+    "hardsigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
+    "hardswish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "hardtanh": lambda x: np.clip(x, -1, 1),
+    "softshrink": lambda x: x - np.clip(x, -0.5, 0.5),
+    "hardshrink": lambda x: np.where(np.abs(x) > 0.5, x, 0),
     "exp": np.exp,
     "abs": np.abs,
     "neg": np.negative,
@@ -44,6 +61,7 @@ _POSITIVE: dict[str, Callable] = {
 }
 _FLAT = {  # no gradient, or 0 everywhere
     "sign": (apart(PLANE), np.sign),
+    "step": (apart(PLANE), lambda x: x >= 0),
     "isnan": (apart(PLANE), np.isnan),
     "isinf": (apart(PLANE), np.isinf),
     "isfinite": (apart(PLANE), np.isfinite),
@@ -65,14 +83,38 @@ _BINARY: dict[str, Callable] = {
 for _op, _f in UNARY.items():
     add(_op, apart(PLANE), lambda x, _op=_op: getattr(dl, _op)(x), _f)
 add("gelu", apart(PLANE), lambda x: dl.gelu(x, approximate="tanh"), _tanh_gelu)
+add(
+    "threshold",
+    apart(PLANE),
+    lambda x: dl.threshold(x, 0.5, -2.0),
+    lambda x: np.where(x > 0.5, x, -2.0),
+)
+for _op, _gate in (
+    ("glu", "sigmoid"),
+    ("geglu", "gelu"),
+    ("swiglu", "silu"),
+    ("reglu", "relu"),
+):
+    add(
+        _op,
+        apart((5, 22)),
+        lambda x, _op=_op: getattr(dl, _op)(x),
+        lambda x, _gate=_gate: x[:, :11] * UNARY[_gate](x[:, 11:]),
+    )
+add(
+    "prelu",
+    lambda rng: [apart((5, 3, 23))(rng)[0], np.abs(rng.standard_normal(3))],
+    lambda x, w: dl.prelu(x, w),
+    lambda x, w: np.where(x > 0, x, w[:, None] * x),
+)
 for _op, _f in _POSITIVE.items():
     add(_op, normal(PLANE, low=0.5), lambda x, _op=_op: getattr(dl, _op)(x), _f)
 for _op, _f in _BINARY.items():
     add(_op, normal(PLANE, (1, 23)), lambda a, b, _op=_op: getattr(dl, _op)(a, b), _f)
 add("div", normal(PLANE, (5, 1), low=0.5), lambda a, b: dl.div(a, b), np.divide)
 add("pow", normal(PLANE, low=0.5), lambda x: dl.pow(x, 3), lambda x: x**3)
-for _op, (_inputs, _f) in _FLAT.items():
-    add(_op, _inputs, lambda *x, _op=_op: getattr(dl, _op)(*x), _f, gradient=False)
+for _op, (_inputs, _flat) in _FLAT.items():
+    add(_op, _inputs, lambda *x, _op=_op: getattr(dl, _op)(*x), _flat, gradient=False)
 for _op in ("clamp", "clip"):
     add(
         _op,
@@ -99,3 +141,26 @@ add(
     _dropout,
     lambda x: np.where(_dropout(np.ones_like(x)), 2 * x, 0),
 )
+
+
+def _seeded(function, x):
+    dl.manual_seed(1)
+    return function(x, 0.5)
+
+
+for _op, _channels in (
+    ("alpha_dropout", PLANE),
+    ("feature_alpha_dropout", (2, 5, 7)),
+    ("dropout1d", (2, 5, 7)),
+    ("dropout2d", (2, 5, 3, 3)),
+    ("dropout3d", (2, 5, 3, 3, 2)),
+):  # a line through what 0 and 1 become
+    add(
+        _op,
+        normal(_channels),
+        lambda x, _op=_op: _seeded(getattr(dl, _op), x),
+        lambda x, _op=_op: (
+            _seeded(getattr(dl, _op), np.zeros_like(x)) * (1 - x)
+            + _seeded(getattr(dl, _op), np.ones_like(x)) * x
+        ),
+    )

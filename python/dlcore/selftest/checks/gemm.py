@@ -44,3 +44,15 @@ add(
     lambda x, w, b: dl.linear(x, w, b),
     lambda x, w, b: x @ w.T + b,
 )
+add(
+    "bilinear",
+    normal((5, 4), (5, 3), (2, 4, 3), (2,)),
+    lambda a, b, w, bias: dl.bilinear(a, b, w, bias),
+    lambda a, b, w, bias: np.einsum("ni,kij,nj->nk", a, w, b) + bias,
+)
+add(
+    "normalize",
+    normal((5, 4)),
+    lambda x: dl.normalize(x),
+    lambda x: x / np.linalg.norm(x, axis=1, keepdims=True),
+)

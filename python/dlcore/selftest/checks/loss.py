@@ -14,6 +14,12 @@ def _log_softmax(x, axis=1):
 
 _LABELS = np.array([0, 22, 7, 7, 11])
 add(
+    "softmin",
+    normal(PLANE),
+    lambda x: dl.softmin(x, 1),
+    lambda x: np.exp(_log_softmax(-x)),
+)
+add(
     "softmax",
     normal(PLANE),
     lambda x: dl.softmax(x, 1),
