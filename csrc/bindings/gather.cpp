@@ -23,9 +23,13 @@ Indices::Indices(const char* op, const char* name, py::handle object) {
 void Indices::check(const char* op, const char* name, int64_t size, int64_t lowest) const {
   const int64_t* const values = data();
   const int64_t n = count();
-  bool all = true;
-  for (int64_t i = 0; i < n; ++i) all &= (values[i] >= lowest) & (values[i] < size);
-  for (int64_t i = 0; !all && i < n; ++i)
+  const uint64_t least = static_cast<uint64_t>(lowest), most = static_cast<uint64_t>(size) - 1;
+  uint64_t beyond = 0;  // its sign bit: differences, unlike 64-bit comparisons, are SSE2's too
+  for (int64_t i = 0; i < n; ++i) {
+    const uint64_t v = static_cast<uint64_t>(values[i]);
+    beyond |= (v - least) | (most - v);
+  }
+  for (int64_t i = 0; (beyond >> 63) && i < n; ++i)
     CHECK_INDEX(values[i] >= lowest && values[i] < size, op, ": ", name, " must be from ", lowest,
                 " to ", size - 1, ", got ", values[i], " at place ", i);
 }
