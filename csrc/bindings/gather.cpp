@@ -12,12 +12,10 @@ Indices::Indices(const char* op, const char* name, py::handle object) {
   const int type = PyArray_TYPE(reinterpret_cast<PyArrayObject*>(object.ptr()));
   CHECK_TYPE(PyTypeNum_ISINTEGER(type) && PyArray_CanCastSafely(type, NPY_INT64), op, ": ", name,
              " must be int64 or int32, got ", std::string(py::str(object.attr("dtype"))));
-  PyObject* ready = PyArray_FromAny(
-      object.ptr(), PyArray_DescrFromType(NPY_INT64), 0, 0,
-      NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY | NPY_ARRAY_ENSURECOPY,
-      nullptr);
-  if (!ready) throw py::error_already_set();
-  object_ = py::reinterpret_steal<py::object>(ready);
+  PyArrayObject* const given = reinterpret_cast<PyArrayObject*>(object.ptr());
+  object_ =
+      Array::empty(op, Shape(PyArray_NDIM(given), PyArray_DIMS(given)), NPY_INT64).release();
+  if (PyArray_CopyInto(get(), given) != 0) throw py::error_already_set();
 }
 
 void Indices::check(const char* op, const char* name, int64_t size, int64_t lowest) const {
@@ -166,14 +164,12 @@ py::object scatter(const char* op, py::handle x_, int64_t dim, py::handle index_
           index.shape(), ", got src.shape = ", source.shape());
   }
   Array y = Array::empty(op, shape, (x.defined() ? x : source).typenum());
+  if (y.numel() == 0) return y.release();
   with_kernels(y, y.numel() + index.count(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
-    if (x.defined())
-      std::memcpy(y.data<T>(), x.data<T>(), static_cast<size_t>(y.nbytes()));
-    else
-      std::memset(y.data<T>(), 0, static_cast<size_t>(y.nbytes()));
     const T one = static_cast<T>(value);
-    k.scatter(is_array ? source.data<T>() : &one, is_array, y.data<T>(), add, picks);
+    k.scatter(x.defined() ? x.data<T>() : nullptr, is_array ? source.data<T>() : &one, is_array,
+              y.data<T>(), add, picks);
   });
   return y.release();
 }

@@ -66,8 +66,7 @@ void picks(int64_t outer, int64_t n, int64_t m, int64_t inner) {
   check<T>("gather", picked, 0, [&](const auto& k, T* to) { k.gather(x.data(), to, s); });
   for (const bool add : {false, true})
     check<T>("scatter", add ? sums : put, add ? chain(m) : 0, [&](const auto& k, T* to) {
-      std::memcpy(to, x.data(), x.size() * sizeof(T));
-      k.scatter(source.data(), 1, to, add, s);
+      k.scatter(x.data(), source.data(), 1, to, add, s);
     });
 }
 
