@@ -43,8 +43,8 @@ DLCORE_INLINE Vec<T> sums_of(Vec<T>* v) {
 }
 
 // How far ahead of a core's reads, in elements, keys and values are asked for. Where they fill the
-// last cache and some come from memory: 42 to 58 GB/s of 32 MiB. In L3 it costs a third, and far past
-// it memory is the limit.
+// last cache and some come from memory: 42 to 58 GB/s of 32 MiB. In L3 it costs a third, and far
+// past it memory is the limit.
 template <class T>
 DLCORE_INLINE int64_t elements_ahead(const Attention<T>& a) {
   const int64_t heads = a.batch * a.kv_heads * a.keys;

@@ -87,11 +87,10 @@ struct Rows {
   bool past_caches;
 };
 
-// dx of kRows rows from `row` on, while the lines of the next as many come: those of dy in the first
-// pass, those of x in the second, so that memory has work in both (260 to 180 ns for a row of 768).
-// With g = dy weight and h = (x - mean) rstd:
-// dx = rstd (g - mean(g) - h mean(g h)); without mean(g) for RMS norm. dy h and dy are added to
-// dweight and dbias when kParameters.
+// dx of kRows rows from `row` on, while the lines of the next as many come: those of dy in the
+// first pass, those of x in the second, so that memory has work in both (260 to 180 ns for a row of
+// 768). With g = dy weight and h = (x - mean) rstd: dx = rstd (g - mean(g) - h mean(g h)); without
+// mean(g) for RMS norm. dy h and dy are added to dweight and dbias when kParameters.
 template <class T, int kRows, bool kParameters>
 DLCORE_INLINE void backward_rows(const Rows<T>& p, int64_t row, T* dweight, T* dbias) {
   const int64_t cols = p.cols;

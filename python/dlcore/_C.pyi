@@ -604,6 +604,12 @@ def add_rows(
     padding: int = -1,
     mean: bool = False,
 ) -> ndarray: ...
+def sum_rows(
+    op: str, source: ndarray, index: ndarray, rows: int, padding: int, mean: bool
+) -> tuple[ndarray, ndarray]: ...
+def put_rows(
+    op: str, name: str, table: ndarray, index: ndarray, rows: ndarray
+) -> None: ...
 def gather(
     op: str, input: ndarray, dim: int, index: ndarray
 ) -> tuple[ndarray, ndarray]: ...
@@ -640,7 +646,8 @@ def embedding_bag_backward(
     per_sample_weights: ndarray | None,
     include_last_offset: bool,
     padding_idx: int,
-) -> ndarray: ...
+    sparse: bool,
+) -> ndarray | tuple[ndarray, ndarray]: ...
 def embedding_bag_backward_scale(
     weight: ndarray,
     dy: ndarray,
