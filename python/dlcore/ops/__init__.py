@@ -40,33 +40,24 @@ from .elementwise import (
 )
 from .embedding import embedding, embedding_bag
 from .extreme import all, amax, amin, any, argmax, argmin, max, min
-from .gather import (
-    gather,
-    index_add,
-    index_select,
-    masked_fill,
-    masked_select,
-    one_hot,
-    scatter,
-    scatter_add,
-)
+from .gather import gather, index_add, index_select, one_hot, scatter, scatter_add
 from .gemm import addmm, baddbmm, bmm, linear, matmul, mm
 from .grid_sample import affine_grid, grid_sample
 from .im2col import col2im, fold, im2col, unfold
 from .indexing import cat, chunk, concatenate, split, stack
 from .linear_loss import linear_cross_entropy
 from .loss import cross_entropy, mse_loss, nll_loss
+from .masked import masked_fill, masked_select
 from .nms import batched_nms, nms, soft_nms
 from .norm import (
     add_layer_norm,
     add_rms_norm,
     batch_norm,
     group_norm,
-    instance_norm,
     layer_norm,
-    local_response_norm,
     rms_norm,
 )
+from .norm_channels import instance_norm, local_response_norm
 from .pad import pad
 from .pool import (
     max_pool1d,
