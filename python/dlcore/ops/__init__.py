@@ -119,7 +119,7 @@ from .shape import (
 from .shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from .signal import istft, stft
 from .softmax import hardmax, log_softmax, softmax
-from .sort import argsort, cumsum, sort, topk
+from .sort import argsort, cumprod, cumsum, sort, topk
 
 from . import methods  # isort: skip
 
