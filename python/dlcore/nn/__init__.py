@@ -13,6 +13,7 @@ from .activation import (
     Softmax,
     Tanh,
 )
+from .adaptive import AdaptiveLogSoftmaxWithLoss
 from .attention import MultiheadAttention
 from .attention_scores import AdditiveAttention, CosineAttention, GeneralAttention
 from .batch_norm import (
