@@ -140,6 +140,7 @@ EXAMPLES = {
     "argsort": example(ROWS, dim=1, descending=True),
     "topk": Example((ROWS,), {"k": 3, "dim": 1}),
     "cumsum": example(ROWS, dim=1),
+    "cumprod": example(ROWS, dim=1),
     "einsum": Example(((5, 7), (7, 4)), first=("ij,jk->ki",)),
     # reduction, softmax, loss
     **{

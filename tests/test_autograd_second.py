@@ -313,7 +313,7 @@ WITHOUT = {
     *"generalized_box_iou distance_box_iou complete_box_iou".split(),
     *"generalized_box_iou_loss distance_box_iou_loss complete_box_iou_loss".split(),
     *"encode_boxes decode_boxes".split(),
-    *"lp_pool1d lp_pool2d lp_pool3d".split(),
+    *"lp_pool1d lp_pool2d lp_pool3d cumprod".split(),
 }
 
 

@@ -140,12 +140,55 @@ def test_cumsum_against_torch(torch, rng, dtype):
         assert_close(got.data, want.numpy(), ulp=64, scale=1 + np.abs(want.numpy()))
 
 
+# -- cumprod --
+
+
+@pytest.mark.parametrize(("shape", "dim"), [*SHAPES, ((3, 4, 70), 1), ((5, 33), 0)])
+def test_cumprod(isa, dtype, rng, shape, dim):
+    x = (1 + rng.standard_normal(shape) / 8).astype(dtype)
+    want = np.cumprod(x.astype(np.longdouble), dim)
+    n = x.shape[dim] if x.ndim else 1
+    ulp = 2 if dtype == "float32" else 4 + n
+    assert_close(dl.cumprod(x, dim), want, ulp=ulp, scale=np.abs(want))
+    np.testing.assert_array_equal(dl.cumprod(x, axis=dim), dl.cumprod(x, dim))
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 2])
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_gradient_of_cumprod(isa, rng, zeros, dim):
+    x = rng.standard_normal((4, 5, 3))
+    for place in rng.permutation(x.size)[: 6 * zeros]:
+        x.flat[place] = 0
+    gradcheck(lambda x: dl.cumprod(x, dim), x)
+
+
+def test_cumprod_against_torch(torch, rng, dtype):
+    x, dy = (rng.uniform(-1.2, 1.2, (5, 40)).astype(dtype) for _ in range(2))
+    x[1, 7] = x[2, 3] = x[2, 9] = 0
+    ours = dl.Tensor(x, requires_grad=True)
+    theirs = torch.tensor(x, requires_grad=True)
+    y, ty = ours.cumprod(1), theirs.cumprod(1)
+    y.backward(dy)
+    ty.backward(torch.tensor(dy))
+    for got, want in ((y, ty.detach()), (ours.grad, theirs.grad)):
+        assert_close(got.data, want.numpy(), ulp=64, scale=1 + np.abs(want.numpy()))
+
+
+def test_cumprod_of_special_values(dtype):
+    x = np.array([2.0, np.inf, -1.0, 0.0, 1.0], dtype)
+    want = [2, np.inf, -np.inf, np.nan, np.nan]
+    np.testing.assert_array_equal(dl.cumprod(x, 0), want)
+    whole = dl.cumprod(np.array([3, 4]), 0)
+    assert whole.tolist() == [3, 12] and whole.dtype.kind == "i"
+
+
 def test_same_bits_for_any_number_of_threads(rng, threads):
     x = rng.standard_normal((500, 700)).astype("f4")
     seen = set()
     for n in (1, 3):
         threads(n)
         results = *dl.sort(x, 0), *dl.topk(x, 9), dl.cumsum(x, 0), dl.cumsum(x, 1)
+        results += dl.cumprod(x, 0), dl.cumprod(x, 1)
         seen.add(b"".join(r.tobytes() for r in results))
     assert len(seen) == 1
 

@@ -1,3 +1,4 @@
+#include <optional>
 #include <vector>
 
 #include "bindings/indices.h"
@@ -55,9 +56,11 @@ class BagList {
             mode_};
   }
 
-  // The gradient of the table: row `from` of dy, `scale` times, is added to each row of the input.
+  // The gradient of the table, or, with `named`, of the rows that are: row `from` of dy, `scale`
+  // times, is added to each row of the input.
   template <class T>
-  void add_to_table(const KernelTable<T>& k, const T* dy, T* dweight) const {
+  void add_to_table(const KernelTable<T>& k, const T* dy, T* dweight,
+                    const NamedRows* named = nullptr) const {
     std::vector<int64_t> from(static_cast<size_t>(input.count()));
     std::vector<T> scale;
     if (mode_ == BagMode::mean) scale.resize(from.size());
@@ -72,10 +75,24 @@ class BagList {
         for (int64_t i = offsets_[b]; i < offsets_[b + 1]; ++i)
           scale[i] = T(1) / static_cast<T>(std::max<int64_t>(count, 1));
     }
-    const T* const factors = mode_ == BagMode::mean ? scale.data() : shape<T>().scale;
-    k.add_rows(dy, nullptr, dweight,
-               {1, rows_, bags(), dim_, index, from.data(), factors, input.count(), padding_, false,
-                T(1)});
+    const T* factors = mode_ == BagMode::mean ? scale.data() : shape<T>().scale;
+    if (!named) {
+      k.add_rows(dy, nullptr, dweight,
+                 {1, rows_, bags(), dim_, index, from.data(), factors, input.count(), padding_,
+                  false, T(1)});
+      return;
+    }
+    const std::vector<int64_t>& places = named->places;
+    std::vector<int64_t> bag(places.size());
+    std::vector<T> factor(factors ? places.size() : 0);
+    for (size_t i = 0; i < places.size(); ++i) {
+      bag[i] = from[places[i]];
+      if (factors) factor[i] = factors[places[i]];
+    }
+    k.add_rows(
+        dy, nullptr, dweight,
+        {1, static_cast<int64_t>(named->rows.size()), bags(), dim_, named->slots.data(), bag.data(),
+         factors ? factor.data() : nullptr, static_cast<int64_t>(bag.size()), -1, false, T(1)});
   }
 
   const Indices input;
@@ -139,10 +156,11 @@ Array bag_gradient(const char* op, const BagList& bags, int typenum, py::handle 
   return dy;
 }
 
-// The gradient of the table for the sum and the mean; for max it is a scatter.
+// The gradient of the table for the sum and the mean; for max it is a scatter. Sparse: the numbers
+// of the rows that are named, rising, and their gradients.
 py::object embedding_bag_backward(py::handle dy_, int64_t rows, py::handle input,
                                   py::handle offsets, py::handle mode, py::handle scale,
-                                  bool last_offset, int64_t padding) {
+                                  bool last_offset, int64_t padding, bool sparse) {
   const char* op = "embedding_bag_backward";
   Array dy(op, "dy", dy_);
   CHECK(dy.ndim() == 2, op, ": dy must be like the result, got dy.shape = ", dy.shape());
@@ -150,12 +168,18 @@ py::object embedding_bag_backward(py::handle dy_, int64_t rows, py::handle input
   const BagList bags(op, table, dy.typenum(), input, offsets, mode, scale, last_offset, padding);
   dy = bag_gradient(op, bags, dy.typenum(), dy.object());
   CHECK(bags.mode() != BagMode::max, op, ": mode must be 'sum' or 'mean', got 'max'");
-  Array dweight = Array::empty(op, table, dy.typenum());
-  with_kernels(dy, bags.work() + dweight.numel(), [&](const auto& k) {
-    using T = scalar_of<decltype(k)>;
-    bags.add_to_table<T>(k, dy.data<T>(), dweight.data<T>());
-  });
-  return dweight.release();
+  std::optional<NamedRows> named;
+  if (sparse) named.emplace(op, bags.input, padding);
+  Shape shape = table;
+  if (sparse) shape.size[0] = static_cast<int64_t>(named->rows.size());
+  Array dweight = Array::empty(op, shape, dy.typenum());
+  if (dweight.numel() > 0)
+    with_kernels(dy, bags.work() + dweight.numel(), [&](const auto& k) {
+      using T = scalar_of<decltype(k)>;
+      bags.add_to_table<T>(k, dy.data<T>(), dweight.data<T>(), named ? &*named : nullptr);
+    });
+  if (!sparse) return dweight.release();
+  return py::make_tuple(named->row_numbers(op).release(), dweight.release());
 }
 
 // The gradient of per_sample_weights.
@@ -184,7 +208,7 @@ void bind_embedding(Module& m) {
         arg("padding_idx"));
   m.def("embedding_bag_backward", &embedding_bag_backward, arg("dy"), arg("rows"), arg("input"),
         arg("offsets"), arg("mode"), arg("per_sample_weights"), arg("include_last_offset"),
-        arg("padding_idx"));
+        arg("padding_idx"), arg("sparse"));
   m.def("embedding_bag_backward_scale", &embedding_bag_backward_scale, arg("weight"), arg("dy"),
         arg("input"), arg("offsets"), arg("include_last_offset"), arg("padding_idx"));
 }

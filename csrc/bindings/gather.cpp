@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 
 #include "bindings/indices.h"
@@ -12,22 +13,73 @@ Indices::Indices(const char* op, const char* name, py::handle object) {
   const int type = PyArray_TYPE(reinterpret_cast<PyArrayObject*>(object.ptr()));
   CHECK_TYPE(PyTypeNum_ISINTEGER(type) && PyArray_CanCastSafely(type, NPY_INT64), op, ": ", name,
              " must be int64 or int32, got ", std::string(py::str(object.attr("dtype"))));
-  PyObject* ready = PyArray_FromAny(
-      object.ptr(), PyArray_DescrFromType(NPY_INT64), 0, 0,
-      NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY | NPY_ARRAY_ENSURECOPY,
-      nullptr);
-  if (!ready) throw py::error_already_set();
-  object_ = py::reinterpret_steal<py::object>(ready);
+  PyArrayObject* const given = reinterpret_cast<PyArrayObject*>(object.ptr());
+  object_ = Array::empty(op, Shape(PyArray_NDIM(given), PyArray_DIMS(given)), NPY_INT64).release();
+  if (PyArray_CopyInto(get(), given) != 0) throw py::error_already_set();
 }
 
 void Indices::check(const char* op, const char* name, int64_t size, int64_t lowest) const {
   const int64_t* const values = data();
   const int64_t n = count();
-  bool all = true;
-  for (int64_t i = 0; i < n; ++i) all &= (values[i] >= lowest) & (values[i] < size);
-  for (int64_t i = 0; !all && i < n; ++i)
+  const uint64_t least = static_cast<uint64_t>(lowest), most = static_cast<uint64_t>(size) - 1;
+  uint64_t beyond = 0;  // its sign bit: differences, unlike 64-bit comparisons, are SSE2's too
+  for (int64_t i = 0; i < n; ++i) {
+    const uint64_t v = static_cast<uint64_t>(values[i]);
+    beyond |= (v - least) | (most - v);
+  }
+  for (int64_t i = 0; (beyond >> 63) && i < n; ++i)
     CHECK_INDEX(values[i] >= lowest && values[i] < size, op, ": ", name, " must be from ", lowest,
                 " to ", size - 1, ", got ", values[i], " at place ", i);
+}
+
+namespace {
+
+constexpr int kPlaceBits = 31;
+
+// By the bits above the place, which keeps equal ones in their order; digits of 11 bits.
+void sort_places(std::vector<uint64_t>& keys, uint64_t largest) {
+  constexpr int kDigit = 11;
+  std::vector<uint64_t> sorted(keys.size());
+  for (int shift = kPlaceBits; shift < 64 && largest >> (shift - kPlaceBits); shift += kDigit) {
+    const auto digit = [=](uint64_t key) { return key >> shift & ((1 << kDigit) - 1); };
+    std::vector<size_t> next((size_t(1) << kDigit) + 1);
+    for (uint64_t key : keys) ++next[digit(key) + 1];
+    for (size_t i = 1; i < next.size(); ++i) next[i] += next[i - 1];
+    for (uint64_t key : keys) sorted[next[digit(key)]++] = key;
+    keys.swap(sorted);
+  }
+}
+
+}  // namespace
+
+NamedRows::NamedRows(const char* op, const Indices& index, int64_t padding) {
+  CHECK(index.count() < (int64_t(1) << kPlaceBits), op,
+        ": index must have fewer than 2^31 elements, got ", index.count());
+  std::vector<uint64_t> keys;
+  keys.reserve(static_cast<size_t>(index.count()));
+  uint64_t largest = 0;
+  for (int64_t i = 0; i < index.count(); ++i) {
+    const uint64_t row = static_cast<uint64_t>(index.data()[i]);
+    if (index.data()[i] == padding) continue;
+    CHECK(row >> (64 - kPlaceBits) == 0, op, ": rows must be at most 2^33, got ", row);
+    largest = std::max(largest, row);
+    keys.push_back(row << kPlaceBits | static_cast<uint64_t>(i));
+  }
+  sort_places(keys, largest);
+  slots.reserve(keys.size());
+  places.reserve(keys.size());
+  for (uint64_t key : keys) {
+    const int64_t row = static_cast<int64_t>(key >> kPlaceBits);
+    if (rows.empty() || rows.back() != row) rows.push_back(row);
+    slots.push_back(static_cast<int64_t>(rows.size()) - 1);
+    places.push_back(static_cast<int64_t>(key & ((uint64_t(1) << kPlaceBits) - 1)));
+  }
+}
+
+Array NamedRows::row_numbers(const char* op) const {
+  Array y = Array::empty(op, {static_cast<int64_t>(rows.size())}, NPY_INT64);
+  std::copy(rows.begin(), rows.end(), y.data<int64_t>());
+  return y;
 }
 
 namespace {
@@ -115,6 +167,49 @@ py::object add_rows(const char* op, py::handle x_, py::handle dim_, py::handle i
   return y.release();
 }
 
+// What add_rows makes of the rows that are named alone: their numbers, rising, and their sums.
+py::object sum_rows(const char* op, py::handle x_, py::handle index_, int64_t rows, int64_t padding,
+                    bool mean) {
+  const Array x(op, "source", x_);
+  const Indices index(op, "index", index_);
+  index.check(op, "index", rows);
+  const int64_t dim = x.ndim() ? x.size(-1) : 0;
+  CHECK(x.ndim() >= 1 && x.shape() == replaced(op, index.shape(), index.shape().ndim, 0, {dim}), op,
+        ": source must have a row for each element of index, got source.shape = ", x.shape(),
+        " with index.shape = ", index.shape());
+  const NamedRows named(op, index, padding);
+  const int64_t count = static_cast<int64_t>(named.slots.size());
+  Array y = Array::empty(op, {static_cast<int64_t>(named.rows.size()), dim}, x.typenum());
+  if (y.numel() > 0)
+    with_kernels(x, x.numel() + y.numel(), [&](const auto& k) {
+      using T = scalar_of<decltype(k)>;
+      k.add_rows(x.data<T>(), nullptr, y.data<T>(),
+                 {1, y.size(0), index.count(), dim, named.slots.data(), named.places.data(),
+                  nullptr, count, -1, mean, T(1)});
+    });
+  return py::make_tuple(named.row_numbers(op).release(), y.release());
+}
+
+// table[index[i]] = rows[i], in place.
+void put_rows(const char* op, const char* name, py::handle table_, py::handle index_,
+              py::handle rows_) {
+  const Array table(op, name, table_), rows(op, "rows", rows_);
+  CHECK(table.object().is(table_) && PyArray_ISWRITEABLE(table.get()), op, ": ", name,
+        " is changed in place and must be writable, C-contiguous and native");
+  const Indices index(op, "index", index_);
+  check_same_dtype(op, name, table, "rows", rows);
+  CHECK(table.ndim() == 2 && index.shape().ndim == 1 &&
+            rows.shape() == (Shape{index.count(), table.size(1)}),
+        op, ": rows must have shape (", index.count(), ", dim), got rows.shape = ", rows.shape(),
+        " with ", name, ".shape = ", table.shape());
+  index.check(op, "index", table.size(0));
+  const size_t bytes = static_cast<size_t>(table.size(1) * PyArray_ITEMSIZE(table.get()));
+  char* const to = table.data<char>();
+  const char* from = rows.data<char>();
+  for (int64_t i = 0; i < index.count(); ++i, from += bytes)
+    std::memcpy(to + static_cast<size_t>(index.data()[i]) * bytes, from, bytes);
+}
+
 // index and input have one shape but along dim.
 Picks parse_picks(const char* op, const Shape& shape, int64_t dim, const Indices& index,
                   int64_t lowest = 0) {
@@ -162,14 +257,12 @@ py::object scatter(const char* op, py::handle x_, int64_t dim, py::handle index_
           index.shape(), ", got src.shape = ", source.shape());
   }
   Array y = Array::empty(op, shape, (x.defined() ? x : source).typenum());
+  if (y.numel() == 0) return y.release();
   with_kernels(y, y.numel() + index.count(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
-    if (x.defined())
-      std::memcpy(y.data<T>(), x.data<T>(), static_cast<size_t>(y.nbytes()));
-    else
-      std::memset(y.data<T>(), 0, static_cast<size_t>(y.nbytes()));
     const T one = static_cast<T>(value);
-    k.scatter(is_array ? source.data<T>() : &one, is_array, y.data<T>(), add, picks);
+    k.scatter(x.defined() ? x.data<T>() : nullptr, is_array ? source.data<T>() : &one, is_array,
+              y.data<T>(), add, picks);
   });
   return y.release();
 }
@@ -193,6 +286,9 @@ void bind_gather(Module& m) {
         arg("index"));
   m.def("add_rows", &add_rows, arg("op"), arg("source"), arg("dim"), arg("index"), arg("input"),
         py::arg("alpha") = 1.0, py::arg("padding") = -1, py::arg("mean") = false);
+  m.def("sum_rows", &sum_rows, arg("op"), arg("source"), arg("index"), arg("rows"), arg("padding"),
+        arg("mean"));
+  m.def("put_rows", &put_rows, arg("op"), arg("name"), arg("table"), arg("index"), arg("rows"));
   m.def("gather", &gather, arg("op"), arg("input"), arg("dim"), arg("index"));
   m.def("one_hot", &one_hot, arg("x"), arg("num_classes"));
   m.def("scatter", &scatter, arg("op"), arg("input"), arg("dim"), arg("index"), arg("src"),

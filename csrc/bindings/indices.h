@@ -1,6 +1,8 @@
 // Whole numbers that pick elements, checked.
 #pragma once
 
+#include <vector>
+
 #include "bindings/array.h"
 
 namespace dlcore {
@@ -20,6 +22,14 @@ class Indices {
  private:
   PyArrayObject* get() const { return reinterpret_cast<PyArrayObject*>(object_.ptr()); }
   py::object object_;
+};
+
+// The rows that an index names but for `padding`, each once and rising; of every place of the index
+// that is not padding its row's number among them.
+struct NamedRows {
+  std::vector<int64_t> rows, slots, places;
+  NamedRows(const char* op, const Indices& index, int64_t padding);
+  Array row_numbers(const char* op) const;
 };
 
 }  // namespace dlcore

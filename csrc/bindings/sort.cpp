@@ -1,4 +1,4 @@
-// Sort, top-k and cumulative sums.
+// Sort, top-k, cumulative sums and products.
 
 #include "bindings/array.h"
 
@@ -72,6 +72,37 @@ py::object cumsum(py::handle x_, py::handle dim, bool reversed) {
   return y.release();
 }
 
+py::object cumprod_forward(py::handle x_, py::handle dim) {
+  const char* op = "cumprod";
+  const Along a(op, x_, dim);
+  Array y = Array::empty_like(op, a.x);
+  with_kernels(a.x, 4 * a.x.numel(), [&](const auto& k) {
+    using T = scalar_of<decltype(k)>;
+    if (a.x.numel() > 0)
+      k.cumprod_forward(a.x.template data<T>(), y.data<T>(), a.outer, a.n, a.inner);
+  });
+  return y.release();
+}
+
+py::object cumprod_backward(py::handle x_, py::handle y_, py::handle dy_, py::handle dim) {
+  const char* op = "cumprod_backward";
+  const Along a(op, x_, dim);
+  const Array y(op, "y", y_), dy(op, "dy", dy_);
+  check_same_dtype(op, "x", a.x, "y", y);
+  check_same_dtype(op, "x", a.x, "dy", dy);
+  CHECK(y.same_shape(a.x) && dy.same_shape(a.x), op,
+        ": y and dy must have the shape of x, got x.shape = ", a.x.shape(),
+        ", y.shape = ", y.shape(), ", dy.shape = ", dy.shape());
+  Array dx = Array::empty_like(op, a.x);
+  with_kernels(a.x, 6 * a.x.numel(), [&](const auto& k) {
+    using T = scalar_of<decltype(k)>;
+    if (a.x.numel() > 0)
+      k.cumprod_backward(a.x.template data<T>(), y.data<T>(), dy.data<T>(), dx.data<T>(), a.outer,
+                         a.n, a.inner);
+  });
+  return dx.release();
+}
+
 }  // namespace
 
 void bind_sort(Module& m) {
@@ -79,6 +110,8 @@ void bind_sort(Module& m) {
   m.def("sort", &sort, arg("op"), arg("x"), arg("dim"), arg("descending"), arg("values"));
   m.def("topk", &topk, arg("x"), arg("k"), arg("dim"), arg("largest"));
   m.def("cumsum", &cumsum, arg("x"), arg("dim"), arg("reversed"));
+  m.def("cumprod_forward", &cumprod_forward, arg("x"), arg("dim"));
+  m.def("cumprod_backward", &cumprod_backward, arg("x"), arg("y"), arg("dy"), arg("dim"));
 }
 
 }  // namespace dlcore

@@ -10,15 +10,16 @@ namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
 
-constexpr int64_t kAhead = 16;  // rows, and at most so many lines of each, that are asked for ahead
-constexpr int64_t kLines = 16;
+constexpr int64_t kAhead = 16;  // rows that are asked for ahead
 
-template <class T>
-DLCORE_INLINE void fetch_ahead(const T* weight, const Bags<T>& s, int64_t i) {
-  if (i + kAhead >= s.offsets[s.bags]) return;
-  const T* const row = weight + s.index[i + kAhead] * s.dim;
-  const int64_t each = 64 / static_cast<int64_t>(sizeof(T));
-  for (int64_t j = 0; j < smaller(s.dim, kLines * each); j += each) __builtin_prefetch(row + j);
+// Asks for kVectors vectors, from element `at` on, of the row that comes kAhead places after i.
+template <class T, int kVectors>
+DLCORE_INLINE void fetch_ahead(const T* weight, const Bags<T>& s, int64_t i, int64_t at) {
+  const int64_t next = smaller(i + kAhead, s.offsets[s.bags] - 1);
+  const T* const row = weight + s.index[next] * s.dim + at;
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; v += static_cast<int>(larger(1, 64 / kVectorBytes)))
+    __builtin_prefetch(row + v * kLanes<T>);
 }
 
 template <class T>
@@ -35,12 +36,12 @@ DLCORE_INLINE void store_lanes(T* p, int64_t lanes, Vec<T> v) {
 
 // kVectors neighbouring vectors of one bag's sum or mean, or the first `lanes` of one.
 template <class T, int kVectors>
-DLCORE_INLINE void sum_columns(const T* weight, T* y, const Bags<T>& s, int64_t bag, int64_t at,
+DLCORE_INLINE void sum_columns(const T* weight, T* y, Bags<T> s, int64_t bag, int64_t at,
                                int64_t lanes) {
   Vec<T> sum[kVectors] = {};
   int64_t count = 0;
   for (int64_t i = s.offsets[bag]; i < s.offsets[bag + 1]; ++i) {
-    if (at == 0) fetch_ahead(weight, s, i);
+    fetch_ahead<T, kVectors>(weight, s, i, at);
     if (s.index[i] == s.padding) continue;
     const T* const row = weight + s.index[i] * s.dim + at;
     const T factor = s.scale ? s.scale[i] : T(1);
@@ -60,7 +61,7 @@ DLCORE_INLINE void max_columns(const T* weight, T* y, int64_t* best, const Bags<
   Vec<T> top{};
   Mask<T> place = ~Mask<T>{};  // in the bag: -1 for none
   for (int64_t i = 0; i < size; ++i) {
-    if (at == 0) fetch_ahead(weight, s, begin + i);
+    fetch_ahead<T, 1>(weight, s, begin + i, at);
     if (s.index[begin + i] == s.padding) continue;
     const Vec<T> v = load_lanes(weight + s.index[begin + i] * s.dim + at, lanes);
     const Mask<T> higher = (place < 0) | (v > top) | ((v != v) & (top == top));
@@ -104,10 +105,10 @@ void embedding_bag_backward_scale(const T* weight, const T* dy, T* dscale, const
   parallel_for(s.bags, bag_grain(s), [=, &s](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b)
       for (int64_t i = s.offsets[b]; i < s.offsets[b + 1]; ++i) {
-        fetch_ahead(weight, s, i);
         Vec<T> sum[2] = {};
         const T *const row = weight + s.index[i] * s.dim, *const d = dy + b * s.dim;
         for (int64_t at = 0, v = 0; at < s.dim; at += kLanes<T>, v ^= 1) {
+          fetch_ahead<T, 1>(weight, s, i, at);
           const int64_t lanes = smaller(kLanes<T>, s.dim - at);
           sum[v] += load_lanes(row + at, lanes) * load_lanes(d + at, lanes);
         }

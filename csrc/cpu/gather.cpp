@@ -180,31 +180,43 @@ void gather(const T* x, T* y, const Picks& s) {
 
 // Several picks may go to one place: columns are shared out, each is walked in order.
 template <class T>
-void scatter(const T* source, int64_t step, T* y, bool add, const Picks& s) {
+void scatter(const T* x, const T* source, int64_t step, T* y, bool add, const Picks& s) {
   const int64_t width = s.outer >= 64 ? s.inner : smaller(s.inner, 64);
   const int64_t pieces = ceil_div(s.inner, width);
   const auto put = [=](T& place, T value) { place = add ? place + value : value; };
-  parallel_for(s.outer * pieces, grain_for(4 * s.m * width), [=, &s](int64_t begin, int64_t end) {
-    for (int64_t item = begin; item < end; ++item) {
-      const int64_t o = item / pieces, at = item % pieces * width;
-      const int64_t stop = smaller(s.inner, at + width);
-      T* const to = y + o * s.n * s.inner;
-      if (s.inner == 1) {
-        const int64_t* const index = s.index + o * s.m;
-        const T* const from = source + o * s.m * step;
-        for (int64_t j = 0; j < s.m; ++j)
-          if (index[j] >= 0) put(to[index[j]], from[j * step]);
-        continue;
-      }
-      for (int64_t j = 0; j < s.m; ++j) {
-        const int64_t row = (o * s.m + j) * s.inner;
-        for (int64_t i = at; i < stop; ++i) {
-          const int64_t pick = s.index[row + i];
-          if (pick >= 0) put(to[pick * s.inner + i], source[(row + i) * step]);
-        }
-      }
-    }
-  });
+  const auto copy = [=](int64_t at, int64_t n) {
+    if (x)
+      std::memcpy(y + at, x + at, static_cast<size_t>(n) * sizeof(T));
+    else
+      std::memset(y + at, 0, static_cast<size_t>(n) * sizeof(T));
+  };
+  parallel_for(s.outer * pieces, grain_for((4 * s.m + s.n) * width),
+               [=, &s](int64_t begin, int64_t end) {
+                 for (int64_t item = begin; item < end; ++item) {
+                   const int64_t o = item / pieces, at = item % pieces * width;
+                   const int64_t stop = smaller(s.inner, at + width);
+                   T* const to = y + o * s.n * s.inner;
+                   if (width == s.inner)
+                     copy(o * s.n * s.inner, s.n * s.inner);
+                   else
+                     for (int64_t row = 0; row < s.n; ++row)
+                       copy((o * s.n + row) * s.inner + at, stop - at);
+                   if (s.inner == 1) {
+                     const int64_t* const index = s.index + o * s.m;
+                     const T* const from = source + o * s.m * step;
+                     for (int64_t j = 0; j < s.m; ++j)
+                       if (index[j] >= 0) put(to[index[j]], from[j * step]);
+                     continue;
+                   }
+                   for (int64_t j = 0; j < s.m; ++j) {
+                     const int64_t row = (o * s.m + j) * s.inner;
+                     for (int64_t i = at; i < stop; ++i) {
+                       const int64_t pick = s.index[row + i];
+                       if (pick >= 0) put(to[pick * s.inner + i], source[(row + i) * step]);
+                     }
+                   }
+                 }
+               });
 }
 
 }  // namespace

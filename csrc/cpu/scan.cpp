@@ -1,4 +1,5 @@
-// Cumulative sums, in double: float32 in gives the rounded exact sum but for some 2^-53 a term.
+// Cumulative sums and products, in double: float32 in gives the rounded exact sum but for some
+// 2^-53 a term.
 
 #include "kernels/scan.h"
 
@@ -68,9 +69,52 @@ void cumsum(const T* x, T* y, int64_t outer, int64_t n, int64_t inner, bool reve
   });
 }
 
+// body(at, columns) for neighbouring columns of every outer index, from the first element on.
+template <class Body>
+DLCORE_INLINE void for_columns(int64_t outer, int64_t n, int64_t inner, const Body& body) {
+  const int64_t pieces = ceil_div(inner, kColumns);
+  parallel_for(outer * pieces, grain_for(4 * n * smaller(inner, kColumns)),
+               [=](int64_t begin, int64_t end) {
+                 for (int64_t p = begin; p < end; ++p) {
+                   const int64_t from = p % pieces * kColumns;
+                   body(p / pieces * n * inner + from, smaller(kColumns, inner - from));
+                 }
+               });
+}
+
+template <class T>
+void cumprod_forward(const T* x, T* y, int64_t outer, int64_t n, int64_t inner) {
+  for_columns(outer, n, inner, [=](int64_t at, int64_t columns) {
+    double product[kColumns];
+    for (int64_t j = 0; j < columns; ++j) product[j] = 1;
+    for (int64_t i = at; i < at + n * inner; i += inner)
+      for (int64_t j = 0; j < columns; ++j)
+        y[i + j] = static_cast<T>(product[j] *= static_cast<double>(x[i + j]));
+  });
+}
+
+// dx[i] = y[i - 1] s[i], s[i] = dy[i] + x[i + 1] s[i + 1]: no division, so that zeros do no harm.
+template <class T>
+void cumprod_backward(const T* x, const T* y, const T* dy, T* dx, int64_t outer, int64_t n,
+                      int64_t inner) {
+  for_columns(outer, n, inner, [=](int64_t at, int64_t columns) {
+    double sum[kColumns] = {};
+    const int64_t last = at + (n - 1) * inner;
+    for (int64_t i = last; i >= at; i -= inner)
+      for (int64_t j = 0; j < columns; ++j) {
+        if (i < last) sum[j] *= static_cast<double>(x[i + inner + j]);
+        sum[j] += static_cast<double>(dy[i + j]);
+        dx[i + j] =
+            static_cast<T>(i > at ? sum[j] * static_cast<double>(y[i - inner + j]) : sum[j]);
+      }
+  });
+}
+
 }  // namespace
 
 DLCORE_EXPORT(cumsum)
+DLCORE_EXPORT(cumprod_forward)
+DLCORE_EXPORT(cumprod_backward)
 
 }  // namespace DLCORE_ISA
 }  // namespace dlcore

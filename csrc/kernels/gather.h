@@ -31,7 +31,8 @@ SIGNATURE(take_rows, (const T* x, const int64_t* index, T* y, int64_t outer, int
 // null, for 0, or y.
 SIGNATURE(add_rows, (const T* x, const T* base, T* y, const RowSums<T>& s));
 SIGNATURE(gather, (const T* x, T* y, const Picks& s));
-// Into y, which holds what stays. source is (outer, m, inner), or one value when its step is 0.
-SIGNATURE(scatter, (const T* source, int64_t step, T* y, bool add, const Picks& s));
+// Into a copy of x, or of zeros where x is null. source is (outer, m, inner), or one value when its
+// step is 0.
+SIGNATURE(scatter, (const T* x, const T* source, int64_t step, T* y, bool add, const Picks& s));
 
 }  // namespace dlcore

@@ -65,10 +65,8 @@ void picks(int64_t outer, int64_t n, int64_t m, int64_t inner) {
   const Picks s{outer, n, m, inner, index.data()};
   check<T>("gather", picked, 0, [&](const auto& k, T* to) { k.gather(x.data(), to, s); });
   for (const bool add : {false, true})
-    check<T>("scatter", add ? sums : put, add ? chain(m) : 0, [&](const auto& k, T* to) {
-      std::memcpy(to, x.data(), x.size() * sizeof(T));
-      k.scatter(source.data(), 1, to, add, s);
-    });
+    check<T>("scatter", add ? sums : put, add ? chain(m) : 0,
+             [&](const auto& k, T* to) { k.scatter(x.data(), source.data(), 1, to, add, s); });
 }
 
 template <class T>

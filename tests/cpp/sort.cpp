@@ -67,6 +67,34 @@ void sums(int64_t outer, int64_t n, int64_t inner) {
 }
 
 template <class T>
+void products(int64_t outer, int64_t n, int64_t inner) {
+  const Values<T> x = numbers<T>(outer * n * inner, -1.5, 1.5), dy = numbers<T>(x.size(), -1, 1, 7);
+  Values<T> kept(x.size());
+  Expected y(x.size()), dx(x.size());
+  for (int64_t o = 0; o < outer; ++o)
+    for (int64_t j = 0; j < inner; ++j) {
+      const auto at = [=](int64_t i) { return (o * n + i) * inner + j; };
+      for (int64_t i = 0; i < n; ++i) {
+        const Wide before = i ? y.value[at(i - 1)] : Wide(1);
+        y.set(at(i), before * x[at(i)]);
+        kept[at(i)] = static_cast<T>(y.value[at(i)]);
+        Wide product = before, sum = 0, sizes = 0;
+        for (int64_t k = i; k < n; ++k) {
+          if (k > i) product *= x[at(k)];
+          sum += dy[at(k)] * product;
+          sizes += std::fabs(dy[at(k)] * product);
+        }
+        dx.set(at(i), sum, sizes);
+      }
+    }
+  check<T>("cumprod_forward", y, chain(n),
+           [&](const auto& k, T* to) { k.cumprod_forward(x.data(), to, outer, n, inner); });
+  check<T>("cumprod_backward", dx, 2 + chain(n), [&](const auto& k, T* to) {
+    k.cumprod_backward(x.data(), kept.data(), dy.data(), to, outer, n, inner);
+  });
+}
+
+template <class T>
 void check_all() {
   for (const int64_t inner : {1, 5})
     for (const int64_t n : {1, 2, 63, 200, 3000}) {
@@ -75,6 +103,8 @@ void check_all() {
       sums<T>(3, n, inner);
     }
   sums<T>(2, 9, 100);
+  products<T>(2, 9, 100);
+  products<T>(3, 40, 1);
 }
 
 }  // namespace

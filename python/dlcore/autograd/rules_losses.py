@@ -11,6 +11,18 @@ from .recorded import composite, rule, softplus, tensor
 # -- of each element: the formula, of the inputs and the kernel's numbers --
 
 
+def _squares(numbers, x, t):
+    return ops.square(x - t)
+
+
+def _half_squares(numbers, x, t):
+    return ops.square(x - t) * 0.5
+
+
+def _absolute(numbers, x, t):
+    return ops.abs(x - t)
+
+
 def _piecewise(numbers, x, t):
     """``curve d^2`` below ``|d| = bend``, from there on ``slope |d| - level``."""
     bend, curve, slope, level = numbers
@@ -50,7 +62,7 @@ def _divergence(numbers, x, t):
 
 
 def _hinge(numbers, x, t):
-    return ops.relu(numbers[0] - x * t)
+    return ops.relu(1.0 - x * t)
 
 
 def _hinge_embedding(numbers, x, t):
@@ -88,9 +100,9 @@ def _gaussian(numbers, x, t, variance):
 
 
 _FORMULAS = {
-    "mse_loss": _piecewise,
-    "half_mse_loss": _piecewise,
-    "l1_loss": _piecewise,
+    "mse_loss": _squares,
+    "half_mse_loss": _half_squares,
+    "l1_loss": _absolute,
     "huber_loss": _piecewise,
     "smooth_l1_loss": _piecewise,
     "msle_loss": _log_squares,
@@ -128,7 +140,7 @@ for _name, _formula in _FORMULAS.items():
 @rule("loss_element.binary_cross_entropy")
 def _(dy, parents, kept, need):
     """The kernel's own slopes, which are finite at 0 and 1."""
-    x, t = map(tensor, parents)
+    x, t = map(tensor, parents[:2])
     _, _, _, _, weight, _, reduction, count = kept.given
     share = dy if weight is None else dy * weight
     if reduction == "mean":
@@ -136,6 +148,7 @@ def _(dy, parents, kept, need):
     return (
         lambda: share * (x - t) / ops.maximum((1.0 - x) * x, 1e-12),
         lambda: share * (ops.log1p(-x) - ops.log(x)),
+        None,
     )
 
 

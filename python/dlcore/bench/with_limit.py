@@ -12,7 +12,7 @@ def unary(case, variant, x):
 
 
 def measure(seconds=0.03):
-    """FLOP/s of the instruction set in use; bytes/s by kind of pass and footprint."""
+    """FLOP/s of the instruction set in use; bytes/s by kind of pass and bytes moved."""
     from .worker import best
 
     limits = {}
@@ -20,16 +20,15 @@ def measure(seconds=0.03):
         flops = _C.probe_fma(64, dtype == "float64")
         time = best(partial(_C.probe_fma, 64, dtype == "float64"), seconds)
         limits[f"fma {dtype}"] = flops / time
-    for shift in range(18, 30, 2):
-        half = _C.probe_copy(np.ones(1 << (shift - 3), np.float32), None, False)
-        whole = half.nbytes
-        y = np.empty_like(half)
+    for shift in range(18, 29):  # a step of 2 at a cache's edge is off by half
+        whole = _C.probe_copy(np.ones(1 << (shift - 2), np.float32), None, False)
+        half, other = np.split(whole, 2)
         passes = {
-            "read": (whole, partial(_C.probe_read, half)),
-            "copy": (2 * whole, partial(_C.probe_copy, half, y, False)),
-            "update": (2 * whole, partial(_C.probe_copy, half, half, False)),
-            "copy past caches": (2 * whole, partial(_C.probe_copy, half, y, True)),
+            "read": partial(_C.probe_read, whole),
+            "copy": partial(_C.probe_copy, half, other, False),
+            "update": partial(_C.probe_copy, half, half, False),
+            "copy past caches": partial(_C.probe_copy, half, other, True),
         }
-        for name, (nbytes, call) in passes.items():
-            limits[f"{name} {1 << shift}"] = nbytes / best(call, seconds)
+        for name, call in passes.items():
+            limits[f"{name} {1 << shift}"] = whole.nbytes / best(call, seconds)
     return limits

@@ -34,6 +34,7 @@ from .activation_soft import (
     Softsign,
     Tanhshrink,
 )
+from .adaptive import AdaptiveLogSoftmaxWithLoss
 from .attention import MultiheadAttention
 from .attention_scores import AdditiveAttention, CosineAttention, GeneralAttention
 from .batch_norm import (
@@ -135,15 +136,11 @@ from .pool_average import (
     LPPool3d,
 )
 from .positions import KVCache, SinusoidalPositions
-from .rnn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from .rnn import GRU, LSTM, RNN
+from .rnn_cells import GRUCell, LSTMCell, RNNCell
 from .roi import RoIAlign, RoIPool
-from .transformer import (
-    Transformer,
-    TransformerDecoder,
-    TransformerDecoderLayer,
-    TransformerEncoder,
-    TransformerEncoderLayer,
-)
+from .transformer import Transformer, TransformerDecoder, TransformerEncoder
+from .transformer_layers import TransformerDecoderLayer, TransformerEncoderLayer
 from .upsampling import (
     ChannelShuffle,
     Fold,

@@ -100,7 +100,8 @@ class Embedding(_Table):
     scale_grad_by_freq : bool, optional
         Divide the gradient of a row by how often it was named.
     sparse : bool, optional
-        Must be False.
+        Whether the gradient of the table is that of the named rows alone, see
+        `dlcore.nn.functional.embedding`.
     dtype : dtype, optional
         Of the table: float32 or float64.
 
@@ -164,10 +165,13 @@ class EmbeddingBag(_Table):
         Rows with a larger norm are shortened to it when they are used.
     norm_type : float, optional
         The p of that norm.
-    scale_grad_by_freq, sparse : bool, optional
+    scale_grad_by_freq : bool, optional
         Must be False.
     mode : str, optional
         "mean", "sum" or "max".
+    sparse : bool, optional
+        Whether the gradient of the table is that of the named rows alone, see
+        `dlcore.nn.functional.embedding_bag`; not of the largest.
     include_last_offset : bool, optional
         Whether the offsets end with the end of the last bag.
     padding_idx : int, optional

@@ -69,16 +69,7 @@ from .elementwise import (
 from .embedding import embedding, embedding_bag
 from .extreme import all, amax, amin, any, argmax, argmin, max, min
 from .gated import geglu, glu, prelu, reglu, swiglu
-from .gather import (
-    gather,
-    index_add,
-    index_select,
-    masked_fill,
-    masked_select,
-    one_hot,
-    scatter,
-    scatter_add,
-)
+from .gather import gather, index_add, index_select, one_hot, scatter, scatter_add
 from .gemm import addmm, baddbmm, bmm, linear, matmul, mm
 from .grid_sample import affine_grid, grid_sample
 from .im2col import col2im, fold, im2col, unfold
@@ -125,17 +116,17 @@ from .loss_regression import (
     msle_loss,
     smooth_l1_loss,
 )
+from .masked import masked_fill, masked_select
 from .nms import batched_nms, nms, soft_nms
 from .norm import (
     add_layer_norm,
     add_rms_norm,
     batch_norm,
     group_norm,
-    instance_norm,
     layer_norm,
-    local_response_norm,
     rms_norm,
 )
+from .norm_channels import instance_norm, local_response_norm
 from .pad import pad
 from .pool import (
     max_pool1d,
@@ -197,7 +188,7 @@ from .shape import (
 from .shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from .signal import istft, stft
 from .softmax import hardmax, log_softmax, softmax, softmin
-from .sort import argsort, cumsum, sort, topk
+from .sort import argsort, cumprod, cumsum, sort, topk
 
 from . import in_place, methods, views  # isort: skip
 

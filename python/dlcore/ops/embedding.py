@@ -8,6 +8,7 @@ from ..tensor import Tensor, changed, raw, record
 from .gather import take
 from .inputs import wants
 from .reduction import norm
+from .row_sparse import RowSparse, add_to_grad, check_leaf
 from .shape import one_line, whole
 
 
@@ -37,7 +38,7 @@ def embedding(
     scale_grad_by_freq : bool, optional
         Divide the gradient of a row by how often `input` names it.
     sparse : bool, optional
-        Must be False: gradients are arrays like their tensors.
+        Leave the gradient of the named rows alone in ``weight.grad``, a `RowSparse`.
 
     Returns
     -------
@@ -48,7 +49,7 @@ def embedding(
     IndexError
         If a number is negative or too large, or there is no row `padding_idx`.
     ValueError
-        If `weight` has not two axes.
+        If `weight` has not two axes, or, with `sparse`, is the result of an op.
     TypeError
         If `input` is not an array of whole numbers.
 
@@ -59,7 +60,9 @@ def embedding(
     Notes
     -----
     The gradient of rows named more than once is added up in the order of `input`, and
-    each row of it is written once: the same bits for any number of threads.
+    each row of it is written once: the same bits for any number of threads. A gradient
+    of rows has the same bits; it goes to ``weight.grad`` past the tape, so that
+    hooks and what returns gradients do not see it.
 
     Examples
     --------
@@ -70,16 +73,24 @@ def embedding(
     array([[4., 5.],
            [0., 1.]])
     """
-    rows = _check_table("embedding", weight, sparse)
+    rows = _check_table("embedding", weight)
     padding = _padding("embedding", padding_idx, rows)
     if max_norm is not None:
         _shorten("embedding", weight, raw(input), max_norm, norm_type)
-    if not wants(weight) or (padding == -1 and not scale_grad_by_freq):
+    plain = padding == -1 and not scale_grad_by_freq and not sparse
+    if plain or not wants(weight):
         return take("embedding", weight, 0, input, ("weight", "input"))
+    if sparse:
+        check_leaf("embedding", weight)
     names = "weight", "input"
     y, numbers = _C.take_rows("embedding", *names, raw(weight), 0, raw(input))
 
     def backward(dy):
+        if sparse:
+            options = padding, bool(scale_grad_by_freq)
+            found = _C.sum_rows("embedding", dy, numbers, rows, *options)
+            add_to_grad(weight, RowSparse(*found, rows))
+            return None, None
         options = 1.0, padding, bool(scale_grad_by_freq)
         return _C.add_rows("embedding", dy, 0, numbers, rows, *options), None
 
@@ -118,7 +129,8 @@ def embedding_bag(
     mode : str, optional
         "mean", "sum" or "max".
     sparse : bool, optional
-        Must be False: gradients are arrays like their tensors.
+        Leave the gradient of the named rows alone in ``weight.grad``, a `RowSparse`;
+        not of the largest.
     per_sample_weights : ndarray or Tensor, shape of input, optional
         Factor of each row, for the sum only.
     include_last_offset : bool, optional
@@ -136,7 +148,8 @@ def embedding_bag(
     IndexError
         If a number is negative or too large, or there is no row `padding_idx`.
     ValueError
-        If a shape does not fit, `offsets` do not rise, or the mode is unknown.
+        If a shape does not fit, `offsets` do not rise, the mode is unknown, or, with
+        `sparse`, "max" or `weight` the result of an op.
     TypeError
         If `input` or `offsets` are not arrays of whole numbers.
 
@@ -155,7 +168,7 @@ def embedding_bag(
            [2., 3.]])
     """
     op = "embedding_bag"
-    rows = _check_table(op, weight, sparse)
+    rows = _check_table(op, weight)
     if scale_grad_by_freq:
         raise NotImplementedError(f"{op}: scale_grad_by_freq must be False")
     padding = _padding(op, padding_idx, rows)
@@ -163,6 +176,10 @@ def embedding_bag(
         kind = type(include_last_offset).__name__
         raise TypeError(f"{op}: include_last_offset must be True or False, got {kind}")
     want_table, want_scale = wants(weight), wants(per_sample_weights)
+    if sparse and mode == "max":
+        raise ValueError(f"{op}: sparse must be False with mode='max'")
+    if sparse and want_table:
+        check_leaf(op, weight)
     numbers, cuts = raw(input), raw(offsets)
     if want_table or want_scale:  # the caller may change his before backward runs
         numbers, cuts = _copied(numbers), _copied(cuts)
@@ -178,7 +195,11 @@ def embedding_bag(
         if want_table and best is not None:
             dtable = _C.scatter(op, rows, 0, best, dy, True, True)
         elif want_table:
-            dtable = _C.embedding_bag_backward(dy, rows, *bags, mode, scale, *options)
+            given = dy, rows, *bags, mode, scale, *options, bool(sparse)
+            dtable = _C.embedding_bag_backward(*given)
+            if sparse:
+                add_to_grad(weight, RowSparse(*dtable, rows))
+                dtable = None
         if want_scale:
             dscale = _C.embedding_bag_backward_scale(table, dy, *bags, *options)
         return None, dtable, None, dscale
@@ -190,11 +211,9 @@ def _copied(x):
     return x.copy() if isinstance(x, np.ndarray) else x
 
 
-def _check_table(op, weight, sparse):
+def _check_table(op, weight):
     """The number of rows."""
     table = raw(weight)
-    if sparse:
-        raise NotImplementedError(f"{op}: sparse must be False: gradients are arrays")
     if isinstance(table, np.ndarray) and table.ndim != 2:
         raise ValueError(
             f"{op}: weight must have shape (rows, dim), got weight.shape = "

@@ -17,7 +17,7 @@ _METHODS = """
     sum mean var std prod max min amax amin argmax argmin norm logsumexp any all
     reshape flatten transpose permute squeeze unsqueeze expand split chunk clone
     gather scatter scatter_add index_select index_add masked_fill masked_select
-    sort argsort topk cumsum
+    sort argsort topk cumsum cumprod
 """
 for _name in _METHODS.split():
     setattr(Tensor, _name, getattr(ops, _name))
@@ -112,7 +112,7 @@ _FUNCTIONS = {
         pair.partition("=")
         for pair in """
         sum mean prod max min amax amin any all argmax argmin concatenate stack where
-        cumsum argsort einsum squeeze
+        cumsum cumprod argsort einsum squeeze
         """.split()
     )
 }

@@ -171,6 +171,47 @@ def cumsum(x, dim=None, *, axis=None):
     return record(y, (x,), lambda dy: (_C.cumsum(dy, dim, True),))
 
 
+def cumprod(x, dim=None, *, axis=None):
+    """Products along an axis so far, ``y[i] = x[0] * ... * x[i]``.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, any shape
+        float32 or float64, multiplied in float64; integers by NumPy.
+    dim : int
+        The axis; `axis` is the same.
+
+    Returns
+    -------
+    ndarray or Tensor
+        Of the shape of `x`.
+
+    Raises
+    ------
+    IndexError
+        If `x` has no axis `dim`.
+    TypeError
+        If `x` is not an array of real numbers.
+
+    Notes
+    -----
+    The gradient is made without division: it is right where factors are 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.cumprod(np.array([1.0, 2.0, 3.0]), 0)
+    array([1., 2., 6.])
+    """
+    a = as_array("cumprod", x)
+    dim = whole("cumprod", "dim", dim if axis is None else axis)
+    if is_counted(a):
+        return plain(np.cumprod(a, check_dim("cumprod", dim, a)), x)
+    y = _C.cumprod_forward(a, dim)
+    return record(y, (x,), lambda dy: (_C.cumprod_backward(a, y, dy, dim),))
+
+
 def _along(op, x, dim, axis, flag, name="descending"):
     a = as_array(op, x)
     if not isinstance(flag, (bool, np.bool_)):

@@ -14,6 +14,7 @@ from .large_batch import LAMB, Lion
 from .monitor import GradientMonitor
 from .optimizer import Optimizer
 from .sgd import SGD
+from .sparse_adam import SparseAdam
 
 __all__ = [
     "EWMA",
@@ -30,6 +31,7 @@ __all__ = [
     "Optimizer",
     "RAdam",
     "RMSprop",
+    "SparseAdam",
     "ewma",
     "lr_scheduler",
     "regularization",

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..grad_mode import enable_grad
 from ..tensor import Tensor, changed
+from .rows import step_rows
 
 # Which of PyTorch's implementations to take: here every step is one native call.
 _IGNORED = ("foreach", "fused", "capturable", "differentiable")
@@ -204,6 +205,8 @@ class Optimizer:
                 grads = [p.grad.data for p in params]
             except AttributeError:  # some have no gradient
                 params = [p for p in params if p.grad is not None]
+                params, stepped = step_rows(self, group, params)
+                changed(stepped)
                 self._check_gradients(params)
                 if not params:
                     continue

@@ -90,6 +90,7 @@ add(
 )
 add("topk", apart(PLANE), lambda x: dl.topk(x, 2)[0], lambda x: -np.sort(-x, 1)[:, :2])
 add("cumsum", normal(PLANE), lambda x: dl.cumsum(x, 1), lambda x: np.cumsum(x, 1))
+add("cumprod", normal(PLANE), lambda x: dl.cumprod(x, 1), lambda x: np.cumprod(x, 1))
 for _equation, _shapes in (
     ("bij,bjk->bki", ((2, 5, 7), (2, 7, 3))),
     ("iij,jk,k->i", ((3, 3, 5), (5, 7), (7,))),
