@@ -430,6 +430,25 @@ def test_penalty_of_wgan_gp_by_differences():
     gradcheck(of, weight.data[:, :, :3, :3], normal(1, 96))
 
 
+def test_gradient_penalty(rng):
+    critic = dl.nn.Sequential(
+        dl.nn.Conv2d(2, 3, 3), dl.nn.Tanh(), dl.nn.Flatten(), dl.nn.Linear(27, 1)
+    ).double()
+    real, fake = rng.normal(size=(2, 4, 2, 5, 5))
+    dl.manual_seed(3)
+    got = dl.autograd.gradient_penalty(critic, real, dl.Tensor(fake))
+    dl.manual_seed(3)
+    share = np.asarray(dl.rand(4, 1, 1, 1, dtype="float64"))
+    x = dl.Tensor(share * real + (1 - share) * fake, requires_grad=True)
+    (slope,) = dl.grad(critic(x).sum(), x)
+    want = (np.linalg.norm(slope.data.reshape(4, -1), axis=1) - 1) ** 2
+    np.testing.assert_allclose(got.item(), want.mean(), rtol=1e-12)
+    got.backward()
+    assert all(p.grad is not None for p in list(critic.parameters())[:1])
+    with pytest.raises(ValueError, match="real and fake must have one shape"):
+        dl.autograd.gradient_penalty(critic, real, fake[:2])
+
+
 def test_training_with_a_penalty_is_stable():
     """Many steps: graphs of graphs leave nothing behind."""
     import gc

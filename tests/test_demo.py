@@ -56,7 +56,7 @@ def test_without_matplotlib(tmp_path):
     (tmp_path / "matplotlib.py").write_text("raise ImportError")
     done = demo(tmp_path, *SHORT, PYTHONPATH=_with(tmp_path))
     assert done.returncode == 0
-    assert "pip install 'dlcore[demo]'" in done.stdout
+    assert "pip install matplotlib" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("test accuracy: 0.")
 
 

@@ -94,7 +94,7 @@ def add_in_place(array):
             "momentum must be a number",
         ),
         (lambda: MODEL.to("cuda"), TypeError, "'cpu', the only device, got 'cuda'"),
-        (lambda: MODEL.to(None), TypeError, "must be a dtype or 'cpu'"),
+        (lambda: MODEL.to(3), TypeError, "must be a dtype or 'cpu'"),
         (lambda: TENSOR.to("cuda"), TypeError, "'cpu', the only device, got 'cuda'"),
         (
             lambda: dl.count_flops(MODEL),

@@ -145,16 +145,20 @@ void conv2d_backward_data(const T* dy, const T* weight, T* dx, const Conv2d& c) 
                       false);
   if (is_point(c) && point_products_pay(c)) return point_data_gradient<T>(c, dy, weight, dx);
   const Direct direct = direct_backward(c);
-  if constexpr (sizeof(T) == sizeof(float))
-    if (c.stride_h == 1 && c.stride_w == 1 && winograd_pays<T>(direct))
+  if constexpr (kIsFloat<T>) {
+    const bool whole_steps = c.stride_h == 1 && c.stride_w == 1;
+    if (whole_steps && winograd_pays<T>(direct))
       return winograd_conv(direct, dy, weight, nullptr, dx, Finish<T>{});
-  if (c.stride_h == 1 && c.stride_w == 1 && channels_pay<T>(direct))
-    return channel_conv(direct, dy, weight, nullptr, dx, Finish<T>{});
+    if (whole_steps && channels_pay<T>(direct))
+      return channel_conv(direct, dy, weight, nullptr, dx, Finish<T>{});
+  }
   if (is_point(c) && products_pay(c)) return point_data_gradient<T>(c, dy, weight, dx);
-  const Conv3d flat_volume{c, 1, 1, 1, 1, 1, 0};
-  if (scatter_pays(flat_volume)) return scatter_data_gradient(flat_volume, dy, weight, dx);
-  if (phases_pay<T>(c)) return phase_data_gradient<T>(c, dy, weight, dx);
-  if (direct_pays(c, direct)) return direct_conv(direct, dy, weight, nullptr, dx, Finish<T>{});
+  if constexpr (kIsFloat<T>) {
+    const Conv3d flat_volume{c, 1, 1, 1, 1, 1, 0};
+    if (scatter_pays(flat_volume)) return scatter_data_gradient(flat_volume, dy, weight, dx);
+    if (phases_pay<T>(c)) return phase_data_gradient<T>(c, dy, weight, dx);
+    if (direct_pays(c, direct)) return direct_conv(direct, dy, weight, nullptr, dx, Finish<T>{});
+  }
   const Windows<T> w(c), wy(flat(c));
   const DataCut<T> cut(c, w);
   const int64_t planes = c.batch * c.channels;
@@ -282,11 +286,12 @@ void conv2d_backward_weight(const T* x, const T* dy, T* dw, const Conv2d& c) {
     point_weight_gradient<T>(of_picked(c), picked, dy, dw);
     return buffer_release(picked);
   }
-  const Direct direct = direct_forward(c);
-  if constexpr (sizeof(T) == sizeof(float))
+  if constexpr (kIsFloat<T>) {
+    const Direct direct = direct_forward(c);
     if (winograd_weight_pays<T>(direct)) return winograd_weight_gradient(direct, x, dy, dw);
-  if (weight_channels_pay<T>(direct)) return channel_weight_gradient<T>(direct, x, dy, dw);
-  if (gradient_pays<T>(c, direct)) return direct_weight_gradient<T>(direct, x, dy, dw);
+    if (weight_channels_pay<T>(direct)) return channel_weight_gradient<T>(direct, x, dy, dw);
+    if (gradient_pays<T>(c, direct)) return direct_weight_gradient<T>(direct, x, dy, dw);
+  }
   const Windows<T> w(c), wy(flat(c));
   const WeightCut<T> cut(c, w);
   const int64_t split_size = w.split ? c.batch * w.image : 0;

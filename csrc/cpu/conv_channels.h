@@ -337,11 +337,8 @@ DLCORE_INLINE void channels_few(const Direct& d, const DirectCall<T>& call,
 // y = finish(conv(x, weight) + bias); bias and packed may be null. In conv_planes.cpp.
 void channel_conv(const Direct& d, const float* x, const float* weight, const float* bias, float* y,
                   const Finish<float>& finish, const float* packed = nullptr);
-void channel_conv(const Direct& d, const double* x, const double* weight, const double* bias,
-                  double* y, const Finish<double>& finish, const double* packed = nullptr);
 // The weights for `packed`. Returns their size; only that is asked for when `packed` is null.
 int64_t channel_pack(const Direct& d, const float* weight, float* packed);
-int64_t channel_pack(const Direct& d, const double* weight, double* packed);
 
 }  // namespace DLCORE_ISA
 }  // namespace dlcore

@@ -355,8 +355,6 @@ DLCORE_INLINE int64_t* direct_offsets(const Direct& d) {
 // y = finish(conv(x, weight) + bias); bias may be null. In conv_planes.cpp.
 void direct_conv(const Direct& d, const float* x, const float* weight, const float* bias, float* y,
                  const Finish<float>& finish);
-void direct_conv(const Direct& d, const double* x, const double* weight, const double* bias,
-                 double* y, const Finish<double>& finish);
 
 }  // namespace DLCORE_ISA
 }  // namespace dlcore

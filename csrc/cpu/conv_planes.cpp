@@ -66,23 +66,12 @@ void channel_conv(const Direct& d, const float* x, const float* weight, const fl
                   const Finish<float>& finish, const float* packed) {
   run_channels<float>(d, x, weight, bias, y, finish, packed);
 }
-void channel_conv(const Direct& d, const double* x, const double* weight, const double* bias,
-                  double* y, const Finish<double>& finish, const double* packed) {
-  run_channels<double>(d, x, weight, bias, y, finish, packed);
-}
 int64_t channel_pack(const Direct& d, const float* weight, float* packed) {
   return pack<float>(d, weight, packed);
-}
-int64_t channel_pack(const Direct& d, const double* weight, double* packed) {
-  return pack<double>(d, weight, packed);
 }
 void direct_conv(const Direct& d, const float* x, const float* weight, const float* bias, float* y,
                  const Finish<float>& finish) {
   run_direct<float>(d, x, weight, bias, y, finish);
-}
-void direct_conv(const Direct& d, const double* x, const double* weight, const double* bias,
-                 double* y, const Finish<double>& finish) {
-  run_direct<double>(d, x, weight, bias, y, finish);
 }
 
 void run_channel_tile(int64_t vectors, int64_t m, const float* x, int64_t channels, int64_t plane,

@@ -102,10 +102,16 @@ DLCORE_INLINE void both_ways(const Line& line, const Get& get, const Put& put) {
   }
 }
 
+#if defined(__AVX2__) || defined(__aarch64__)
+constexpr bool kHasWinograd = true;
+#else
+constexpr bool kHasWinograd = false;  // CPUs before 2013: 60 KB of code
+#endif
+
 // Whether the shape allows it. float64 is asked for its accuracy and stays with the direct ways.
 template <class T>
 DLCORE_INLINE bool winograd_serves(const Direct& d) {
-  return sizeof(T) == sizeof(float) && d.groups == 1 && d.kernel_h == 3 && d.kernel_w == 3 &&
+  return kHasWinograd && kIsFloat<T> && d.groups == 1 && d.kernel_h == 3 && d.kernel_w == 3 &&
          d.stride_h * d.stride_w * d.dilation_h * d.dilation_w == 1 && d.pad_top >= 0 &&
          d.pad_left >= 0 && d.rows >= kLanes<T> && winograd_enabled();
 }

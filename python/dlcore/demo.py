@@ -170,7 +170,7 @@ def draw(path, model, losses, epochs, split, probabilities):
     try:
         from .demo_picture import picture
     except ImportError:
-        print("no picture: it needs matplotlib: pip install 'dlcore[demo]'")
+        print("no picture: it needs matplotlib: pip install matplotlib")
         return
     picture(path, model, losses, epochs, split, probabilities)
     print(f"picture: {path}")

@@ -23,6 +23,7 @@ from .anomaly import detect_anomaly
 from .checkpoint import checkpoint
 from .function import Function, once_differentiable
 from .grad import backward, grad
+from .penalty import gradient_penalty
 
 __all__ = [
     "Function",
@@ -31,6 +32,7 @@ __all__ = [
     "detect_anomaly",
     "enable_grad",
     "grad",
+    "gradient_penalty",
     "inference_mode",
     "no_grad",
     "once_differentiable",

@@ -114,7 +114,7 @@ def run(args):
         try:
             import matplotlib  # noqa: F401
         except ImportError:
-            return _refuse("--plot needs matplotlib: pip install 'dlcore[demo]'")
+            return _refuse("--plot needs matplotlib: pip install matplotlib")
     return _run(args, chosen, dict.fromkeys(counts))
 
 

@@ -54,7 +54,7 @@ def little(name, dtype=None):
             return np.dtype("<u2")
         raise Fault(
             f"holds {name}, for which NumPy needs the package ml_dtypes: "
-            f"pip install 'dlcore[io]'{cure}"
+            f"pip install ml_dtypes{cure}"
         ) from None
     return np.dtype(getattr(ml_dtypes, name))
 

@@ -61,11 +61,14 @@ class Module(Hookable):
         held = self.__dict__.get(name)
         kinds = ()
         if isinstance(held, Parameter):
-            kinds, cure = (Parameter,), f": assign to {name}.data"
+            kinds, cure = (Parameter,), f": assign an array to {name}.data"
         elif isinstance(held, Module):
             kinds, cure = (Module, Parameter), ""
         elif name in self._buffers:
-            kinds, cure = (Tensor, Module), ": assign to its .data, or a Tensor"
+            kinds, cure = (
+                (Tensor, Module),
+                ": assign an array to its .data, or a Tensor",
+            )
         if kinds and not isinstance(value, kinds):
             raise TypeError(
                 f"{type(self).__name__}: {name} must stay a {_word(held)} or None, "

@@ -224,7 +224,7 @@ class GradientMonitor:
             from matplotlib.figure import Figure
         except ImportError:
             raise ImportError(
-                "GradientMonitor: plot needs matplotlib: pip install 'dlcore[demo]'"
+                "GradientMonitor: plot needs matplotlib: pip install matplotlib"
             ) from None
         figure = Figure(figsize=(8, 4.5), layout="constrained")
         axes = figure.add_subplot()
