@@ -1,5 +1,7 @@
 """Winograd's way through conv2d: results, error, and that it can be switched off."""
 
+import platform
+
 import numpy as np
 import pytest
 import reference
@@ -108,7 +110,8 @@ def test_switch(isa, rng):
     dl.set_winograd(False)
     assert not dl.get_winograd()
     off = run(arrays, 1)
-    assert (on[0] != off[0]).any()
+    has_none = isa == "baseline" and platform.machine() == "x86_64"
+    assert (on[0] != off[0]).any() != has_none
     for a, b in zip(on, off, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-5 * np.abs(b).max())
     for wrong in (1, "yes", None, np.True_):
