@@ -244,3 +244,14 @@ REFUSED = [
 def test_refusals(call, error, message):
     with pytest.raises(error, match=f"^{message}"):
         call()
+
+
+def test_no_columns(isa):
+    x, index = np.zeros((4, 0), "f"), np.zeros((4, 0), np.int64)
+    for op in (dl.scatter, dl.scatter_add):
+        assert op(x, 0, index, x).shape == (4, 0)
+    table = dl.Tensor(x, requires_grad=True)
+    y = dl.embedding_bag(np.zeros((2, 3), np.int64), table)
+    y.backward(np.zeros((2, 0), "f"))
+    dl.sort(table, 0).values.backward(x)
+    assert table.grad.shape == (4, 0)

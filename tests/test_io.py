@@ -1,11 +1,13 @@
 """safetensors and npz: round trips, damaged files, bad calls."""
 
+import io
 import json
 import os
 import pathlib
 import random
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -325,3 +327,19 @@ def test_import_is_lazy():
     package = pathlib.Path(dl.__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": str(package)}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_members_of_other_methods(tmp_path, method):
+    path, raw = tmp_path / "x.npz", io.BytesIO()
+    np.save(raw, np.arange(100.0))
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("x.npy", raw.getvalue())
+    whole, refused = path.read_bytes(), 0
+    for at in range(36, 100):  # some bytes, as that of the time, count for nothing
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        try:
+            dl.io.load(path)
+        except ValueError as error:
+            refused += str(error).startswith("load: ")
+    assert refused > 30

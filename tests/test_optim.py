@@ -364,3 +364,22 @@ def test_a_gradient_that_is_no_tensor():
     p.grad = 5
     with pytest.raises(TypeError, match="grad must be a Tensor"):
         SGD([p], lr=0.1).step()
+
+
+@pytest.mark.parametrize("name", ["Adam", "Adagrad", "RMSprop", "Lion"])
+def test_state_edited_between_steps_is_used(name):
+    p = dl.Tensor(np.ones(2, "f"), requires_grad=True)
+    optimizer = getattr(dl.optim, name)([p], lr=0.1)
+    steps = []
+    for clear in (False, False, True):
+        if clear:
+            optimizer.state.clear()
+        p.data[:] = 1
+        p.grad = dl.Tensor(np.array([1.0, -1.0], "f") * (1 + len(steps)))
+        optimizer.step()
+        steps.append(p.data.copy())
+    assert optimizer.state_dict()["state"]
+    fresh = dl.Tensor(np.ones(2, "f"), requires_grad=True)
+    fresh.grad = dl.Tensor(np.array([3.0, -3.0], "f"))
+    getattr(dl.optim, name)([fresh], lr=0.1).step()
+    np.testing.assert_array_equal(steps[-1], fresh.data)

@@ -389,3 +389,10 @@ def test_copies_and_pickles(rng):
     x = rng.standard_normal((1, 1, 28, 28), dtype=np.float32)
     for twin in (copy.deepcopy(fast), pickle.loads(pickle.dumps(fast))):
         np.testing.assert_array_equal(twin(x).data, fast(x).data)
+
+
+@pytest.mark.parametrize("groups, kernel", [(1, 3), (2, 3), (1, 1)])
+def test_an_empty_batch(isa, groups, kernel):
+    model = nn.Conv2d(64, 64, kernel, groups=groups)
+    x = np.zeros((0, 64, 9, 9), "float32")
+    assert dl.optimize(model)(x).shape == model(x).shape

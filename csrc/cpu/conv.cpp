@@ -343,11 +343,11 @@ void conv2d_forward(const T* x, const T* weight, const T* bias, T* y, const Conv
 
 template <class T>
 void conv2d_pack(const T* weight, const Conv2d& given, T* packed, int64_t* size) {
+  *size = 0;  // also of Winograd's, four times as large: reading costs what making them does
+  if (given.batch == 0) return;
   const Conv2d c = picks_pixels<T>(given) ? of_picked(given) : given;
   const Direct direct = direct_forward(c);
   const Way way = way_of<T>(c, direct);
-  *size =
-      0;  // Winograd's weights are four times as large: reading them costs what making them does
   if (way == Way::point) {
     *size = pack_point<T>(c, weight, packed);
   } else if (way == Way::channels) {

@@ -132,7 +132,7 @@ DLCORE_INLINE void add_row(const Terms<T>& t, const T* base, T* y, int64_t cols,
 
 template <class T>
 void add_rows(const T* x, const T* base, T* y, const RowSums<T>& s) {
-  if (s.rows == 0) return;
+  if (s.rows == 0 || s.inner == 0) return;
   Scratch scratch(round_up((s.rows + 1) * 4, kLine) + round_up(s.count * 4, kLine));
   int32_t* const starts = scratch.take<int32_t>(s.rows + 1);
   int32_t* const order = scratch.take<int32_t>(s.count);
@@ -181,6 +181,7 @@ void gather(const T* x, T* y, const Picks& s) {
 // Several picks may go to one place: columns are shared out, each is walked in order.
 template <class T>
 void scatter(const T* x, const T* source, int64_t step, T* y, bool add, const Picks& s) {
+  if (s.inner == 0) return;
   const int64_t width = s.outer >= 64 ? s.inner : smaller(s.inner, 64);
   const int64_t pieces = ceil_div(s.inner, width);
   const auto put = [=](T& place, T value) { place = add ? place + value : value; };

@@ -1,5 +1,6 @@
 #include "runtime/buffer.h"
 
+#include <malloc.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -171,6 +172,9 @@ void empty_cache() noexcept {
   }
   for (const std::vector<void*>& blocks : taken)
     for (void* block : blocks) free_small(block);
+#ifdef __GLIBC__
+  malloc_trim(0);  // or the heap keeps them
+#endif
 }
 
 }  // namespace dlcore

@@ -125,8 +125,8 @@ void LargeBlocks::join_next(BlockHeader* block) {
   BlockHeader* const next = next_of(block);
   if (!next || !next->free) return;
   remove(next);
+  if (next->touched) block->touched = block->size + next->touched;
   block->size += next->size;
-  block->touched += next->touched;
   if (BlockHeader* after = next_of(block)) after->before = block;
 }
 
@@ -135,8 +135,8 @@ void LargeBlocks::release(BlockHeader* block) noexcept {
   join_next(block);
   if (BlockHeader* const before = block->before; before && before->free) {
     remove(before);
+    before->touched = before->size + block->touched;
     before->size += block->size;
-    before->touched += block->touched;
     if (BlockHeader* after = next_of(before)) after->before = before;
     block = before;
   }

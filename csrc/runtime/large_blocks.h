@@ -14,7 +14,7 @@ struct BlockHeader {
   size_t size;          // large: with this header; small: what the caller may use
   BlockHeader* before;  // in the segment, null for the first
   struct Segment* segment;
-  size_t touched;                // of a free block: bytes that may be resident
+  size_t touched;                // of a free block: where the last byte that may be resident ends
   BlockHeader *next, *previous;  // in the list of free ones
 };
 constexpr size_t kHeaderBytes = 64;
@@ -25,7 +25,7 @@ class LargeBlocks {
   void* acquire(size_t bytes);  // null when there is no memory
   void release(BlockHeader* block) noexcept;
   void trim() noexcept;                  // gives what is free back to the system
-  size_t held() const { return held_; }  // of free blocks, resident
+  size_t held() const { return held_; }  // of free blocks, up to their last resident byte
 
  private:
   static constexpr int kBins = 48;  // of free blocks, by the power of two of their size

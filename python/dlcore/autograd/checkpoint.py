@@ -22,7 +22,8 @@ def checkpoint(function, *args, use_reentrant=False, preserve_rng_state=True, **
     use_reentrant : bool, optional
         As in PyTorch, where it chooses between two ways; here there is one.
     preserve_rng_state : bool, optional
-        Whether the second run gets the random numbers of the first.
+        Whether the second run gets the random numbers of the first. Not if other
+        threads draw some at the same time: they come from one stream.
 
     Returns
     -------

@@ -127,7 +127,13 @@ class Optimized(Module):
         return program
 
     def __getstate__(self):
-        return {**self.__dict__, "_folded": {}}  # whose keys are addresses
+        # Another thread may add a program; what is folded is known by addresses.
+        programs = self._programs.copy()
+        return {
+            **self.__dict__,
+            "_programs": programs,
+            "_folded": {},
+        }  # keys: addresses
 
     def __setattr__(self, name, value):
         if name != "training":  # which a module around it sets: it stays as it is

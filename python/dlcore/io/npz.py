@@ -1,5 +1,7 @@
 """NumPy's archives of arrays, in and out, without pickles."""
 
+import lzma
+import tokenize
 import zipfile
 import zlib
 
@@ -8,6 +10,8 @@ import numpy as np
 from .dtypes import saved
 from .files import Fault, replacing
 
+_DAMAGED = zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError
+_NO_ARRAY = ValueError, TypeError, SyntaxError, tokenize.TokenError
 _FREE = 1 << 30  # bytes that an archive may unpack to, however small it is
 _RATIO = 100  # times its size that a larger one may
 
@@ -50,9 +54,9 @@ def _array(archive, info):
         with archive.open(info) as entry:
             array = np.lib.format.read_array(entry, allow_pickle=False)
             rest = entry.read(1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (*_DAMAGED, EOFError, NotImplementedError) as error:
         raise Fault(f"is damaged: {name}: {error}") from None
-    except (ValueError, TypeError, SyntaxError, MemoryError, RuntimeError) as error:
+    except (*_NO_ARRAY, MemoryError, RuntimeError) as error:
         text = str(error).split("\n")[0][:120]
         raise Fault(f"has no plain array in {name}: {text}") from None
     if rest or array.dtype.kind not in "fiubc":

@@ -53,7 +53,7 @@ class Optimizer:
     def __init__(self, params, defaults):
         self.defaults = defaults
         self.param_groups = []
-        self.state = {}
+        self._state = {}
         self._rows = {}  # by group: what it remembers, as the lists that a step takes
         if isinstance(params, Tensor):
             raise TypeError(f"{self._name}: params must be a list of Tensors: pass [x]")
@@ -215,6 +215,11 @@ class Optimizer:
             changed(params)
         return loss
 
+    @property
+    def state(self):
+        self._rows = {}  # whoever asks for it may change it: the next step looks again
+        return self._state
+
     def _cached(self, index, names, params):
         """The lists of `_collect` if the step before was over the same parameters."""
         rows = self._rows.get(index)
@@ -227,7 +232,7 @@ class Optimizer:
         if (rows := self._cached(index, names, params)) is not None:
             return rows
         for p in params:
-            kept = self.state.setdefault(p, {})
+            kept = self._state.setdefault(p, {})
             for name in names:
                 if name in kept:
                     continue
@@ -239,7 +244,7 @@ class Optimizer:
 
     def _collect(self, index, names, params):
         """A list for each of `names`: what is remembered of each of `params`."""
-        rows = [[self.state[p][name] for p in params] for name in names]
+        rows = [[self._state[p][name] for p in params] for name in names]
         self._rows[index] = names, [*map(id, params)], rows
         return rows
 
@@ -258,7 +263,7 @@ class Optimizer:
                 number[id(p)] = len(number)
         state = {
             number[id(p)]: {name: value.copy() for name, value in kept.items()}
-            for p, kept in self.state.items()
+            for p, kept in self._state.items()
         }
         groups = [
             {
@@ -317,7 +322,7 @@ class Optimizer:
         ]
         for group in merged:
             self._check(group)
-        self.state = state
+        self._state = state
         self._rows = {}
         for mine, group in zip(self.param_groups, merged):
             mine.update(group)

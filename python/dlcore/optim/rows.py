@@ -47,7 +47,7 @@ def _check(optimizer, group, p):
 def _step(optimizer, group, p):
     few = p.grad.indices
     rows = Tensor(_take(p.data, few))
-    state = optimizer.state
+    state = optimizer._state
     if p in state:
         state[rows] = {
             name: _take(value, few) if value.ndim else value

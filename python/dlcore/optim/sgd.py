@@ -127,13 +127,13 @@ class SGD(Optimizer):
         """Step the parameters that have no buffer yet; returns the others."""
         new, old = [], []
         for p, grad in zip(params, grads):
-            has_one = "momentum_buffer" in self.state.get(p, ())
+            has_one = "momentum_buffer" in self._state.get(p, ())
             (old if has_one else new).append((p, grad))
         if new:
             buffers = [np.empty(p.data.shape, p.data.dtype) for p, _ in new]
             self._call(group, [p for p, _ in new], [g for _, g in new], buffers, True)
             for (p, _), buffer in zip(new, buffers):
-                self.state.setdefault(p, {})["momentum_buffer"] = buffer
+                self._state.setdefault(p, {})["momentum_buffer"] = buffer
         return [p for p, _ in old], [grad for _, grad in old]
 
     def _call(self, group, params, grads, buffers, first):

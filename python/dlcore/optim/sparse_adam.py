@@ -52,7 +52,7 @@ class SparseAdam(Adam):
                 "SparseAdam: grad must be one of rows: take sparse=True in the "
                 "embedding, or Adam"
             )
-        kept = self.state.get(params[0])
+        kept = self._state.get(params[0])
         step = 1 + (int(kept["step"]) if kept else 0)
         eps = group["eps"] / math.sqrt(1 - group["betas"][1] ** step)
         super()._step(index, {**group, "eps": eps}, params, grads)
