@@ -21,8 +21,8 @@ namespace {
 constexpr size_t kHugePage = size_t(2) << 20;
 constexpr size_t kSegmentBytes = size_t(64) << 20;
 constexpr size_t kLeast = size_t(256) << 10;  // of what is left of a block that is cut
-// Blocks follow one another at odd multiples of a line and more past a page: streams with equal low
-// address bits would wait for one another's stores.
+// Blocks of whole pages begin 18 lines further into a page, one after the other: streams with equal
+// low address bits would wait for one another's stores.
 constexpr size_t kApart = 17 * 64;
 
 size_t round_up(size_t n, size_t step) {

@@ -1,6 +1,6 @@
 // Large blocks, cut out of segments of memory that are mapped in huge pages. Neighbours that are
-// free become one again: a training step whose arrays come in many sizes takes half of what a list
-// of free blocks to each size would hold. Not for several threads at a time.
+// free become one again: a training step whose arrays come in many sizes takes a quarter less than
+// with a list of free blocks to each size. Not for several threads at a time.
 #pragma once
 
 #include <cstddef>

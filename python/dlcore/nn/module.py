@@ -134,9 +134,7 @@ class Module(Hookable):
             )
         setattr(self, name, module)
 
-    def register_module(self, name, module):
-        """The same as `add_module`."""
-        self.add_module(name, module)
+    register_module = add_module
 
     def _held(self, kind):
         return [(k, v) for k, v in self.__dict__.items() if isinstance(v, kind)]
@@ -338,10 +336,9 @@ class Module(Hookable):
         TypeError
             If the dtype is not float32 or float64, or the device not the CPU.
         """
-        given = [
-            x.dtype if isinstance(x, Tensor) else x for x in (*args, device, dtype)
-        ]
-        dtypes = [as_dtype("to", x) for x in given if x is not None]
+        given = (x for x in (*args, device, dtype) if x is not None)
+        given = (x.dtype if isinstance(x, Tensor) else x for x in given)
+        dtypes = [as_dtype("to", x) for x in given]
         dtype = next((x for x in reversed(dtypes) if x is not None), None)
         if dtype is None:
             return self
