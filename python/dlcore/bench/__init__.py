@@ -8,7 +8,7 @@ import sys
 import time
 
 EXAMPLES = """examples:
-  python -m dlcore bench                    everything: with --quick 40 minutes on two cores
+  python -m dlcore bench                    everything; --quick takes 40 minutes
   python -m dlcore bench gemm               one family
   python -m dlcore bench 'conv2d b1 * 3x3*' --threads 1
   python -m dlcore bench softmax --json softmax.json --plot softmax.png
