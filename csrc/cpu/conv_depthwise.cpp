@@ -5,6 +5,7 @@
 #include "cpu/conv_depthwise.h"
 
 #include "cpu/conv_depthwise_lanes.h"
+#include "cpu/conv_depthwise_strips.h"
 #include "cpu/conv_depthwise_rows.h"
 
 namespace dlcore {
@@ -83,6 +84,9 @@ void convolve_planes(const PlaneCall<T>& call) {
   const Conv2d& c = call.c;
   const bool fast = has_fast_taps<T>(c) && call.sources == 1 && c.out_h >= kRows;
   if constexpr (kIsFloat<T>) {
+#if defined(__AVX512F__)
+    if (call.sources == 1 && strips_pay(c)) return forward_planes(call);
+#endif
     if (call.sources == 1 && call.shared == 1 && lanes_pay<T>(one_deep(c)))
       return lanes_forward<T>(one_deep(c), call.x, call.weight, call.bias, call.y, call.backward,
                               call.finish);
@@ -218,6 +222,10 @@ DLCORE_INLINE void fast_strided(const Conv2d& c, const Strided<T>& s, const T* p
 
 template <class T>
 void strided_data_gradient(const Conv2d& c, const T* dy, const T* weight, T* dx) {
+#if defined(__AVX512F__)
+  if constexpr (kIsFloat<T>)
+    if (c.out_channels == c.channels && strips_pay(c)) return data_planes(c, dy, weight, dx);
+#endif
   const Strided<T> s(c);
   const int64_t list = s.many * c.kernel_h * c.kernel_w;
   const int64_t size = s.many * s.slab + 2 * s.line + kLineElements<T>;

@@ -3,12 +3,13 @@
 // pixels are all in them.
 
 #include "cpu/conv_depthwise_lanes.h"
+#include "cpu/conv_depthwise_strips.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
 
-constexpr int64_t kRows = 4;  // of dy at once
+constexpr int64_t kRowsAtOnce = 4;  // of dy at once
 constexpr int kTapsAtOnce = 6;
 
 // Which lanes of the last vector of a row count: it may begin before the row's last whole vector
@@ -66,8 +67,8 @@ template <class T, int kStride>
 DLCORE_INLINE void weight_block(const T* x, int64_t row, int64_t phase, const T* dy, int64_t rows,
                                 int64_t out_w, T* sums) {
   int64_t i = 0;
-  for (; i + kRows <= rows; i += kRows)
-    weight_rows<T, kStride, kRows>(x + i * kStride * row, row, phase, dy + i * out_w, out_w, sums);
+  for (; i + kRowsAtOnce <= rows; i += kRowsAtOnce)
+    weight_rows<T, kStride, kRowsAtOnce>(x + i * kStride * row, row, phase, dy + i * out_w, out_w, sums);
   for (; i < rows; ++i)
     weight_rows<T, kStride, 1>(x + i * kStride * row, row, phase, dy + i * out_w, out_w, sums);
 }
@@ -105,7 +106,7 @@ struct Cut {
                       round_up(c.out_w, kLanes<T>) + (c.kernel_w - 1) * c.dilation_w / c.stride_w);
     span = (c.kernel_h - 1) * c.dilation_h + 1;
     const int64_t bytes = padded.row() * static_cast<int64_t>(sizeof(T));
-    rows = balanced(c.out_h, larger(2 * kRows, (kBlockBytes / bytes - span) / c.stride_h + 1));
+    rows = balanced(c.out_h, larger(2 * kRowsAtOnce, (kBlockBytes / bytes - span) / c.stride_h + 1));
     slab = ((rows.size + (rows.larger > 0) - 1) * c.stride_h + span) * padded.row();
     sums = round_up(c.kernel_h * c.kernel_w, kTapsAtOnce) * kLanes<T>;
   }
@@ -126,6 +127,10 @@ DLCORE_INLINE void add_block(const Conv2d& c, const Cut<T>& cut, const T* x, con
 
 template <class T>
 void weight_gradient(const Conv2d& c, const T* x, const T* dy, T* dw) {
+#if defined(__AVX512F__)
+  if constexpr (kIsFloat<T>)
+    if (strips_pay(c)) return weight_planes(c, x, dy, dw);
+#endif
   if constexpr (kIsFloat<T>)
     if (lanes_pay<T>(one_deep(c))) return lanes_weight_gradient<T>(one_deep(c), x, dy, dw);
   const Cut<T> cut(c);
