@@ -1,6 +1,6 @@
-// Depthwise 3 x 3 convolution and its gradients by strips, float32 with AVX-512. A strip is a vector
-// of results wide and runs down a plane, so that every row of x is loaded once. x lies where it
-// lies: masks that a strip keeps leave out the padding, and what the taps read side by side is
+// Depthwise 3 x 3 convolution and its gradients by strips, float32 with AVX-512. A strip is a
+// vector of results wide and runs down a plane, so that every row of x is loaded once. x lies where
+// it lies: masks that a strip keeps leave out the padding, and what the taps read side by side is
 // shifted and parted in registers.
 #pragma once
 
@@ -146,7 +146,7 @@ DLCORE_INLINE Groups strip_rows(const Conv2d& c) {
   return balanced(c.out_h, larger(8, (4 << 10) / (c.stride_w * c.out_w)));
 }
 DLCORE_INLINE int64_t strip_cost(const Conv2d& c, int64_t rows) {
-  return (rows + 2) * ceil_div(c.out_w, kLine) * 16;
+  return (rows + 2) * ceil_div(c.out_w, kLine) * 12 * (1 + c.stride_w);
 }
 
 // Blocks begin..end-1 of rows of planes.
@@ -164,7 +164,7 @@ __attribute__((noinline)) void forward_strips(const PlaneCall<float>& call, cons
     const int64_t first = rows.begin(item % rows.count);
     const int64_t n = rows.begin(item % rows.count + 1) - first;
     const float* const weight = call.weights(plane);
-#pragma GCC unroll 9
+#  pragma GCC unroll 9
     for (int t = 0; t < 9; ++t) s.w[t] = splat<float>(weight[call.backward ? 8 - t : t]);
     s.start = splat<float>(call.start(plane));
     float* const y = call.y + plane * c.out_h * c.out_w;
@@ -184,8 +184,8 @@ DLCORE_INLINE void forward_planes(const PlaneCall<float>& call) {
                [&](int64_t begin, int64_t end) { run(call, rows, begin, end); });
 }
 
-// dx of a stride of 2: two rows of dx, 2 i - pad_top and the next, come of rows i and i - 1 of dy, and
-// 32 columns, from 2 j - pad_left on, of columns j - 1 to j + 15.
+// dx of a stride of 2: two rows of dx, 2 i - pad_top and the next, come of rows i and i - 1 of dy,
+// and 32 columns, from 2 j - pad_left on, of columns j - 1 to j + 15.
 DLCORE_INLINE void data_strip(const Conv2d& c, const Line* w, const float* dy, int64_t first,
                               int64_t n, int64_t j, float* dx) {
   const int64_t out_w = c.out_w, width = c.width, at = 2 * j - c.pad_left;
@@ -223,7 +223,7 @@ DLCORE_INLINE void data_planes(const Conv2d& c, const float* dy, const float* we
       const int64_t plane = item / rows.count, first = rows.begin(item % rows.count);
       const int64_t n = rows.begin(item % rows.count + 1) - first;
       Line w[9];
-#pragma GCC unroll 9
+#  pragma GCC unroll 9
       for (int t = 0; t < 9; ++t) w[t] = splat<float>(weight[plane % c.channels * 9 + t]);
       for (int64_t j = 0; 2 * j < c.pad_left + c.width; j += kLine)
         data_strip(c, w, dy + plane * c.out_h * c.out_w, top + first, n, j,
@@ -232,8 +232,9 @@ DLCORE_INLINE void data_planes(const Conv2d& c, const float* dy, const float* we
   });
 }
 
-// sums += dy times what the taps read, of the rows first..first+n-1 of the strip at column j. Only
-// lanes and rows of results count: behind them x may hold what times 0 is not 0.
+// sums[0..8] += dy times what the taps read, sums[9] += dy, of the rows first..first+n-1 of the
+// strip at column j. Only lanes and rows of results count: behind them x may hold what times 0 is
+// not 0.
 template <class Strip>
 DLCORE_INLINE void weight_strip(const Conv2d& c, const Strip& strip, const float* x,
                                 const float* dy, int64_t first, int64_t n, int64_t j, Line* sums) {
@@ -241,9 +242,10 @@ DLCORE_INLINE void weight_strip(const Conv2d& c, const Strip& strip, const float
   const auto seen = [=](int64_t h) { return h >= 0 && h < height; };
   const auto add = [&](int r, __mmask16 lanes, Line g, const Line* taps)
                        __attribute__((always_inline)) {
-#pragma GCC unroll 3
-    for (int s = 0; s < 3; ++s) sums[3 * r + s] = fma_lanes(lanes, g, taps[s], sums[3 * r + s]);
-  };
+#  pragma GCC unroll 3
+                         for (int s = 0; s < 3; ++s)
+                           sums[3 * r + s] = fma_lanes(lanes, g, taps[s], sums[3 * r + s]);
+                       };
   int64_t h = first * Strip::kStride - c.pad_top;
   const float* row = x + h * width + j * Strip::kStride - c.pad_left;
   const float* from = dy + first * out_w + j;
@@ -254,6 +256,7 @@ DLCORE_INLINE void weight_strip(const Conv2d& c, const Strip& strip, const float
     for (int64_t i = 0; i < n + 2; ++i, ++h, row += width, from += out_w) {
       const __mmask16 lanes = i < n ? strip.results : __mmask16(0);
       const Line g = load_lanes(lanes, from);
+      sums[9] += g;
       __builtin_prefetch(from + strip.ahead);
       if (seen(h)) {
         strip.read(row, taps);
@@ -265,6 +268,7 @@ DLCORE_INLINE void weight_strip(const Conv2d& c, const Strip& strip, const float
     }
   } else {
     Line g = load_lanes(strip.results, from);
+    sums[9] += g;
     if (seen(h)) {
       strip.read(row, taps);
       add(0, strip.results, g, taps);
@@ -272,6 +276,7 @@ DLCORE_INLINE void weight_strip(const Conv2d& c, const Strip& strip, const float
     for (int64_t i = 1; i <= n; ++i) {
       const __mmask16 lanes = i < n ? strip.results : __mmask16(0);
       const Line next = load_lanes(lanes, from += out_w);
+      sums[9] += next;
       if (seen(++h)) {
         strip.read(row + width, taps);
         add(1, strip.results, g, taps);
@@ -287,15 +292,15 @@ DLCORE_INLINE void weight_strip(const Conv2d& c, const Strip& strip, const float
   }
 }
 
-// dw of the results' channels begin..end-1.
+// dw and db of the results' channels begin..end-1.
 template <class Strip>
 __attribute__((noinline)) void weight_strips(const Conv2d& call, const float* x, const float* dy,
-                                             float* dw, int64_t begin, int64_t end) {
+                                             float* dw, float* db, int64_t begin, int64_t end) {
   const Conv2d c = call;
   const Groups rows = strip_rows(c);
   const Strip leftmost(c, 0, rows.size);
   for (int64_t k = begin; k < end; ++k) {
-    Line sums[9] = {};
+    Line sums[10] = {};
     for (int64_t n = 0; n < c.batch; ++n) {
       const int64_t source = n * c.channels + k * c.channels / c.out_channels;
       for (int64_t b = 0; b < rows.count; ++b)
@@ -305,21 +310,21 @@ __attribute__((noinline)) void weight_strips(const Conv2d& call, const float* x,
                               dy + (n * c.out_channels + k) * c.out_h * c.out_w, rows.begin(b),
                               rows.begin(b + 1) - rows.begin(b), j, sums);
     }
-#pragma GCC unroll 9
+#  pragma GCC unroll 9
     for (int t = 0; t < 9; ++t) dw[k * 9 + t] = hsum<float>(sums[t]);
+    if (db) db[k] = hsum<float>(sums[9]);
   }
 }
 
-DLCORE_INLINE void weight_planes(const Conv2d& c, const float* x, const float* dy, float* dw) {
+DLCORE_INLINE void weight_planes(const Conv2d& c, const float* x, const float* dy, float* dw,
+                                 float* db) {
   const auto run = c.stride_w == 2 ? weight_strips<PartedStrip> : weight_strips<ShiftedStrip>;
   parallel_for(c.out_channels, grain_for(c.batch * strip_cost(c, c.out_h)),
-               [&](int64_t begin, int64_t end) { run(c, x, dy, dw, begin, end); });
+               [&](int64_t begin, int64_t end) { run(c, x, dy, dw, db, begin, end); });
 }
 
-// Whether strips are for this call. Rows of half a vector and less had better be channels' lanes.
 DLCORE_INLINE bool strips_pay(const Conv2d& c) {
-  return has_fast_taps<float>(c) && c.stride_h == c.stride_w && c.stride_h <= 2 &&
-         2 * c.out_w > kLine;
+  return has_fast_taps<float>(c) && c.stride_h == c.stride_w && c.stride_h <= 2;
 }
 
 }  // namespace
