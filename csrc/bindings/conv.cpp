@@ -115,17 +115,19 @@ py::object backward(py::handle dy_, py::handle x_, py::handle weight_, bool need
   Array dx = need_dx ? Array::empty_like(op, x) : Array();
   Array dw = need_dw ? Array::empty_like(op, weight) : Array();
   Array db = need_db ? Array::empty(op, Shape{call.out_channels}, x.typenum()) : Array();
+  const bool with_dw = planar && need_dw;
   with_kernels(x, call.multiply_adds(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
     const T *from = x.data<T>(), *w = weight.data<T>(), *g = dy.data<T>();
     if (planar) {
       if (need_dx) k.conv2d_backward_data(g, w, dx.data<T>(), plane);
-      if (need_dw) k.conv2d_backward_weight(from, g, dw.data<T>(), plane);
+      if (need_dw)
+        k.conv2d_backward_weight(from, g, dw.data<T>(), need_db ? db.data<T>() : nullptr, plane);
     } else {
       if (need_dx) k.conv3d_backward_data(g, w, dx.data<T>(), c);
       if (need_dw) k.conv3d_backward_weight(from, g, dw.data<T>(), c);
     }
-    if (need_db)
+    if (need_db && !with_dw)
       k.conv2d_backward_bias(g, db.data<T>(),
                              channel_rows(call, call.out_channels, call.output_positions()));
   });

@@ -69,7 +69,7 @@ py::object backward(py::handle dy_, py::handle x_, py::handle weight_, bool need
     const Finish<T> none;
     if (planar) {
       if (need_dx) k.conv2d_forward(g, w, nullptr, dx.data<T>(), plane, none, nullptr);
-      if (need_dw) k.conv2d_backward_weight(g, from, dw.data<T>(), plane);
+      if (need_dw) k.conv2d_backward_weight(g, from, dw.data<T>(), nullptr, plane);
     } else {
       if (need_dx) k.conv3d_forward(g, w, nullptr, dx.data<T>(), c, none);
       if (need_dw) k.conv3d_backward_weight(g, from, dw.data<T>(), c);

@@ -268,13 +268,38 @@ DLCORE_INLINE void weight_block(const T* x, const T* dy, T* dw, const Windows<T>
   buffer_release(b);
 }
 
+// db = the sum of dy over images and pixels.
+template <class T>
+void conv2d_backward_bias(const T* dy, T* db, const Conv2d& c) {
+  const int64_t pixels = c.out_h * c.out_w;
+  parallel_for(c.out_channels, grain_for(c.batch * pixels), [=](int64_t begin, int64_t end) {
+    for (int64_t k = begin; k < end; ++k) {
+      T total = T(0);
+      for (int64_t n = 0; n < c.batch; ++n) {
+        const T* row = dy + (n * c.out_channels + k) * pixels;
+        Vec<T> sum[4] = {};
+        int64_t i = 0;
+        for (; i + 4 * kLanes<T> <= pixels; i += 4 * kLanes<T>)
+          for (int j = 0; j < 4; ++j) sum[j] += load<T>(row + i + j * kLanes<T>);
+        for (; i < pixels; i += kLanes<T>)
+          sum[0] += load_part<T>(row + i, smaller(kLanes<T>, pixels - i), T(0));
+        total += hsum<T>((sum[0] + sum[1]) + (sum[2] + sum[3]));
+      }
+      db[k] = total;
+    }
+  });
+}
+
 // dw = the gradient with respect to the weight.
 template <class T>
-void conv2d_backward_weight(const T* x, const T* dy, T* dw, const Conv2d& c) {
+void conv2d_backward_weight(const T* x, const T* dy, T* dw, T* db, const Conv2d& c) {
   const int64_t window = c.channels / c.groups * c.kernel_h * c.kernel_w;
   const int64_t size = c.out_channels * window;
+  const bool alone = is_depthwise(c) && c.batch > 0;
+  const bool done = alone && depthwise_weight_gradient(c, x, dy, dw, db);
+  if (db && !done) conv2d_backward_bias<T>(dy, db, c);
+  if (alone) return;
   if (c.batch == 0) return fill_row<T>(T(0), size, dw);
-  if (is_depthwise(c)) return depthwise_weight_gradient(c, x, dy, dw);
   if (is_whole(c))
     return product<T>(c.out_channels, window, c.batch, dy, 1, c.out_channels, x, window, 1, dw,
                       false);
@@ -307,28 +332,6 @@ void conv2d_backward_weight(const T* x, const T* dy, T* dw, const Conv2d& c) {
   });
   if (cut.slices > 1) add_slices<T>(parts, cut.slices, size, dw);
   buffer_release(shared);
-}
-
-// db = the sum of dy over images and pixels.
-template <class T>
-void conv2d_backward_bias(const T* dy, T* db, const Conv2d& c) {
-  const int64_t pixels = c.out_h * c.out_w;
-  parallel_for(c.out_channels, grain_for(c.batch * pixels), [=](int64_t begin, int64_t end) {
-    for (int64_t k = begin; k < end; ++k) {
-      T total = T(0);
-      for (int64_t n = 0; n < c.batch; ++n) {
-        const T* row = dy + (n * c.out_channels + k) * pixels;
-        Vec<T> sum[4] = {};
-        int64_t i = 0;
-        for (; i + 4 * kLanes<T> <= pixels; i += 4 * kLanes<T>)
-          for (int j = 0; j < 4; ++j) sum[j] += load<T>(row + i + j * kLanes<T>);
-        for (; i < pixels; i += kLanes<T>)
-          sum[0] += load_part<T>(row + i, smaller(kLanes<T>, pixels - i), T(0));
-        total += hsum<T>((sum[0] + sum[1]) + (sum[2] + sum[3]));
-      }
-      db[k] = total;
-    }
-  });
 }
 
 }  // namespace

@@ -166,12 +166,13 @@ DLCORE_INLINE int64_t list_next(const Direct& d, const DirectCall<T>& call,
 // With packed weights: the next slice of them when L2 does not hold all, and the panel's share of
 // what the next work item pads.
 template <class T>
-DLCORE_INLINE int64_t list_far(const Direct& d, const ChannelCut<T>& cut, const ChannelWork<T>& s,
-                               int64_t k, const T** lines) {
+DLCORE_INLINE int64_t list_far(const Direct& d, const DirectCall<T>& call, const ChannelCut<T>& cut,
+                               const ChannelWork<T>& s, int64_t k, const T** lines) {
   const T** line = lines;
   const bool same = k + 1 < cut.depth.count;
   const int64_t slice = same ? k + 1 : 0, row = d.taps() * kTileCols<T>;
-  const bool far = d.window() * d.rows * static_cast<int64_t>(sizeof(T)) > int64_t(1) << 20;
+  const int64_t bytes = d.window() * d.rows * static_cast<int64_t>(sizeof(T));
+  const bool far = bytes > int64_t(1) << 20 || call.packed;  // these lie there since the last call
   if (far && (same || s.panel + 1 < cut.panels))
     line = list_run<T>(s.packed + (same ? cut.depth.begin(slice) : d.channels) * row,
                        (cut.depth.begin(slice + 1) - cut.depth.begin(slice)) * row, line);
@@ -206,7 +207,7 @@ DLCORE_INLINE void channel_panel(const Direct& d, const DirectCall<T>& call,
     }
     const int64_t steps = channels * d.taps();
     const int64_t listed =
-        s.packed ? list_far<T>(d, cut, s, k, lines) : list_next<T>(d, call, cut, s, k, lines);
+        s.packed ? list_far<T>(d, call, cut, s, k, lines) : list_next<T>(d, call, cut, s, k, lines);
     int64_t fetched = 0;
     for (int64_t i = 0; i < steps && listed > 0; ++i) lines[listed + i] = start;
     T* to = sums;

@@ -6,6 +6,7 @@
 
 #include "cpu/conv_depthwise_lanes.h"
 #include "cpu/conv_depthwise_rows.h"
+#include "cpu/conv_depthwise_strips.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -81,13 +82,17 @@ void any_planes(const PlaneCall<T>& call) {
 template <class T>
 void convolve_planes(const PlaneCall<T>& call) {
   const Conv2d& c = call.c;
-  const bool fast = has_fast_taps<T>(c) && call.sources == 1 && c.out_h >= kRows;
   if constexpr (kIsFloat<T>) {
     if (call.sources == 1 && call.shared == 1 && lanes_pay<T>(one_deep(c)))
       return lanes_forward<T>(one_deep(c), call.x, call.weight, call.bias, call.y, call.backward,
                               call.finish);
+#if defined(__AVX512F__)
+    if (call.sources == 1 && strips_pay(c)) return forward_planes(call);
+#else
+    const bool fast = has_fast_taps<T>(c) && call.sources == 1 && c.out_h >= kRows;
     if (fast && c.stride_h == 1 && c.stride_w == 1) return fast_planes<T, 1>(call);
     if (fast && c.stride_h == 2 && c.stride_w == 2) return fast_planes<T, 2>(call);
+#endif
   }
   any_planes<T>(call);
 }
@@ -218,6 +223,10 @@ DLCORE_INLINE void fast_strided(const Conv2d& c, const Strided<T>& s, const T* p
 
 template <class T>
 void strided_data_gradient(const Conv2d& c, const T* dy, const T* weight, T* dx) {
+#if defined(__AVX512F__)
+  if constexpr (kIsFloat<T>)
+    if (c.out_channels == c.channels && strips_pay(c)) return data_planes(c, dy, weight, dx);
+#endif
   const Strided<T> s(c);
   const int64_t list = s.many * c.kernel_h * c.kernel_w;
   const int64_t size = s.many * s.slab + 2 * s.line + kLineElements<T>;
@@ -236,7 +245,7 @@ void strided_data_gradient(const Conv2d& c, const T* dy, const T* weight, T* dx)
         pad_block<T>(s.padded, dy + (plane * s.many + k) * c.out_h * c.out_w, s.i0 - s.top,
                      s.top + s.rows, planes + k * s.slab);
       if constexpr (kIsFloat<T>) {
-        if (fast && c.kernel_h == 3) {
+        if (!kHasStrips && fast && c.kernel_h == 3) {
           fast_strided<T, 3>(c, s, planes, w, plane, lines, dx);
           continue;
         }

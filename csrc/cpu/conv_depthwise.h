@@ -22,6 +22,12 @@ DLCORE_INLINE bool is_depthwise(const Conv2d& c) {
   return c.channels == c.groups && (c.groups > 1 || c.out_channels == 1);
 }
 
+#if defined(__AVX512F__)
+constexpr bool kHasStrips = true;  // conv_depthwise_strips.h instead of conv_depthwise_rows.h
+#else
+constexpr bool kHasStrips = false;
+#endif
+
 // 3x3 has code of its own along rows, in float32: in float64 it would be 50 KB more.
 template <class T>
 DLCORE_INLINE bool has_fast_taps(const Conv2d& c) {
@@ -138,8 +144,11 @@ void depthwise_forward(const Conv2d& c, const double* x, const double* weight, c
                        double* y, const Finish<double>& finish);
 void depthwise_data_gradient(const Conv2d& c, const float* dy, const float* weight, float* dx);
 void depthwise_data_gradient(const Conv2d& c, const double* dy, const double* weight, double* dx);
-void depthwise_weight_gradient(const Conv2d& c, const float* x, const float* dy, float* dw);
-void depthwise_weight_gradient(const Conv2d& c, const double* x, const double* dy, double* dw);
+// Whether db, which may be null, was computed in passing.
+bool depthwise_weight_gradient(const Conv2d& c, const float* x, const float* dy, float* dw,
+                               float* db);
+bool depthwise_weight_gradient(const Conv2d& c, const double* x, const double* dy, double* dw,
+                               double* db);
 
 // The same over three axes: with as many channels of y as of x, in float32. `backward`: with the
 // taps backwards.

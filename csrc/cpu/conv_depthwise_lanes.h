@@ -178,7 +178,7 @@ DLCORE_INLINE void lanes_forward(const Conv3d& v, const T* x, const T* weight, c
   const auto run = lane_row_for<T>(v);
   const Limits<T> limits(finish);
   const int64_t cost =
-      (v.kernel_d * planes.rows * c.width + planes.band * c.out_w * (taps + 4)) / 2;
+      (v.kernel_d * planes.rows * c.width + planes.band * c.out_w * (taps + 4)) * 3;
   parallel_for(c.batch * planes.groups * items, grain_for(cost), [&](int64_t begin, int64_t end) {
     const int64_t room = taps + 1 + planes.band * c.out_w;
     Scratch scratch((planes.size() + room * L) * kSize + taps * 8 + 5 * 64);
@@ -254,14 +254,14 @@ __attribute__((noinline)) void lane_taps(const T* x, int64_t x_row, int64_t step
 }
 
 template <class T>
-DLCORE_INLINE void lanes_weight_gradient(const Conv3d& v, const T* x, const T* dy, T* dw) {
+DLCORE_INLINE void lanes_weight_gradient(const Conv3d& v, const T* x, const T* dy, T* dw, T* db) {
   constexpr int64_t L = kLanes<T>, kSize = static_cast<int64_t>(sizeof(T));
   const Conv2d& c = v.plane;
   const LanePlanes<T> planes(v);
   const int64_t taps = planes.taps, room = round_up(taps, kLaneTaps);
   const int64_t volume = planes.volume(), pixels = planes.results(), bands = planes.bands.count;
   const int64_t items = v.out_d * bands;
-  const int64_t cost = c.batch * (v.kernel_d * volume + pixels * (room + 2));
+  const int64_t cost = c.batch * (v.kernel_d * volume + pixels * (room + 2)) * 3;
   parallel_for(planes.groups, grain_for(cost), [&](int64_t begin, int64_t end) {
     const int64_t results = planes.band * c.out_w;
     Scratch scratch((planes.size() + (room + results) * L) * kSize + room * 8 + 4 * 64);
@@ -275,6 +275,7 @@ DLCORE_INLINE void lanes_weight_gradient(const Conv3d& v, const T* x, const T* d
     for (int64_t group = begin; group < end; ++group) {
       const int64_t first = group * L, lanes = smaller(L, c.channels - first);
       fill_row<T>(T(0), room * L, sums);
+      Vec<T> total{};
       for (int64_t item = 0; item < c.batch * items; ++item) {
         const int64_t channel = item / items * c.channels + first, od = item / bands % v.out_d;
         const int64_t i = planes.bands.begin(item % bands);
@@ -286,11 +287,13 @@ DLCORE_INLINE void lanes_weight_gradient(const Conv3d& v, const T* x, const T* d
           planes.fetch(x + (channel + c.channels) * volume, lanes * volume);
           planes.fetch(dy + (channel + c.channels) * pixels, lanes * pixels);
         }
+        for (int64_t i = 0; db && i < n * c.out_w; ++i) total += load<T>(g + i * L);
         for (int64_t t = 0; t < room; t += kLaneTaps)
           lane_taps<T>(all, c.stride_h * planes.row * L, c.stride_w * L, offset + t, g, n, c.out_w,
                        sums + t * L);
       }
       planes.turn(sums, L, taps, lanes, dw + first * taps, taps);
+      if (db) store_part<T>(db + first, lanes, total);
     }
   });
 }
@@ -306,7 +309,7 @@ DLCORE_INLINE bool lanes_pay(const Conv3d& v) {
   const LanePlanes<T> planes(v);
   if (planes.size() * static_cast<int64_t>(sizeof(T)) > 2 * kLaneBytes || c.out_h < 2) return false;
   if (v.kernel_d > 1 || c.stride_h != c.stride_w || c.stride_h > 2) return true;
-  return !has_fast_taps<T>(c) || c.out_w <= 14;
+  return !has_fast_taps<T>(c) || c.out_w <= (kHasStrips ? kLanes<T> / 2 : 14);
 }
 
 DLCORE_INLINE Conv3d one_deep(const Conv2d& c) {

@@ -1,5 +1,5 @@
-// Depthwise 3 x 3 convolution along rows, float32: kRows rows of results share what they read, from
-// a copy of x with its padding.
+// Depthwise 3 x 3 convolution along rows, float32 without AVX-512: kRows rows of results share what
+// they read, from a copy of x with its padding.
 #pragma once
 
 #include "cpu/conv_depthwise.h"
@@ -68,38 +68,6 @@ DLCORE_INLINE void store_results(T* y, int64_t n, Vec<T> v, const T* limit) {
     store_part<T>(y, smaller(n, kLanes<T>), v);
 }
 
-// What the three taps read of a row that lies padded, in phases, for kLanes results and then for
-// the next. Elements side by side come by loads that lie across two lines of memory, or, where a
-// vector is as long as a line, by shifts of whole ones.
-template <class T, int kStride>
-struct RowTaps {
-#if defined(__AVX512F__)
-  Vec<T> here;
-
-  DLCORE_INLINE_MEMBER void begin(const T* row) { here = load<T>(row); }
-  DLCORE_INLINE_MEMBER void read(const T* from, int64_t phase, Vec<T>* taps) {
-    const Vec<T> next = load<T>(from + kLanes<T>);
-    taps[0] = here;
-    taps[1] = kStride == 1 ? shifted<1>(next) : load<T>(from + phase);
-    taps[2] = shifted<3 - kStride>(next);
-    here = next;
-  }
-  template <int kFrom>
-  DLCORE_INLINE_MEMBER Vec<T> shifted(Vec<T> next) const {
-    return Vec<T>(_mm512_alignr_epi32(__m512i(next), __m512i(here), kFrom));
-  }
-#else
-  DLCORE_INLINE_MEMBER void begin(const T*) {}
-  DLCORE_INLINE_MEMBER void read(const T* from, int64_t phase, Vec<T>* taps) {
-#  pragma GCC unroll 3
-    for (int s = 0; s < 3; ++s) {
-      taps[s] = load<T>(from + s % kStride * phase + s / kStride);
-      asm("" : DLCORE_REGISTER(taps[s]));  // or every use would load it again
-    }
-  }
-#endif
-};
-
 // kRows rows of results, a vector of each at a time. Without masked stores the last begin where
 // they end with the row. `phase` is the size of one of a row of x.
 template <class T, int kStride>
@@ -110,9 +78,6 @@ __attribute__((noinline)) void fast_rows(const T* x, int64_t row, int64_t phase,
   Vec<T> w[9];
 #pragma GCC unroll 9
   for (int t = 0; t < 9; ++t) w[t] = splat<T>(weight[t * step]);
-  RowTaps<T, kStride> reads[kReads];
-#pragma GCC unroll 16
-  for (int i = 0; i < kReads; ++i) reads[i].begin(x + i * row);
   const int64_t last =
       kMaskedStores ? round_up(out_w, kLanes<T>) - kLanes<T> : larger(0, out_w - kLanes<T>);
   for (int64_t j = 0;; j = smaller(j + kLanes<T>, last)) {
@@ -121,14 +86,16 @@ __attribute__((noinline)) void fast_rows(const T* x, int64_t row, int64_t phase,
     for (int r = 0; r < kRows; ++r) sum[r] = splat<T>(start);
 #pragma GCC unroll 16
     for (int i = 0; i < kReads; ++i) {
-      Vec<T> taps[3];
-      reads[i].read(x + i * row + j, phase, taps);
+      const T* const from = x + i * row + j;
 #pragma GCC unroll 3
-      for (int s = 0; s < 3; ++s)
+      for (int s = 0; s < 3; ++s) {
+        Vec<T> v = load<T>(from + s % kStride * phase + s / kStride);
+        asm("" : DLCORE_REGISTER(v));  // or every use would load it again
 #pragma GCC unroll 4
         for (int r = 0; r < kRows; ++r)
           if (i - r * kStride >= 0 && i - r * kStride < 3)
-            sum[r] += w[(i - r * kStride) * 3 + s] * taps[s];
+            sum[r] += w[(i - r * kStride) * 3 + s] * v;
+      }
     }
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r)

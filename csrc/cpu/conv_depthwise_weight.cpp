@@ -3,12 +3,13 @@
 // pixels are all in them.
 
 #include "cpu/conv_depthwise_lanes.h"
+#include "cpu/conv_depthwise_strips.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
 
-constexpr int64_t kRows = 4;  // of dy at once
+constexpr int64_t kRowsAtOnce = 4;  // of dy at once
 constexpr int kTapsAtOnce = 6;
 
 // Which lanes of the last vector of a row count: it may begin before the row's last whole vector
@@ -66,8 +67,9 @@ template <class T, int kStride>
 DLCORE_INLINE void weight_block(const T* x, int64_t row, int64_t phase, const T* dy, int64_t rows,
                                 int64_t out_w, T* sums) {
   int64_t i = 0;
-  for (; i + kRows <= rows; i += kRows)
-    weight_rows<T, kStride, kRows>(x + i * kStride * row, row, phase, dy + i * out_w, out_w, sums);
+  for (; i + kRowsAtOnce <= rows; i += kRowsAtOnce)
+    weight_rows<T, kStride, kRowsAtOnce>(x + i * kStride * row, row, phase, dy + i * out_w, out_w,
+                                         sums);
   for (; i < rows; ++i)
     weight_rows<T, kStride, 1>(x + i * kStride * row, row, phase, dy + i * out_w, out_w, sums);
 }
@@ -99,13 +101,14 @@ struct Cut {
   int64_t span, slab, sums;
 
   explicit Cut(const Conv2d& c) {
-    fast = has_fast_taps<T>(c) && c.stride_h == c.stride_w && c.stride_h <= 2;
+    fast = !kHasStrips && has_fast_taps<T>(c) && c.stride_h == c.stride_w && c.stride_h <= 2;
     padded =
         PaddedRows<T>(c.height, c.width, c.pad_left, c.stride_w,
                       round_up(c.out_w, kLanes<T>) + (c.kernel_w - 1) * c.dilation_w / c.stride_w);
     span = (c.kernel_h - 1) * c.dilation_h + 1;
     const int64_t bytes = padded.row() * static_cast<int64_t>(sizeof(T));
-    rows = balanced(c.out_h, larger(2 * kRows, (kBlockBytes / bytes - span) / c.stride_h + 1));
+    rows =
+        balanced(c.out_h, larger(2 * kRowsAtOnce, (kBlockBytes / bytes - span) / c.stride_h + 1));
     slab = ((rows.size + (rows.larger > 0) - 1) * c.stride_h + span) * padded.row();
     sums = round_up(c.kernel_h * c.kernel_w, kTapsAtOnce) * kLanes<T>;
   }
@@ -115,7 +118,7 @@ template <class T>
 DLCORE_INLINE void add_block(const Conv2d& c, const Cut<T>& cut, const T* x, const int64_t* offset,
                              const T* dy, int64_t rows, T* sums) {
   const int64_t row = cut.padded.row(), phase = cut.padded.phase_size;
-  if constexpr (kIsFloat<T>) {
+  if constexpr (kIsFloat<T> && !kHasStrips) {
     if (cut.fast)
       return c.stride_h == 1 ? weight_block<T, 1>(x, row, phase, dy, rows, c.out_w, sums)
                              : weight_block<T, 2>(x, row, phase, dy, rows, c.out_w, sums);
@@ -125,9 +128,19 @@ DLCORE_INLINE void add_block(const Conv2d& c, const Cut<T>& cut, const T* x, con
 }
 
 template <class T>
-void weight_gradient(const Conv2d& c, const T* x, const T* dy, T* dw) {
-  if constexpr (kIsFloat<T>)
-    if (lanes_pay<T>(one_deep(c))) return lanes_weight_gradient<T>(one_deep(c), x, dy, dw);
+bool weight_gradient(const Conv2d& c, const T* x, const T* dy, T* dw, [[maybe_unused]] T* db) {
+  if constexpr (kIsFloat<T>) {
+    if (lanes_pay<T>(one_deep(c))) {
+      lanes_weight_gradient<T>(one_deep(c), x, dy, dw, db);
+      return db;
+    }
+#if defined(__AVX512F__)
+    if (strips_pay(c)) {
+      weight_planes(c, x, dy, dw, db);
+      return db;
+    }
+#endif
+  }
   const Cut<T> cut(c);
   const int64_t many = c.out_channels / c.channels, taps = c.kernel_h * c.kernel_w;
   const int64_t padded_taps = cut.sums / kLanes<T>;
@@ -158,19 +171,22 @@ void weight_gradient(const Conv2d& c, const T* x, const T* dy, T* dw) {
     }
     buffer_release(sums);
   });
+  return false;
 }
 
 }  // namespace
 
-void depthwise_weight_gradient(const Conv2d& c, const float* x, const float* dy, float* dw) {
-  weight_gradient<float>(c, x, dy, dw);
+bool depthwise_weight_gradient(const Conv2d& c, const float* x, const float* dy, float* dw,
+                               float* db) {
+  return weight_gradient<float>(c, x, dy, dw, db);
 }
-void depthwise_weight_gradient(const Conv2d& c, const double* x, const double* dy, double* dw) {
-  weight_gradient<double>(c, x, dy, dw);
+bool depthwise_weight_gradient(const Conv2d& c, const double* x, const double* dy, double* dw,
+                               double* db) {
+  return weight_gradient<double>(c, x, dy, dw, db);
 }
 
 void depthwise_volume_weight(const Conv3d& c, const float* x, const float* dy, float* dw) {
-  lanes_weight_gradient<float>(c, x, dy, dw);
+  lanes_weight_gradient<float>(c, x, dy, dw, nullptr);
 }
 
 }  // namespace DLCORE_ISA

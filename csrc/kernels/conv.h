@@ -37,7 +37,8 @@ SIGNATURE(conv2d_forward, (const T* x, const T* weight, const T* bias, T* y, con
 // how many elements that takes, 0 where it packs none; only that is asked for when packed is null.
 SIGNATURE(conv2d_pack, (const T* weight, const Conv2d& c, T* packed, int64_t* size));
 SIGNATURE(conv2d_backward_data, (const T* dy, const T* weight, T* dx, const Conv2d& c));
-SIGNATURE(conv2d_backward_weight, (const T* x, const T* dy, T* dw, const Conv2d& c));
+// db, the gradient of the bias, may be null.
+SIGNATURE(conv2d_backward_weight, (const T* x, const T* dy, T* dw, T* db, const Conv2d& c));
 SIGNATURE(conv2d_backward_bias, (const T* dy, T* db, const Conv2d& c));
 SIGNATURE(conv3d_forward, (const T* x, const T* weight, const T* bias, T* y, const Conv3d& c,
                            const Finish<T>& finish));

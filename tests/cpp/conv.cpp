@@ -61,8 +61,13 @@ void convolution(const Conv2d& c) {
   });
   check<T>("conv2d_backward_data", dx, chain(out * taps),
            [&](const auto& k, T* to) { k.conv2d_backward_data(dy.data(), w.data(), to, c); });
-  check<T>("conv2d_backward_weight", dw, chain(c.batch * y_plane),
-           [&](const auto& k, T* to) { k.conv2d_backward_weight(x.data(), dy.data(), to, c); });
+  check<T>("conv2d_backward_weight", dw, chain(c.batch * y_plane), [&](const auto& k, T* to) {
+    k.conv2d_backward_weight(x.data(), dy.data(), to, nullptr, c);
+  });
+  check<T>("conv2d_backward_weight", db, chain(c.batch * y_plane), [&](const auto& k, T* to) {
+    Values<T> beside(w.size());
+    k.conv2d_backward_weight(x.data(), dy.data(), beside.data(), to, c);
+  });
   check<T>("conv2d_backward_bias", db, chain(c.batch * y_plane),
            [&](const auto& k, T* to) { k.conv2d_backward_bias(dy.data(), to, c); });
 }
@@ -89,11 +94,13 @@ template <class T>
 void all() {
   const Conv2d shapes[] = {
       {2, 4, 9, 11, 6, 9, 11, 3, 3, 1, 1, 1, 1, 1, 1, 1},
-      {1, 4, 9, 11, 6, 4, 5, 3, 3, 2, 2, 1, 1, 0, 0, 2},      // strides, groups
-      {1, 3, 12, 12, 5, 8, 8, 3, 3, 1, 1, 2, 2, 0, 0, 1},     // dilated
-      {2, 20, 7, 5, 33, 7, 5, 1, 1, 1, 1, 1, 1, 0, 0, 1},     // 1x1
-      {2, 20, 7, 6, 33, 4, 3, 1, 1, 2, 2, 1, 1, 0, 0, 1},     // 1x1 with strides
-      {1, 8, 10, 21, 8, 10, 21, 3, 3, 1, 1, 1, 1, 1, 1, 8},   // depthwise
+      {1, 4, 9, 11, 6, 4, 5, 3, 3, 2, 2, 1, 1, 0, 0, 2},     // strides, groups
+      {1, 3, 12, 12, 5, 8, 8, 3, 3, 1, 1, 2, 2, 0, 0, 1},    // dilated
+      {2, 20, 7, 5, 33, 7, 5, 1, 1, 1, 1, 1, 1, 0, 0, 1},    // 1x1
+      {2, 20, 7, 6, 33, 4, 3, 1, 1, 2, 2, 1, 1, 0, 0, 1},    // 1x1 with strides
+      {1, 8, 10, 21, 8, 10, 21, 3, 3, 1, 1, 1, 1, 1, 1, 8},  // depthwise
+      {2, 3, 19, 37, 3, 10, 19, 3, 3, 2, 2, 1, 1, 1, 1, 3},
+      {1, 9, 7, 7, 9, 7, 7, 3, 3, 1, 1, 1, 1, 1, 1, 9},
       {2, 19, 14, 13, 19, 7, 7, 5, 5, 2, 2, 1, 1, 2, 2, 19},  // the same, channels in the lanes
       {2, 3, 9, 23, 3, 5, 12, 3, 3, 2, 2, 1, 1, 1, 1, 3},
       {1, 3, 30, 90, 3, 30, 90, 5, 5, 1, 1, 1, 1, 2, 2, 3},
