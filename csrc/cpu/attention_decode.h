@@ -44,7 +44,8 @@ DLCORE_INLINE Vec<T> sums_of(Vec<T>* v) {
 
 // How far ahead of a core's reads keys and values are asked for, in elements: a line with every
 // load, in the order of memory. A block's lines at once would fill up what a core may wait for and
-// cost more than they bring.
+// cost more than they bring. Not in the baseline set, for the sake of its size.
+constexpr bool kFetchesAhead = kVectorBytes > 16;
 template <class T>
 constexpr int64_t kAhead = (int64_t(8) << 10) / static_cast<int64_t>(sizeof(T));
 
@@ -151,7 +152,7 @@ DLCORE_INLINE void decode_piece(const Few<T>& f, int64_t key, int64_t keys, T* r
   for (; a.depth == f.q_row && j + kLanes<T> <= keys; j += kLanes<T>) {
     for (int64_t i = 0; i < f.count; ++i) {
       const T *const one = q + i * f.q_row, *const block = k + j * a.k.row;
-      if (i == 0 && a.k.row == a.depth)
+      if (kFetchesAhead && i == 0 && a.k.row == a.depth)
         dot_keys<T, true>(one, block, a.k.row, a.depth, s + j);
       else
         dot_keys<T, false>(one, block, a.k.row, a.depth, s + i * kPieceKeys + j);
@@ -188,7 +189,7 @@ DLCORE_INLINE void decode_piece(const Few<T>& f, int64_t key, int64_t keys, T* r
     for (int64_t i = 0; i < f.count; ++i) {
       const T* const weights = s + i * kPieceKeys + at;
       T* const to = results + i * f.y_row + kLanes<T>;
-      if (i == 0 && a.v.row == a.value_depth)
+      if (kFetchesAhead && i == 0 && a.v.row == a.value_depth)
         add_values<T, true>(a, weights, values, n, to);
       else
         add_values<T, false>(a, weights, values, n, to);

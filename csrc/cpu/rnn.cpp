@@ -101,15 +101,15 @@ template <class T, int kGates, class F>
 DLCORE_INLINE void stage(const Rnn<T>& r, const Forward<T>* runs, int64_t i, const Place<T>& place,
                          const Sum (&sum)[kGates], const F& f) {
   sum_up<T>(r, runs, i, place, sum, kGates);
-  for_blocks(r, runs[0].*place.factor, i,
-             [&](int64_t d, int64_t block, int64_t, int64_t r0, int64_t r1) {
-               const Forward<T>& run = runs[d];
-               const Step s = step_of(r, d, i);
-               for_units<T>(run.*place.factor, block, r0, smaller(r1, s.count),
-                            place.operand(run, i), from(run.*place.sums, s.first), sum,
-                            [&](int64_t row, int64_t u, int64_t lanes,
-                                const T* const(&sums)[kGates]) { f(run, s, row, u, lanes, sums); });
-             });
+  for_blocks(r, runs[0].*place.factor, i, [&](const Part& part, const Part&, bool) {
+    const Forward<T>& run = runs[part.direction];
+    const Step s = step_of(r, part.direction, i);
+    for_units<T>(run.*place.factor, part.block, part.r0, smaller(part.r1, s.count),
+                 place.operand(run, i), from(run.*place.sums, s.first), sum,
+                 [&](int64_t row, int64_t u, int64_t lanes, const T* const(&sums)[kGates]) {
+                   f(run, s, row, u, lanes, sums);
+                 });
+  });
 }
 
 template <class T>
