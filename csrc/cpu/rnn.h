@@ -263,6 +263,12 @@ DLCORE_INLINE void for_blocks(const Rnn<T>& r, const Factor<T>& w, int64_t step,
       &f);
 }
 
+// Whether a thread asks for what it computes next, a vector at a time, between the units of the
+// part in hand: short runs far apart, which the hardware does not foresee. All of a part's at once
+// bring half as much. For what the baseline set serves it is not worth its code.
+template <class T>
+constexpr bool kFetches = kIsFloat<T> && kVectorBytes > 16;
+
 // The i-th step that a direction takes: sequences r < count are at rows first + r.
 struct Step {
   int64_t count, first;

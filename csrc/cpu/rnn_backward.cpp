@@ -169,12 +169,7 @@ DLCORE_INLINE Rows<const T> rows_of(Rows<T> rows, int64_t first, int64_t column 
   return {rows.p + first * rows.row + column, rows.row};
 }
 
-// What the thread will do next: its lines are asked for one vector at a time, between the units of
-// the part in hand. Short runs far apart, which the hardware does not foresee; all of a part's at
-// once brought half as much. For what the baseline set serves it is not worth its code.
-template <class T>
-constexpr bool kFetches = kIsFloat<T> && kVectorBytes > 16;
-
+// What the thread computes next.
 template <class T>
 struct Later {
   const Backward<T>* run;
