@@ -152,6 +152,11 @@ def test_difference():
         assert runner.difference(wrong, [[1.0, 2.0]]) == float("inf")
 
 
+def test_who_takes_turns_with_a_plain_pass():
+    limited = {case.group for case in CASES if "limit" in runner.peers_of(case, [])}
+    assert limited == {"attention decode", "elementwise 1e7 out="}
+
+
 def test_judgement():
     limits = {"fma float32": 1e11, "read 8388608": 8e9, "copy 8388608": 16e9}
     row = report.judge(

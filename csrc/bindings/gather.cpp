@@ -22,12 +22,19 @@ void Indices::check(const char* op, const char* name, int64_t size, int64_t lowe
   const int64_t* const values = data();
   const int64_t n = count();
   const uint64_t least = static_cast<uint64_t>(lowest), most = static_cast<uint64_t>(size) - 1;
-  uint64_t beyond = 0;  // its sign bit: differences, unlike 64-bit comparisons, are SSE2's too
-  for (int64_t i = 0; i < n; ++i) {
+  // Of each its sign bit: differences, unlike 64-bit comparisons, are SSE2's too. Four, so that
+  // none waits for another.
+  uint64_t beyond = 0, part[4] = {};
+  const auto distance = [=](int64_t i) {
     const uint64_t v = static_cast<uint64_t>(values[i]);
-    beyond |= (v - least) | (most - v);
-  }
-  for (int64_t i = 0; (beyond >> 63) && i < n; ++i)
+    return (v - least) | (most - v);
+  };
+  int64_t i = 0;
+  for (; i + 4 <= n; i += 4)
+    for (int j = 0; j < 4; ++j) part[j] |= distance(i + j);
+  for (; i < n; ++i) beyond |= distance(i);
+  for (uint64_t one : part) beyond |= one;
+  for (i = 0; (beyond >> 63) && i < n; ++i)
     CHECK_INDEX(values[i] >= lowest && values[i] < size, op, ": ", name, " must be from ", lowest,
                 " to ", size - 1, ", got ", values[i], " at place ", i);
 }

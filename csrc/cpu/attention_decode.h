@@ -42,34 +42,26 @@ DLCORE_INLINE Vec<T> sums_of(Vec<T>* v) {
     return v[0];
 }
 
-// How far ahead of a core's reads, in elements, keys and values are asked for. Where they fill the
-// last cache and some come from memory: 42 to 58 GB/s of 32 MiB. In L3 it costs a third, and far
-// past it memory is the limit.
+// How far ahead of a core's reads keys and values are asked for, in elements: a line with every
+// load, in the order of memory. A block's lines at once would fill up what a core may wait for and
+// cost more than they bring. Not in the baseline set, for the sake of its size.
+constexpr bool kFetchesAhead = kVectorBytes > 16;
 template <class T>
-DLCORE_INLINE int64_t elements_ahead(const Attention<T>& a) {
-  const int64_t heads = a.batch * a.kv_heads * a.keys;
-  const int64_t bytes = heads * (a.depth + a.value_depth) * static_cast<int64_t>(sizeof(T));
-  const bool mixed = bytes >= kStreamBytes * 5 / 4 && bytes < 4 * kStreamBytes;
-  return mixed ? (int64_t(16) << 10) / static_cast<int64_t>(sizeof(T)) : 0;
-}
+constexpr int64_t kAhead = (int64_t(8) << 10) / static_cast<int64_t>(sizeof(T));
 
-template <class T>
-DLCORE_INLINE void fetch_ahead(const T* p, int64_t row, int64_t rows, int64_t n, int64_t ahead) {
-  if (ahead == 0) return;
-  p += ahead / larger(n, 1) * row;
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t e = 0; e < n; e += 64 / static_cast<int64_t>(sizeof(T)))
-      __builtin_prefetch(p + i * row + e);
-}
-
-// s[i] = q . k_i for as many keys as there are lanes; depth is whole vectors.
-template <class T>
+// s[i] = q . k_i for as many keys as there are lanes; depth is whole vectors. kFetches: the keys
+// lie one after the other, and this is the first of the queries that share them: eight took a third
+// longer when each asked.
+template <class T, bool kFetches>
 DLCORE_INLINE void dot_keys(const T* q, const T* k, int64_t row, int64_t depth, T* s) {
   Vec<T> sum[kLanes<T>] = {};
   for (int64_t e = 0; e < depth; e += kLanes<T>) {
     const Vec<T> left = load<T>(q + e);
 #pragma GCC unroll 16
-    for (int i = 0; i < kLanes<T>; ++i) sum[i] += left * load<T>(k + i * row + e);
+    for (int i = 0; i < kLanes<T>; ++i) {
+      if constexpr (kFetches) __builtin_prefetch(k + kAhead<T> + (e + i) * kLanes<T>);
+      sum[i] += left * load<T>(k + i * row + e);
+    }
   }
   store<T>(s, sums_of<T>(sum));
 }
@@ -82,8 +74,9 @@ DLCORE_INLINE T dot_key(const T* q, const T* k, int64_t depth) {
   return hsum<T>(sum);
 }
 
-// to += sum of p[i] v_i over kVectors vectors of a row; the last has `lanes` lanes.
-template <class T, int kVectors>
+// to += sum of p[i] v_i over kVectors vectors of a row; the last has `lanes` lanes. kFetches as for
+// keys.
+template <class T, bool kFetches, int kVectors>
 DLCORE_INLINE void add_values(const T* p, const T* v, int64_t row, int64_t keys, int64_t lanes,
                               T* to) {
   constexpr int kChains = 2;
@@ -91,10 +84,12 @@ DLCORE_INLINE void add_values(const T* p, const T* v, int64_t row, int64_t keys,
   const auto add = [&](int64_t i, Vec<T>(&acc)[kVectors]) __attribute__((always_inline)) {
     const Vec<T> weight = splat<T>(p[i]);
 #pragma GCC unroll 4
-    for (int j = 0; j < kVectors; ++j)
-      acc[j] += weight * (j + 1 < kVectors || lanes == kLanes<T>
-                              ? load<T>(v + i * row + j * kLanes<T>)
-                              : load_part<T>(v + i * row + j * kLanes<T>, lanes, T(0)));
+    for (int j = 0; j < kVectors; ++j) {
+      const T* const from = v + i * row + j * kLanes<T>;
+      if constexpr (kFetches) __builtin_prefetch(from + kAhead<T>);
+      acc[j] += weight * (j + 1 < kVectors || lanes == kLanes<T> ? load<T>(from)
+                                                                 : load_part<T>(from, lanes, T(0)));
+    }
   };
   int64_t i = 0;
   for (; i + kChains <= keys; i += kChains)
@@ -108,13 +103,14 @@ DLCORE_INLINE void add_values(const T* p, const T* v, int64_t row, int64_t keys,
   }
 }
 
-template <class T>
+template <class T, bool kFetches>
 DLCORE_INLINE void add_values(const Attention<T>& a, const T* p, const T* v, int64_t keys, T* to) {
   int64_t e = 0;
   for (; e + 4 * kLanes<T> <= a.value_depth; e += 4 * kLanes<T>)
-    add_values<T, 4>(p, v + e, a.v.row, keys, kLanes<T>, to + e);
+    add_values<T, kFetches, 4>(p, v + e, a.v.row, keys, kLanes<T>, to + e);
   for (; e < a.value_depth; e += kLanes<T>)
-    add_values<T, 1>(p, v + e, a.v.row, keys, smaller(kLanes<T>, a.value_depth - e), to + e);
+    add_values<T, kFetches, 1>(p, v + e, a.v.row, keys, smaller(kLanes<T>, a.value_depth - e),
+                               to + e);
 }
 
 // The queries that share a head of keys and values, and where their pieces' results lie.
@@ -142,7 +138,6 @@ DLCORE_INLINE void mask_row(const Few<T>& f, int64_t i, int64_t key, int64_t key
 template <class T>
 DLCORE_INLINE void decode_piece(const Few<T>& f, int64_t key, int64_t keys, T* results) {
   const Attention<T>& a = *f.a;
-  const int64_t ahead = elements_ahead(a);
   Scratch scratch((f.count * (f.q_row + kPieceKeys) + 32) * static_cast<int64_t>(sizeof(T)));
   T* q = scratch.take<T>(f.count * f.q_row);
   T* s = scratch.take<T>(f.count * kPieceKeys);
@@ -155,9 +150,13 @@ DLCORE_INLINE void decode_piece(const Few<T>& f, int64_t key, int64_t keys, T* r
   const T* v = head_of(a.v, f.batch, f.kv) + key * a.v.row;
   int64_t j = 0;
   for (; a.depth == f.q_row && j + kLanes<T> <= keys; j += kLanes<T>) {
-    fetch_ahead<T>(k + j * a.k.row, a.k.row, kLanes<T>, a.depth, ahead);
-    for (int64_t i = 0; i < f.count; ++i)
-      dot_keys<T>(q + i * f.q_row, k + j * a.k.row, a.k.row, a.depth, s + i * kPieceKeys + j);
+    for (int64_t i = 0; i < f.count; ++i) {
+      const T *const one = q + i * f.q_row, *const block = k + j * a.k.row;
+      if (kFetchesAhead && i == 0 && a.k.row == a.depth)
+        dot_keys<T, true>(one, block, a.k.row, a.depth, s + j);
+      else
+        dot_keys<T, false>(one, block, a.k.row, a.depth, s + i * kPieceKeys + j);
+    }
   }
   for (; j < keys; ++j)
     for (int64_t i = 0; i < f.count; ++i)
@@ -185,10 +184,16 @@ DLCORE_INLINE void decode_piece(const Few<T>& f, int64_t key, int64_t keys, T* r
     to[1] = hsum<T>(sum);
   }
   for (int64_t at = 0; at < keys; at += kBlockKeys) {
-    fetch_ahead<T>(v + at * a.v.row, a.v.row, kBlockKeys, a.value_depth, ahead);
-    for (int64_t i = 0; i < f.count; ++i)
-      add_values<T>(a, s + i * kPieceKeys + at, v + at * a.v.row, smaller(kBlockKeys, keys - at),
-                    results + i * f.y_row + kLanes<T>);
+    const T* const values = v + at * a.v.row;
+    const int64_t n = smaller(kBlockKeys, keys - at);
+    for (int64_t i = 0; i < f.count; ++i) {
+      const T* const weights = s + i * kPieceKeys + at;
+      T* const to = results + i * f.y_row + kLanes<T>;
+      if (kFetchesAhead && i == 0 && a.v.row == a.value_depth)
+        add_values<T, true>(a, weights, values, n, to);
+      else
+        add_values<T, false>(a, weights, values, n, to);
+    }
   }
 }
 

@@ -20,6 +20,7 @@ DLCORE_INLINE void fetch_ahead(const T* weight, const Bags<T>& s, int64_t i, int
 #pragma GCC unroll 8
   for (int v = 0; v < kVectors; v += static_cast<int>(larger(1, 64 / kVectorBytes)))
     __builtin_prefetch(row + v * kLanes<T>);
+  __builtin_prefetch(row + kVectors * kLanes<T> - 1);  // of rows that do not begin on a line
 }
 
 template <class T>

@@ -31,6 +31,22 @@ DLCORE_INLINE bool past_caches(int64_t n) {
   return n * static_cast<int64_t>(sizeof(T)) >= kStreamBytes;
 }
 
+// A row of the table, while the one that is wanted some rows later is asked for, a line with every
+// load.
+template <class T>
+struct Row {
+  const T *p, *later;
+  DLCORE_INLINE_MEMBER Vec<T> at(int64_t i) const {
+    __builtin_prefetch(later + i);
+    return load<T>(p + i);
+  }
+  DLCORE_INLINE_MEMBER Vec<T> part(int64_t i, int64_t n) const {
+    __builtin_prefetch(later + i);
+    return load_part<T>(p + i, n, T(0));
+  }
+  DLCORE_INLINE_MEMBER void fetch(int64_t) const {}
+};
+
 template <class T>
 void take_rows(const T* x, const int64_t* index, T* y, int64_t outer, int64_t rows, int64_t count,
                int64_t inner) {
@@ -46,10 +62,10 @@ void take_rows(const T* x, const int64_t* index, T* y, int64_t outer, int64_t ro
           y[r] = table[from[r]];
           continue;
         }
-        if (r + ahead < stop) fetch_row(table + from[r + ahead] * inner, inner);
-        map_unfenced<T>(
-            y + r * inner, inner, streamed, [](Vec<T> v) { return v; },
-            Each<T>{table + from[r] * inner});
+        const Row<T> row{table + from[r] * inner,
+                         table + from[smaller(r + ahead, stop - 1)] * inner};
+        __builtin_prefetch(row.later + inner - 1);
+        map_unfenced<T>(y + r * inner, inner, streamed, [](Vec<T> v) { return v; }, row);
       }
     }
     if (streamed) stream_fence();

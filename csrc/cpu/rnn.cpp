@@ -96,20 +96,50 @@ __attribute__((noinline)) void sum_up(const Rnn<T>& r, const Forward<T>* runs, i
   }
 }
 
+// What the thread computes next.
+template <class T>
+struct Later {
+  const Forward<T>* run;
+  Step now;
+  int64_t rows, units;  // from the part in hand to that one
+
+  __attribute__((noinline)) void fetch(int64_t r, int64_t u) const {
+    __asm__ volatile("");  // else GCC takes this for a function that does nothing
+    const auto line = [](const T* p) { __builtin_prefetch(p); };
+    r += rows, u += units;
+    if (r >= now.count) return;
+    const int64_t n = run->r->hidden;
+    for (int64_t c = 0; c < rnn_columns(run->r->cell); ++c)
+      line(run->gates.at(now.first + r) + c * n + u);
+    if (run->cells.p) line(run->cells.at(now.first + r) + u);
+    line(run->y.at(now.first + r) + u);
+  }
+};
+
+template <class T>
+__attribute__((noinline)) Later<T> later(const Rnn<T>& r, const Forward<T>* runs, int64_t i,
+                                         const Part& part, const Part& next) {
+  return {&runs[next.direction], step_of(r, next.direction, i), next.r0 - part.r0,
+          (next.block - part.block) * kTileCols<T>};
+}
+
 // A product and what follows it, for all sequences of a step: f(run, step, r, u, lanes, sums).
 template <class T, int kGates, class F>
 DLCORE_INLINE void stage(const Rnn<T>& r, const Forward<T>* runs, int64_t i, const Place<T>& place,
                          const Sum (&sum)[kGates], const F& f) {
   sum_up<T>(r, runs, i, place, sum, kGates);
-  for_blocks(r, runs[0].*place.factor, i,
-             [&](int64_t d, int64_t block, int64_t, int64_t r0, int64_t r1) {
-               const Forward<T>& run = runs[d];
-               const Step s = step_of(r, d, i);
-               for_units<T>(run.*place.factor, block, r0, smaller(r1, s.count),
-                            place.operand(run, i), from(run.*place.sums, s.first), sum,
-                            [&](int64_t row, int64_t u, int64_t lanes,
-                                const T* const(&sums)[kGates]) { f(run, s, row, u, lanes, sums); });
-             });
+  for_blocks(r, runs[0].*place.factor, i, [&](const Part& part, const Part& next, bool next_step) {
+    const Forward<T>& run = runs[part.direction];
+    const Step s = step_of(r, part.direction, i);
+    Later<T> coming{};
+    if constexpr (kFetches<T>) coming = later(r, runs, i + next_step, part, next);
+    for_units<T>(run.*place.factor, part.block, part.r0, smaller(part.r1, s.count),
+                 place.operand(run, i), from(run.*place.sums, s.first), sum,
+                 [&](int64_t row, int64_t u, int64_t lanes, const T* const(&sums)[kGates]) {
+                   if constexpr (kFetches<T>) coming.fetch(row, u);
+                   f(run, s, row, u, lanes, sums);
+                 });
+  });
 }
 
 template <class T>

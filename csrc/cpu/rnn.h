@@ -202,53 +202,72 @@ DLCORE_INLINE Groups groups_of(const Rnn<T>& r) {
   return balanced(r.batch, kGroupRows);
 }
 
-// The piece as far from the end of its thread's share as this one is from the beginning: the pool
-// shares out pieces evenly and in order.
-DLCORE_INLINE int64_t mirrored(int64_t piece, int64_t pieces) {
+// The thread's share that a piece belongs to: the pool shares out pieces evenly and in order.
+struct Share {
+  int64_t begin, end;
+};
+DLCORE_INLINE Share share_of(int64_t piece, int64_t pieces) {
   const int64_t threads = num_threads();
-  int64_t begin = 0;
+  Share share{0, 0};
   for (int64_t i = 1; i <= threads; ++i) {
-    const int64_t end = pieces / threads * i + pieces % threads * i / threads;
-    if (piece < end) return begin + end - 1 - piece;
-    begin = end;
+    share = {share.end, pieces / threads * i + pieces % threads * i / threads};
+    if (piece < share.end) break;
   }
-  return piece;
+  return share;
 }
 
-using BlockFunction = void (*)(const void* context, int64_t direction, int64_t block, int64_t group,
-                               int64_t r0, int64_t r1);
+// What one call computes of a step: a block's units for the sequences [r0, r1).
+struct Part {
+  int64_t direction, block, group, r0, r1;
+};
+
+using PartFunction = void (*)(const void* context, const Part& part, const Part& next,
+                              bool next_step);
 
 template <class T>
 __attribute__((noinline)) void run_blocks(const Rnn<T>& r, const Factor<T>& w, int64_t step,
-                                          BlockFunction f, const void* context) {
+                                          PartFunction f, const void* context) {
   const Groups groups = groups_of(r);
   const int64_t each = groups.count * w.blocks(), all = r.directions * each;
   const int64_t work = r.directions * r.batch * w.gates * w.units * w.depth;
   const int64_t grain = work < kForkFrom ? all : ceil_div(all, kMostPieces);
   const int64_t pieces = all ? ceil_div(all, grain) : 0;
-  const bool forth = step % 2 == 0;
+  const int64_t forth = step % 2 == 0 ? 1 : -1;
+  const auto part = [=](int64_t c) -> Part {
+    const int64_t group = c % groups.count;
+    return {c / each, c % each / groups.count, group, groups.begin(group), groups.begin(group + 1)};
+  };
   parallel_for(pieces, 1, [&](int64_t piece, int64_t) {
-    if (!forth) piece = mirrored(piece, pieces);
+    const Share share = share_of(piece, pieces);
+    if (forth < 0) piece = share.begin + share.end - 1 - piece;
     const int64_t begin = piece * grain, end = smaller(begin + grain, all);
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t c = forth ? i : begin + end - 1 - i, group = c % groups.count;
-      f(context, c / each, c % each / groups.count, group, groups.begin(group),
-        groups.begin(group + 1));
+      const int64_t c = forth > 0 ? i : begin + end - 1 - i, next = c + forth;
+      const bool last = next < share.begin * grain || next >= smaller(share.end * grain, all);
+      f(context, part(c), part(last ? c : next), last);
     }
   });
 }
 
-// f(direction, block, group, r0, r1) for all blocks of units and groups of sequences, in any order:
-// every other step goes through a thread's blocks backwards, and finds in L2 what the step before
-// read last. With 4 MiB of weights and 1 of L2 a step of one sequence takes a seventh less.
+// f(part, next, next_step) for all blocks of units and groups of sequences, in any order: every
+// other step goes through a thread's blocks backwards, and finds in L2 what the step before read
+// last. With 4 MiB of weights and 1 of L2 a step of one sequence takes a seventh less. `next` is
+// what the thread is likely to compute next, of the step that follows with next_step.
 template <class T, class F>
 DLCORE_INLINE void for_blocks(const Rnn<T>& r, const Factor<T>& w, int64_t step, const F& f) {
   run_blocks<T>(
       r, w, step,
-      [](const void* context, int64_t direction, int64_t block, int64_t group, int64_t r0,
-         int64_t r1) { (*static_cast<const F*>(context))(direction, block, group, r0, r1); },
+      [](const void* context, const Part& part, const Part& next, bool next_step) {
+        (*static_cast<const F*>(context))(part, next, next_step);
+      },
       &f);
 }
+
+// Whether a thread asks for what it computes next, a vector at a time, between the units of the
+// part in hand: short runs far apart, which the hardware does not foresee. All of a part's at once
+// bring half as much. For what the baseline set serves it is not worth its code.
+template <class T>
+constexpr bool kFetches = kIsFloat<T> && kVectorBytes > 16;
 
 // The i-th step that a direction takes: sequences r < count are at rows first + r.
 struct Step {

@@ -169,24 +169,34 @@ DLCORE_INLINE Rows<const T> rows_of(Rows<T> rows, int64_t first, int64_t column 
   return {rows.p + first * rows.row + column, rows.row};
 }
 
-// Asks for what the units of a step will read and write while a product keeps the core busy: short
-// runs far apart, which the hardware does not foresee.
+// What the thread computes next.
 template <class T>
-__attribute__((noinline)) void fetch(const Backward<T>& run, const Step& now, const Step& earlier,
-                                     int64_t block, int64_t r0, int64_t r1) {
-  const int64_t n = run.r->hidden, u0 = block * kTileCols<T>;
-  const auto lines = [=](const auto* p) {
-    for (int64_t v = 0; v < kTileCols<T>; v += kLineElements<T>) __builtin_prefetch(p + v, 0, 2);
-  };
-  for (int64_t r = r0; r < smaller(r1, now.count); ++r) {
-    for (int64_t c = 0; c < rnn_columns(run.r->cell); ++c) {
-      if (run.gates.p) lines(run.gates.at(now.first + r) + c * n + u0);
-      lines(run.sums.at(now.first + r) + c * n + u0);
+struct Later {
+  const Backward<T>* run;
+  Step now, earlier;
+  int64_t rows, units;  // from the part in hand to that one
+
+  __attribute__((noinline)) void fetch(int64_t r, int64_t u) const {
+    __asm__ volatile("");  // else GCC takes this for a function that does nothing
+    const auto line = [](const T* p) { __builtin_prefetch(p); };
+    r += rows, u += units;
+    if (r >= now.count) return;
+    const int64_t n = run->r->hidden;
+    for (int64_t c = 0; c < rnn_columns(run->r->cell); ++c) {
+      if (run->gates.p) line(run->gates.at(now.first + r) + c * n + u);
+      line(run->sums.at(now.first + r) + c * n + u);
     }
-    if (run.dy.p) lines(run.dy.at(now.first + r) + u0);
-    if (r >= earlier.count) continue;
-    lines((run.cells.p ? run.cells : run.y).at(earlier.first + r) + u0);
+    if (run->dy.p) line(run->dy.at(now.first + r) + u);
+    if (run->cells.p) line(run->cells.at(now.first + r) + u);
+    if (r < earlier.count) line((run->cells.p ? run->cells : run->y).at(earlier.first + r) + u);
   }
+};
+
+template <class T>
+__attribute__((noinline)) Later<T> later(const Rnn<T>& r, const Backward<T>* runs, int64_t i,
+                                         const Part& part, const Part& next) {
+  return {&runs[next.direction], step_of(r, next.direction, i), step_of(r, next.direction, i - 1),
+          next.r0 - part.r0, (next.block - part.block) * kTileCols<T>};
 }
 
 // Adds what the units of a step left to the sums for the biases.
@@ -214,26 +224,26 @@ DLCORE_INLINE void first_stage(const Rnn<T>& r, const Backward<T>* runs, int64_t
     multiply_all<T>(runs[d].first, 0, later.count, rows_of(runs[d].sums, later.first), runs[d].dh,
                     adds);
   }
-  for_blocks(r, runs[0].first, i,
-             [&](int64_t d, int64_t block, int64_t group, int64_t r0, int64_t r1) {
-               const Backward<T>& run = runs[d];
-               const Step later = step_of(r, d, i + 1), now = step_of(r, d, i),
-                          earlier = step_of(r, d, i - 1);
-               each_part(r0, r1, [&](int64_t begin, int64_t end) {
-                 if (run.first.panels) {
-                   fetch(run, now, earlier, block, begin, end);
-                   multiply<T>(run.first, block, begin, smaller(end, later.count),
-                               rows_of(run.sums, later.first), run.dh, adds);
-                 }
-                 each_unit<T>(r.outputs, block, begin, smaller(end, now.count),
-                              [&](int64_t row, int64_t u, int64_t lanes) {
-                                units(run, now, earlier, row, u, lanes,
-                                      gradient_of_state(run, now, row, u, lanes));
-                              });
-               });
-               r1 = smaller(r1, now.count);
-               if (run.second.units == 0) add_up(run, now, block, group, r0, r1);
-             });
+  for_blocks(r, runs[0].first, i, [&](const Part& part, const Part& next, bool next_step) {
+    const int64_t d = part.direction;
+    const Backward<T>& run = runs[d];
+    const Step after = step_of(r, d, i + 1), now = step_of(r, d, i), earlier = step_of(r, d, i - 1);
+    Later<T> coming{};
+    if constexpr (kFetches<T>) coming = later(r, runs, i - next_step, part, next);
+    each_part(part.r0, part.r1, [&](int64_t begin, int64_t end) {
+      if (run.first.panels)
+        multiply<T>(run.first, part.block, begin, smaller(end, after.count),
+                    rows_of(run.sums, after.first), run.dh, adds);
+      each_unit<T>(r.outputs, part.block, begin, smaller(end, now.count),
+                   [&](int64_t row, int64_t u, int64_t lanes) {
+                     if constexpr (kFetches<T>) coming.fetch(row, u);
+                     units(run, now, earlier, row, u, lanes,
+                           gradient_of_state(run, now, row, u, lanes));
+                   });
+    });
+    if (run.second.units == 0)
+      add_up(run, now, part.block, part.group, part.r0, smaller(part.r1, now.count));
+  });
 }
 
 // The second product of step i, of `operand`'s rows, and `units` of it.
@@ -244,20 +254,19 @@ DLCORE_INLINE void second_stage(const Rnn<T>& r, const Backward<T>* runs, int64_
     const Step now = step_of(r, d, i);
     multiply_all<T>(runs[d].second, 0, now.count, operand(runs[d], now), runs[d].inner, false);
   }
-  for_blocks(
-      r, runs[0].second, i, [&](int64_t d, int64_t block, int64_t group, int64_t r0, int64_t r1) {
-        const Backward<T>& run = runs[d];
-        const Step now = step_of(r, d, i), earlier = step_of(r, d, i - 1);
-        r1 = smaller(r1, now.count);
-        each_part(r0, r1, [&](int64_t begin, int64_t end) {
-          if (run.second.panels)
-            multiply<T>(run.second, block, begin, end, operand(run, now), run.inner, false);
-          each_unit<T>(r.hidden, block, begin, end, [&](int64_t row, int64_t u, int64_t lanes) {
-            units(run, now, earlier, row, u, lanes, read<T>(run.inner.at(row) + u, lanes));
-          });
-        });
-        add_up(run, now, block, group, r0, r1);
+  for_blocks(r, runs[0].second, i, [&](const Part& part, const Part&, bool) {
+    const Backward<T>& run = runs[part.direction];
+    const Step now = step_of(r, part.direction, i), earlier = step_of(r, part.direction, i - 1);
+    const int64_t r1 = smaller(part.r1, now.count);
+    each_part(part.r0, r1, [&](int64_t begin, int64_t end) {
+      if (run.second.panels)
+        multiply<T>(run.second, part.block, begin, end, operand(run, now), run.inner, false);
+      each_unit<T>(r.hidden, part.block, begin, end, [&](int64_t row, int64_t u, int64_t lanes) {
+        units(run, now, earlier, row, u, lanes, read<T>(run.inner.at(row) + u, lanes));
       });
+    });
+    add_up(run, now, part.block, part.group, part.r0, r1);
+  });
 }
 
 template <class T>
