@@ -9,7 +9,9 @@ from ..nn import Module
 from ..tensor import Tensor, raw
 from ..watch import watching
 from .fuse import fuse
-from .program import difference, trace
+from .program import difference
+from .trace import trace
+from .traced import tracing
 
 _KEPT = 16  # programs, one to the shapes of a call
 
@@ -35,26 +37,35 @@ def optimize(model, *examples):
     TypeError
         If `model` is no Module, or an input no array.
     RuntimeError
-        If `forward` is seen to compute with NumPy or Python what depends on the input:
-        a second input is tried, so that a branch on rare values of ``x.data`` may go
-        unseen.
+        If `forward` makes a number or a truth of what depends on the input (``if
+        x.sum() > 0``, ``float(x)``, ``x.item()``), or a shape (``x[x > 0]``), or draws
+        random numbers: the op and the cure are named.
 
     Notes
     -----
-    The first call with inputs of some shapes and dtypes runs a copy of the model and
-    writes down which kernels it calls. In this program batch normalization is folded
-    into the weights of the convolution or linear layer before it, and a residual and an
-    activation are added in passing. The weights of convolutions are packed once, as
-    their kernels read them, and take that memory again; results on the way share one
-    block. Later calls run the program alone: no module, no Tensor. A second input
-    serves as a check: it must call the same kernels with the same constants and give
-    the model's results.
+    The first call with inputs of some shapes and dtypes runs the copy and writes down
+    which kernels it calls and what NumPy makes of arrays in between: views, `cat`,
+    `stack`, copies, arithmetic on ``x.data``. In this program
+
+    - batch normalization is folded into the weights of the layer before it, and
+      residual and activation are added in passing by convolutions and linear layers;
+    - a sum before a layer or RMS normalization is made by its kernel;
+    - linear layers of one input (queries, keys, values) are one product;
+    - what does not depend on the input is computed once;
+    - weights of convolutions, and linear ones of up to 1 MiB, are laid out once as
+      their kernels read them, which takes that memory again;
+    - results on the way share one block.
+
+    Later calls run the program alone: no module, no Tensor. Several threads may call it
+    at once. Weights edited in place afterwards change nothing here: the copy has its
+    own; optimize again. Dropout is off, as in evaluation mode; `dropout` with
+    ``training=True`` is refused.
 
     Python's ``if`` and ``for`` in `forward` are followed once for each shape, so they
-    may depend on shapes and settings, not on values: turning a result into a number or
-    a truth is refused. Views (`reshape`, `permute`, slices) are kept; what copies or
-    computes by NumPy (`cat`, `stack`, a reshape of a permuted tensor) cannot be written
-    down yet and is refused, as are random numbers. Dropout is off.
+    may depend on shapes and settings, not on values. Values that leave the arrays by a
+    way that is not seen (``np.asarray(x.data)`` and then NumPy) are noticed by a second
+    input, which must call the same kernels with the same constants and give the
+    model's results; a branch on rare values may go unseen there.
 
     Examples
     --------
@@ -97,6 +108,8 @@ class Optimized(Module):
                     "optimize: an optimized model records no gradient: pass "
                     "x.detach(), call under dl.no_grad(), or use the model itself"
                 )
+        if tracing() is not None:  # of a model that this one is a part of
+            return self._of[0](*inputs)
         arrays = [_contiguous(x) for x in inputs]
         key = tuple((a.shape, a.dtype.char) for a in arrays)
         program = self._programs.get(key)
@@ -112,17 +125,18 @@ class Optimized(Module):
     def _traced(self, arrays):
         (model,) = self._of
         copies = [np.array(a, order="C") for a in arrays]
-        program, _, made_by = trace(model, copies)
+        program, _ = trace(model, copies)
         others = [_other(a) for a in arrays]
-        again, want, _ = trace(model, [a.copy() for a in others])
-        reason = difference(program, again, made_by)
+        again, want = trace(model, [a.copy() for a in others])
+        reason = difference(program, again)
         if reason is not None:
             raise RuntimeError(f"optimize: {type(model).__name__}: {reason}")
         program = fuse(program, self._folded)
         if not _agree(program.run(others), want):
             raise RuntimeError(
                 f"optimize: {type(model).__name__} gives other results when its "
-                "kernels are called again: forward is random or changes arrays by NumPy"
+                "kernels are called again: forward changes arrays in a way that is not "
+                "seen: use the results of ops instead"
             )
         return program
 

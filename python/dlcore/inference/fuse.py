@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .join import add_and_norm, columns, linears
 from .plan import Slot, Step, View
 from .program import Program
 from .split import split
@@ -43,7 +44,10 @@ def fuse(program, folded):
             steps[i], i, layer = None, j, longer  # stands where its last part stood
         steps[i] = layer.step_of()
         reader.update({slot: i for slot in steps[i].reads()})
-    return Program(program.inputs, [s for s in steps if s is not None], program.output)
+    steps = add_and_norm([s for s in steps if s is not None], uses)
+    steps, output = linears(steps, program.output, folded)
+    steps = [columns(step, folded) for step in steps]
+    return Program(program.inputs, steps, output)
 
 
 @dataclass(frozen=True, eq=False)
