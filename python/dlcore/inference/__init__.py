@@ -207,7 +207,11 @@ def _contiguous(x):
     if not isinstance(x, Tensor | np.ndarray):
         kind = type(x).__name__
         raise TypeError(f"optimize: inputs must be arrays or Tensors, got {kind}")
-    array = Tensor(x).data
+    array = x.data if isinstance(x, Tensor) else x
+    if type(array) is np.ndarray and array.dtype.char in "fdl?":
+        if array.flags.c_contiguous and array.dtype.isnative:
+            return array
+    array = Tensor(array).data
     return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
 

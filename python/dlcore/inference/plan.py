@@ -10,10 +10,14 @@ from ..tensor import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """An array that every run makes anew."""
+    """A C-contiguous array that every run makes anew.
+
+    Where the result itself lies in another order, `order` are the axes that make it so.
+    """
 
     shape: tuple
     dtype: np.dtype
+    order: tuple | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +104,8 @@ def like_dict(mapping, of):
 
 def fitting(slot, result):
     """A result as the steps after it know it."""
+    if slot.order is not None:
+        result = result.transpose(slot.order)
     if result.shape != slot.shape:
         raise RuntimeError(
             f"optimize: a result has shape {result.shape} and had {slot.shape} when "
@@ -108,11 +114,3 @@ def fitting(slot, result):
     if not result.flags.c_contiguous:
         return np.array(result, order="C")
     return result if isinstance(result, np.ndarray) else np.asarray(result)
-
-
-def keep(plan, result, values):
-    if type(plan) is Slot:
-        values[plan] = fitting(plan, result)
-    elif isinstance(plan, tuple):
-        for part, value in zip(plan, result, strict=True):
-            keep(part, value, values)

@@ -3,9 +3,9 @@
 import numpy as np
 
 from .. import _C
-from .._C import conv2d_pack  # as it is: no kernel for those who watch
 from . import arena
-from .plan import Slot, View, Wrapped, fitting, keep, slots_of, value_of
+from .plan import Slot, View, Wrapped, slots_of
+from .source import compiled
 
 
 class Program:
@@ -16,7 +16,7 @@ class Program:
         self.steps = _needed(steps, output)
         self._dying = self._last_reads()
         self._places, self._room = arena.plan(self.steps, self._dying)
-        self._ready: tuple = (None, [])  # calls, and what their weights are packed for
+        self._ready: tuple = (None, None)  # what weights are packed for, and a function
 
     def uses(self):
         """How many steps or results read each slot."""
@@ -27,23 +27,16 @@ class Program:
 
     def run(self, arrays):
         """The results for inputs of the traced shapes and dtypes, C-contiguous."""
-        values = dict(zip(self.inputs, arrays, strict=True))
-        block = arena.make(self._room)
-        for call in self._calls():
-            call(values, block)
-        return value_of(self.output, values)
-
-    def _calls(self):
         target = _C.isa(), _C.winograd()
-        packed_for, calls = self._ready
+        packed_for, run = self._ready
         if packed_for != target:
-            steps = zip(self.steps, self._dying, strict=True)
-            calls = [_Call(step, dead, self._places) for step, dead in steps]
-            self._ready = target, calls
-        return calls
+            made = self.inputs, self.steps, self._dying, self._places, self.output
+            run = compiled(*made)
+            self._ready = target, run
+        return run(arena.make(self._room) if self._room else None, *arrays)
 
     def __getstate__(self):
-        return {**self.__dict__, "_ready": (None, [])}  # packed for this machine
+        return {**self.__dict__, "_ready": (None, None)}  # packed for this machine
 
     def _last_reads(self):
         """The slots that no later step needs: their memory serves the next."""
@@ -53,67 +46,6 @@ class Program:
             dying.append(set(step.reads() + step.writes()) - kept)
             kept |= dying[-1]
         return dying[::-1]
-
-
-class _Call:
-    """A step made ready: what is constant stands in its place."""
-
-    __slots__ = (
-        "_arguments",
-        "_dying",
-        "_name",
-        "_names",
-        "_place",
-        "_plans",
-        "_result",
-        "_slots",
-    )
-
-    def __init__(self, step, dying, places):
-        constant = [not slots_of(a) for a in step.arguments]
-        plans = [p for p in enumerate(step.arguments) if not constant[p[0]]]
-        self._name, self._names = step.name, step.names
-        self._result, self._dying = step.result, dying
-        pairs = zip(step.arguments, constant, strict=True)
-        self._arguments = [a if fixed else None for a, fixed in pairs]
-        self._slots = [p for p in plans if type(p[1]) is Slot]
-        self._plans = [p for p in plans if type(p[1]) is not Slot]
-        self._place = places.get(step.result) if type(step.result) is Slot else None
-        if step.name == "conv2d_forward":
-            self._arguments[arena.OUT :] = None, _packed(step)
-
-    def __call__(self, values, block):
-        arguments = self._arguments.copy()
-        for i, slot in self._slots:
-            arguments[i] = values[slot]
-        for i, plan in self._plans:
-            arguments[i] = value_of(plan, values)
-        if self._place is not None:
-            slot = self._result
-            array = np.ndarray(slot.shape, slot.dtype, block, self._place)
-            arguments[arena.OUT :] = array, *arguments[arena.OUT + 1 :]
-        function = self._name
-        if type(function) is str:  # looked up each time: somebody may watch the kernels
-            function = getattr(_C, function)
-        if names := self._names:
-            named = dict(zip(names, arguments[-len(names) :], strict=True))
-            result = function(*arguments[: -len(names)], **named)
-        else:
-            result = function(*arguments)
-        if type(self._result) is Slot:
-            values[self._result] = fitting(self._result, result)
-        else:
-            keep(self._result, result, values)
-        for slot in self._dying:
-            del values[slot]
-
-
-def _packed(step):
-    """The weights of a 2-D convolution as its kernel reads them, or None."""
-    x, weight, _, *settings = step.arguments[:7]
-    if not isinstance(weight, np.ndarray) or not isinstance(x, Slot | View):
-        return None
-    return conv2d_pack(np.empty(x.shape, x.dtype), weight, *settings)
 
 
 def _needed(steps, output):

@@ -170,7 +170,7 @@ class _Trace:
         if isinstance(result, np.ndarray):
             if self._find(_owner(result)) is not None:
                 return _view(result, Traced), None
-            if not result.flags.c_contiguous:
+            if not result.transpose(_order(result)).flags.c_contiguous:
                 result = np.array(result, order="C")
             return _view(result, Traced), self.slot(result)
         if isinstance(result, tuple | list) and result:
@@ -182,7 +182,9 @@ class _Trace:
 
     def slot(self, array):
         owner = _owner(array)
-        slot = Slot(array.shape, array.dtype)
+        order = None if array.flags.c_contiguous else _order(array)
+        shape = array.shape if order is None else array.transpose(order).shape
+        slot = Slot(shape, array.dtype, order)
         self._slots[id(owner)] = weakref.ref(owner), slot
         return slot
 
@@ -210,6 +212,11 @@ class _Trace:
     def _find(self, owner):
         reference, slot = self._slots.get(id(owner), (None, None))
         return slot if reference is not None and reference() is owner else None
+
+
+def _order(array):
+    """The axes from the widest stride to the narrowest."""
+    return tuple(sorted(range(array.ndim), key=lambda i: -array.strides[i]))
 
 
 def _owner(array):
