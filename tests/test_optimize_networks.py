@@ -181,7 +181,7 @@ NETWORKS = {
         floats(3, 6),
         {"rnn": 2},
     ),
-    "speech": (Speech, floats(80), {"conv1d": 1, "rnn": 1}),
+    "speech": (Speech, floats(80), {"conv1d + relu": 1, "rnn": 1}),
 }
 
 
@@ -306,6 +306,69 @@ def test_one_product_for_several_layers(rng):
         if isinstance(got, tuple):
             got, want = got[0], want[0]
         np.testing.assert_allclose(got.data, want.data, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "x"),
+    [
+        (lambda: nn.Conv1d(4, 6, 3), (2, 4, 9)),
+        (lambda: nn.Conv3d(4, 6, 2, bias=False), (2, 4, 3, 5, 4)),
+        (lambda: nn.ConvTranspose1d(4, 6, 3, 2, groups=2), (2, 4, 5)),
+        (lambda: nn.ConvTranspose2d(4, 6, 2, 2), (2, 4, 5, 3)),
+        (lambda: nn.ConvTranspose3d(4, 6, 2, groups=2, bias=False), (2, 4, 3, 2, 4)),
+    ],
+)
+def test_normalization_after_other_convolutions(rng, layer, x):
+    layer, x = layer(), rng.standard_normal(x, dtype=np.float32)
+    norm = getattr(nn, f"BatchNorm{x.ndim - 2}d")(6)
+    got = check(settle(nn.Sequential(layer, norm, nn.ReLU()), rng), x)
+    name = f"conv{x.ndim - 2}d"
+    if "Transpose" in type(layer).__name__:
+        assert got == {f"conv_transpose{x.ndim - 2}d + batch_norm": 1, "relu": 1}
+    else:
+        assert got == {f"{name} + batch_norm + relu": 1}
+
+
+def test_settings_and_containers(rng):
+    lstm = nn.LSTM(5, 4, 2).eval()
+    x, h, c = (
+        rng.standard_normal(s, dtype="f") for s in ((6, 2, 5), (4, 2, 4), (4, 2, 4))
+    )
+    h, c = h[:2], c[:2]
+    fast = dl.optimize(lstm, x, (h, c))
+    for given, named in (
+        (((h, c),), {}),
+        ((None,), {}),
+        (((c, h),), {"lengths": [6, 3]}),
+        (((dl.Tensor(h), c),), {"lengths": [2, 5]}),
+    ):
+        got, want = fast(x, *given, **named), lstm(x, *given, **named)
+        np.testing.assert_allclose(got[0].data, want[0].data, 1e-5, 1e-6)
+        np.testing.assert_allclose(got[1][1].data, want[1][1].data, 1e-5, 1e-6)
+    shown = repr(fast)
+    assert "(6, 2, 5), tuple((2, 2, 4), (2, 2, 4)): " in shown
+    assert "lengths=list(6, 3): " in shown and shown.count("ops in") == 4
+
+    attention = nn.MultiheadAttention(8, 2).eval()
+    x = rng.standard_normal((3, 2, 8), dtype=np.float32)
+    fast = dl.optimize(attention, x, x, x, need_weights=False)
+    for named in ({"need_weights": False}, {"attn_mask": np.eye(3, k=1) > 0}, {}):
+        got, want = fast(x, x, x, **named), attention(x, x, x, **named)
+        np.testing.assert_allclose(got[0].data, want[0].data, 1e-5, 1e-6)
+        assert (got[1] is None) is (want[1] is None)
+    numbers = Own(lambda m, x, n: x * n["by"])
+    fast = dl.optimize(numbers)
+    for n in (1, True, 1.5, 2):  # 1 == True, and yet another setting
+        assert (fast(PIECE, {"by": n}).data == PIECE * n).all()
+    assert repr(fast).count("ops in") == 4
+
+
+def test_a_constant_result_is_a_copy():
+    fast = dl.optimize(Own(lambda m, x: (m.linear.bias, x * 1.0)), PIECE)
+    first = fast(PIECE)[0].data
+    kept = first.copy()
+    first += 1
+    np.testing.assert_array_equal(fast(PIECE)[0].data, kept)
 
 
 def test_editing_weights_in_place(rng):

@@ -9,6 +9,7 @@ import numpy as np
 from .._C import random_state  # as it is: no kernel for those who watch
 from ..tensor import Tensor
 from ..watch import watching
+from .inputs import filled
 from .plan import Slot, Step, View, Wrapped, like, like_dict, slots_of
 from .program import Program
 from .traced import Traced, following, plain
@@ -39,16 +40,19 @@ _OF_SHAPES = {
 _view = np.ndarray.view  # whatever the array's own does
 
 
-def trace(function, arrays):
-    """The program of ``function(*arrays)``, and its result.
+def trace(function, given, arrays):
+    """The program of ``function(*args, **named)``, and its result.
 
-    What is neither an input nor made of one is taken for a constant.
+    `given` are args and named, `arrays` those to take in them. What is neither one of
+    them nor made of one is taken for a constant.
     """
     seen = _Trace(type(function).__name__)
     inputs = [seen.slot(array) for array in arrays]
+    args, named = filled(given, (Tensor(a.view(Traced)) for a in arrays))
     with watching(seen.see), following(seen):
-        result = function(*(Tensor(a.view(Traced)) for a in arrays))
-    return Program(inputs, seen.steps, seen.plan(result)), result
+        result = function(*args, **named)
+    output = seen.own(seen.plan(result))
+    return Program(inputs, seen.steps, output), result
 
 
 def assigned(whole, place, index, value):
@@ -139,6 +143,20 @@ class _Trace:
         planned, index_planned = self.plan(value), self.plan(index)
         plain(array)[plain(index)] = plain(value)
         self._put(array, index_planned, planned)
+
+    def own(self, plan):
+        """A result without constants: whoever gets it may write into it."""
+        if isinstance(plan, Wrapped):
+            return Wrapped(self.own(plan.plan))
+        if isinstance(plan, (tuple, list)):
+            return like(plan, [self.own(part) for part in plan])
+        if isinstance(plan, dict):
+            return like_dict(plan, self.own)
+        if not isinstance(plan, np.ndarray):
+            return plan
+        slot = Slot(plan.shape, plan.dtype)
+        self.steps.append(Step(np.array, (plan,), slot, ("the result",)))
+        return slot
 
     def _refuse(self, reason):
         raise RuntimeError(f"optimize: {self._name}: {reason}")
