@@ -63,7 +63,7 @@ class _Layer:
     x: object
     weight: np.ndarray
     bias: np.ndarray | None
-    settings: tuple  # of the convolution
+    settings: tuple  # of the convolution; of a linear layer what stands last
     y: Slot
     residual: object = None
     activation: str | None = None
@@ -78,7 +78,8 @@ class _Layer:
             finish = self.activation, self.residual, self.slope
             arguments = (*operands, *self.settings, *finish)
             return Step(self.kernel, arguments, self.y, self.parts)
-        arguments = (*operands, self.residual, self.activation, self.slope, False)
+        finish = self.residual, self.activation, self.slope
+        arguments = (*operands, *finish, *self.settings)
         return Step(self.kernel, arguments, (self.y, None), self.parts)
 
 
@@ -92,7 +93,7 @@ def _layer(step):
     if step.name in _CONVS:
         (activation, residual, slope), settings, y = a[7:10], a[3:7], step.result
     elif step.name == "linear_forward":
-        (residual, activation, slope), settings, y = a[3:6], (), step.result[0]
+        (residual, activation, slope), settings, y = a[3:6], a[6:], step.result[0]
     else:
         return None
     activation = None if activation == "none" else activation

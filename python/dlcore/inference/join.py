@@ -61,7 +61,7 @@ def linears(steps, output, folded):
     for i, step in enumerate(steps):
         if step.name == "linear_forward" and _plain(step):
             groups.setdefault((step.arguments[0], *step.arguments[5:]), []).append(i)
-    for (x, slope, _), group in groups.items():
+    for (x, *rest), group in groups.items():
         if len(group) < 2 or len({steps[i].arguments[2] is None for i in group}) > 1:
             continue
         packed, places = _together(x, [steps[i].result[0] for i in group])
@@ -71,7 +71,7 @@ def linears(steps, output, folded):
             _joined([steps[i].arguments[k] for i in group], folded) for k in (1, 2)
         )
         parts = tuple(part for i in group for part in steps[i].parts)
-        arguments = x, weights, bias, None, None, slope, False
+        arguments = x, weights, bias, None, None, *rest
         first, *others = group
         steps[first] = Step("linear_forward", arguments, (packed, None), parts)
         for i in others:
