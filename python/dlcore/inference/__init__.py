@@ -68,8 +68,9 @@ def optimize(model, *examples, **named):
     Python's ``if`` and ``for`` in `forward` are followed once for each shape, so they
     may depend on shapes and settings, not on values. Values that leave the arrays by a
     way that is not seen (``np.asarray(x.data)`` and then NumPy) are noticed by a second
-    input, which must call the same kernels with the same constants and give the
-    model's results; a branch on rare values may go unseen there.
+    input, which must call the same kernels with the same constants and give the model's
+    results; a branch on rare values may go unseen there. Where the model does not take
+    its numbers, it is the first input with its rows from the last.
 
     Examples
     --------
@@ -122,9 +123,13 @@ class Optimized(Module):
     @no_grad()
     def _traced(self, given, arrays):
         (model,) = self._of
-        others = [_other(a) for a in arrays]
         program, _ = trace(model, given, [np.array(a, order="C") for a in arrays])
-        again, want = trace(model, given, [a.copy() for a in others])
+        try:
+            others = [_other(a) for a in arrays]
+            again, want = trace(model, given, [a.copy() for a in others])
+        except (ValueError, IndexError):  # numbers that the model does not take
+            others = [np.array(a[::-1] if a.ndim else a, order="C") for a in arrays]
+            again, want = trace(model, given, [a.copy() for a in others])
         reason = difference(program, again)
         if reason is not None:
             raise RuntimeError(f"optimize: {type(model).__name__}: {reason}")

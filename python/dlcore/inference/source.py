@@ -11,6 +11,7 @@ from ..tensor import _constant
 from . import arena
 from .plan import Slot, View, Wrapped, fitting, slots_of, value_of
 
+_AS_INPUTS = ("scaled_dot_product_attention_forward",)  # whose results lie as those do
 _HEAD = {"K": _C, "view": np.ndarray, "wrap": _constant, "fit": fitting, "of": value_of}
 
 
@@ -49,9 +50,7 @@ class _Text:
         for slot in slots_of(step.result):
             name = self.slot(slot)
             fit = f"{name} = fit({self.constant(slot)}, {name})"
-            if kernel and not step.name.startswith(
-                "scaled_dot"
-            ):  # which lies otherwise
+            if kernel and slot.order is None and step.name not in _AS_INPUTS:
                 fit = f"if {name}.shape != {self.constant(slot.shape)}: {fit}"
             self.lines.append(fit)
         if dead:

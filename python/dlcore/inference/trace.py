@@ -6,7 +6,6 @@ import weakref
 
 import numpy as np
 
-from .._C import random_state  # as it is: no kernel for those who watch
 from ..tensor import Tensor
 from ..watch import watching
 from .inputs import filled
@@ -26,7 +25,6 @@ _BY_VALUES = {
     np.ndarray.nonzero,
     np.ndarray.compress,
 }
-_FILLED = {np.zeros_like, np.ones_like, np.full_like}  # whatever the values are
 _OF_SHAPES = {
     np.shape,
     np.ndim,
@@ -37,6 +35,8 @@ _OF_SHAPES = {
     np.may_share_memory,
     np.array2string,
 }
+_RANDOM = "bernoulli", "dropout_forward", "alpha_dropout_forward", "normal", "uniform"
+_ATTENTION = "scaled_dot_product_attention_forward"
 _view = np.ndarray.view  # whatever the array's own does
 
 
@@ -72,7 +72,7 @@ class _Trace:
 
     def __init__(self, name):
         self.steps: list = []
-        self._name, self._random = name, random_state()
+        self._name = name
         self._slots: dict = {}  # of the memory that depends on the inputs, by its owner
 
     # -- told by kernels and by traced arrays --
@@ -80,10 +80,10 @@ class _Trace:
     def see(self, name, arguments, result):
         """A kernel's call; the result as those who go on with it should have it."""
         op = name.removesuffix("_forward")
-        if random_state() != self._random:
+        if name in _RANDOM or (name == _ATTENTION and arguments[4] > 0):
             self._refuse(
-                f"{op} draws random numbers: pass training=False or "
-                "p=0, or draw them outside and pass them in"
+                f"{op} draws random numbers: pass training=False or p=0, or draw them "
+                "outside and pass them in"
             )
         plans = tuple(map(self.plan, arguments))
         if not slots_of(plans):
@@ -116,7 +116,7 @@ class _Trace:
 
     def after(self, function, args, named, result):
         """What NumPy made of traced arrays; the result as others should have it."""
-        if function in _OF_SHAPES or function in _FILLED:
+        if function in _OF_SHAPES:
             return result
         made, results = self._results(result)
         if made is result and result is not None:  # neither arrays nor NumPy's numbers
