@@ -131,3 +131,10 @@ def test_nothing_is_left_behind():
     before = dict(vars(ops.conv._C))
     dl.optimize(dl.models.LeNet5(), np.zeros((1, 1, 28, 28), "float32"))
     assert dict(vars(ops.conv._C)) == before
+
+
+def test_packed_sequences():
+    """Their lengths are Python's: they make the program's shapes."""
+    packed = nn.utils.rnn.pack_sequence([np.ones((3, 4), "f"), np.ones((2, 4), "f")])
+    with pytest.raises(RuntimeError, match=r"x.tolist\(\) makes a number"):
+        dl.optimize(nn.LSTM(4, 5), packed)
