@@ -19,6 +19,7 @@ LAYERS = {
     "ConvTranspose1d(4, 6, 4, 2, 1, groups=2)": (2, 4, 5),
     "ConvTranspose2d(4, 6, 3, 2, 1, 1)": (2, 4, 5, 4),
     "ConvTranspose2d(4, 6, (2, 3), dilation=(1, 2), bias=False)": (4, 5, 4),
+    "ConvTranspose1d(4, 6, 4, padding_mode='zeros')": (2, 4, 5),
     "ConvTranspose3d(3, 2, 2, 2)": (2, 3, 3, 4, 2),
 }
 
@@ -75,7 +76,32 @@ def test_separable(rng):
     assert mults == 90 * (6 * 9 + 6 * 8)
 
 
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
+def test_other_padding_at_each_end(torch, rng, mode):
+    layer = nn.Conv2d(2, 3, 3, padding=((1, 2), 1), padding_mode=mode)
+    assert "padding=((1, 2), (1, 1))" in repr(layer)
+    x = rng.standard_normal((2, 2, 5, 6)).astype("f4")
+    around = "constant" if mode == "zeros" else mode
+    wide = torch.nn.functional.pad(torch.from_numpy(x), (1, 1, 1, 2), around)
+    w, b = (torch.from_numpy(p.data) for p in (layer.weight, layer.bias))
+    want = torch.nn.functional.conv2d(wide, w, b).numpy()
+    np.testing.assert_allclose(layer(x).data, want, atol=2e-6, rtol=1e-5)
+    line = nn.Conv1d(2, 3, 3, padding=((2, 0),))  # causal
+    assert line(x[:, :, 0]).shape == (2, 3, 6)
+
+
 BAD = [
+    (lambda: nn.Conv2d(3, 4, 3, padding=((1, 2),)), TypeError, r"Conv2d: padding must"),
+    (
+        lambda: nn.Conv2d(3, 4, 3, padding=((1, -2), 1)),
+        ValueError,
+        "padding must be at",
+    ),
+    (
+        lambda: nn.ConvTranspose2d(3, 4, 3, padding_mode="reflect"),
+        ValueError,
+        r"padding_mode must be one of \('zeros',\)",
+    ),
     (lambda: nn.Conv1d(3, 4, (3, 3)), TypeError, "Conv1d: kernel_size must be an in"),
     (lambda: nn.Conv3d(3, 4, (3, 3)), TypeError, "kernel_size must be an integer or t"),
     (lambda: nn.Conv2d(3, 4, 3, padding_mode="x"), ValueError, "padding_mode must be"),

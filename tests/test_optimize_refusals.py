@@ -38,12 +38,6 @@ def test_gradients():
     assert not fast(x.detach()).requires_grad
 
 
-def clipped_in_a_view(y):
-    flat = y.reshape(-1)
-    dl.clip(flat, -100, 100, out=flat)  # does nothing to most inputs
-    return y
-
-
 @pytest.mark.parametrize(
     "example", [np.zeros(3, int), np.array([1, 2, 1]), np.ones(2, bool), np.array([2])]
 )
@@ -54,25 +48,66 @@ def test_indexing_by_numpy(example):
         dl.optimize(model, example)
 
 
+def recurrent(x, chosen):
+    lengths = chosen.astype(int)
+    return dl.rnn_tanh(
+        x, None, [np.ones((1, 6), "f"), np.ones((1, 1), "f")], False, lengths=lengths
+    )
+
+
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
-        (lambda m, x: m.conv(x) * float(x.data.max()), "Own: mul is given numbers"),
-        (lambda m, x: dl.exp(dl.cat([x, x], 1)), "Own: cat computes by NumPy"),
-        (lambda m, x: dl.stack([x, m.conv(x)]), "Own: stack computes by NumPy"),
-        (
-            lambda m, x: dl.where((x > 0).sum(3, True) > 1, x, -x),
-            "Own: gt computes by NumPy",
-        ),
-        (lambda m, x: dl.relu(np.cos(x.data)), "numbers that depend on the input"),
-        (lambda m, x: dl.Tensor(x.data * 2), "the result is given numbers"),
-        (lambda m, x: dl.dropout(x, 0.5, training=True), "is random"),
+        (lambda m, x: m.conv(x) * float(x.data.max()), r"float\(x\) makes a number"),
+        (lambda m, x: x * int(x.data[0, 0, 0, 0]), r"int\(x\) makes a number"),
+        (lambda m, x: x[x.data.argmax() % 2 :], "an index x makes a number"),
         (lambda m, x: x if x.sum() > 0 else -x, r"bool\(x\) makes a number"),
         (lambda m, x: m.conv(x) if x.sum() > -1e9 else x, r"bool\(x\) makes a number"),
+        (lambda m, x: x if (x.data > 9).any() else -x, r"bool\(x\) makes a number"),
+        (lambda m, x: x * max(x.data[0, 0, 0]), r"bool\(x\) makes a number"),
+        (lambda m, x: x * (5 in x), r"bool\(x\) makes a number"),
+        (lambda m, x: x * (5 in x.data), "in x makes a number"),
         (lambda m, x: x * float(m.conv(x).amax() > 1e9), r"x.item\(\) makes a number"),
         (lambda m, x: x * len(x.tolist()), r"x.tolist\(\) makes a number"),
-        (lambda m, x: np.negative(y := m.conv(x).data, out=y), "changes arrays"),
-        (lambda m, x: clipped_in_a_view(m.conv(x).data), "clip writes into a view"),
+        (lambda m, x: x if np.allclose(x.data, 0) else -x, "np.allclose makes a num"),
+        (
+            lambda m, x: recurrent(x[0], x.data[0, 0, 0] > 0),
+            r"rnn_tanh: bool\(x\) makes",
+        ),
+        (
+            lambda m, x: recurrent(x[0], np.asarray(x.data[0, 0, 0] > 0)),
+            "rows is given numbers",
+        ),
+        (lambda m, x: x[x > 0], "shape of the result of getitem depends on values"),
+        (
+            lambda m, x: dl.masked_select(x, x > 0),
+            "result of masked_select depends on",
+        ),
+        (lambda m, x: np.nonzero(x.data), "result of np.nonzero depends on values"),
+        (lambda m, x: np.where(x.data), "result of np.where depends on values"),
+        (
+            lambda m, x: dl.relu(np.cos(np.asarray(x.data))),
+            "the result is given numbers",
+        ),
+        (
+            lambda m, x: x * np.random.default_rng().random(),
+            "Own: mul is given numbers",
+        ),
+        (lambda m, x: dl.dropout(x, 0.5, training=True), "Own: dropout draws random"),
+        (lambda m, x: x * dl.rand(6), "Own: uniform draws random numbers"),
+        (
+            lambda m, x: np.add(x.data, 1, out=np.zeros((3, *x.shape), "f")),
+            "in passing",
+        ),
+        (
+            lambda m, x: np.putmask(x.data, x.data > 0, 0),
+            "np.putmask writes into parts",
+        ),
+        (lambda m, x: x.data.sort(), r"x.sort\(\)"),
+        (
+            lambda m, x: dl.exp(x, out=np.zeros((2, 2, *x.shape[1:]), "f")[0]),
+            "in passing",
+        ),
     ],
 )
 def test_other_computations(rng, function, reason):
@@ -84,8 +119,8 @@ def test_other_computations(rng, function, reason):
 def test_arguments():
     with pytest.raises(TypeError, match="model must be a Module, got function"):
         dl.optimize(lambda x: x)
-    with pytest.raises(TypeError, match="inputs must be arrays or Tensors, got list"):
-        dl.optimize(dl.models.LeNet5(), [1.0])
+    with pytest.raises(TypeError, match=r"inputs must be arrays, Tensors, .* got set"):
+        dl.optimize(dl.models.LeNet5(), [{1.0}])
     fast = dl.optimize(dl.models.LeNet5())
     with pytest.raises(ValueError, match="conv2d: x must have axes"):
         fast(np.zeros(3, "float32"))
@@ -96,3 +131,10 @@ def test_nothing_is_left_behind():
     before = dict(vars(ops.conv._C))
     dl.optimize(dl.models.LeNet5(), np.zeros((1, 1, 28, 28), "float32"))
     assert dict(vars(ops.conv._C)) == before
+
+
+def test_packed_sequences():
+    """Their lengths are Python's: they make the program's shapes."""
+    packed = nn.utils.rnn.pack_sequence([np.ones((3, 4), "f"), np.ones((2, 4), "f")])
+    with pytest.raises(RuntimeError, match=r"x.tolist\(\) makes a number"):
+        dl.optimize(nn.LSTM(4, 5), packed)

@@ -8,7 +8,7 @@ def as_array(data):
     if hasattr(data, "mask"):
         raise TypeError("Tensor: data must not be a masked array: pass .filled(value)")
     try:
-        array = np.asarray(data)
+        array = data if hasattr(data, "keeps_its_kind") else np.asarray(data)
     except ValueError:
         raise ValueError(
             "Tensor: data must be nested lists of one length on each level"

@@ -23,7 +23,8 @@ class watching:
     Parameters
     ----------
     see : callable
-        ``see(name, arguments, result)`` after the call.
+        ``see(name, arguments, result)`` after the call; what it returns, if anything,
+        takes the place of the result.
     alone : bool, optional
         Whether those who watched this thread before are told nothing meanwhile.
     """
@@ -80,7 +81,8 @@ def _told(name, kernel):
         thread = threading.get_ident()
         for watcher, see, alone in reversed(tuple(_watchers)):
             if watcher == thread:
-                see(name, (*arguments, *named.values()), result)
+                told = see(name, (*arguments, *named.values()), result)
+                result = result if told is None else told
                 if alone:
                     break
         return result

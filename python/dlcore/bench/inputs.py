@@ -4,7 +4,7 @@ import numpy as np
 
 from ..audio import mel_filter_bank
 from .cases.optim import resnet50_parameters
-from .networks import GPT, network
+from .networks import GPT, encoder, network
 
 
 def make(case):
@@ -278,13 +278,21 @@ def _train_net(normal, rng, s):
     return {**given, "labels": rng.integers(0, classes, s["batch"])}
 
 
-def _train_gpt(normal, rng, s):
-    state = {
+def _state(normal, net):
+    return {
         name: normal(*value.shape, scale=0.1 * value.shape[-1] ** -0.5)
         if value.ndim > 1
         else np.ones_like(value) * name.endswith("weight")
-        for name, value in GPT().state_dict().items()
+        for name, value in net.state_dict().items()
     }
+
+
+def _infer_encoder(normal, rng, s):
+    return {"x": normal(*s["shape"]), "state": _state(normal, encoder(s))}
+
+
+def _train_gpt(normal, rng, s):
+    state = _state(normal, GPT())
     words = rng.integers(0, GPT.words, (2, s["batch"], GPT.length))
     return {"x": words[0], "state": state, "labels": words[1].ravel()}
 
@@ -362,6 +370,9 @@ def _rnn(normal, s, gates):
 
 def _lstm(normal, rng, s):
     return _rnn(normal, s, 4)
+
+
+_infer_lstm = _lstm
 
 
 def _gru(normal, rng, s):

@@ -51,6 +51,15 @@ class GPT(nn.Module):
         return ops.reshape(x, -1, self.words)
 
 
+def encoder(sizes):
+    """Encoder layers of dlcore."""
+    width, heads = sizes["shape"][-1], sizes["heads"]
+    layer = nn.TransformerEncoderLayer(
+        width, heads, 4 * width, activation="gelu", batch_first=True
+    )
+    return nn.TransformerEncoder(layer, sizes["layers"])
+
+
 def network(name):
     """The one of dlcore."""
     return getattr(models, name.split()[0])(**OPTIONS[name])

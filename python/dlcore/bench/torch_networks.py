@@ -116,6 +116,18 @@ def train_net(case, variant, x, state, labels):
     return _training(net, optimizer, _layout(variant, x)[0], _from(labels))
 
 
+def infer_encoder(case, variant, x, state):
+    width, heads = x.shape[-1], case.sizes["heads"]
+    layer = torch.nn.TransformerEncoderLayer(
+        width, heads, 4 * width, activation="gelu", batch_first=True
+    )
+    net = torch.nn.TransformerEncoder(
+        layer, case.sizes["layers"], enable_nested_tensor=False
+    )
+    net.load_state_dict({name: _from(value) for name, value in state.items()})
+    return torch.inference_mode()(partial(net.eval(), _from(x)))
+
+
 class _GPT:
     """The one of `networks` in PyTorch's functions."""
 

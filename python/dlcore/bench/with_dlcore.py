@@ -6,6 +6,7 @@ import numpy as np
 
 import dlcore as dl
 
+from .dlcore_inference import infer, infer_encoder, infer_lstm  # noqa: F401
 from .networks import GPT, network
 
 
@@ -318,12 +319,6 @@ def penalty(case, variant, x, weights):
         return (loss, *(w.grad for w in weights))
 
     return call
-
-
-def infer(case, variant, x, state):
-    net = network(case.sizes["net"])
-    net.load_state_dict(state)
-    return partial(dl.optimize(net, x), x)
 
 
 def train_net(case, variant, x, state, labels):

@@ -58,7 +58,9 @@ def session(op, inputs, output, opset, **attributes):
 
 
 def _node(op, inputs, output, **attributes):
-    node = b"".join(_field(1, n) for n in inputs) + _field(2, output) + _field(4, op)
+    output = (output,) if isinstance(output, str) else output
+    names = [_field(1, n) for n in inputs] + [_field(2, n) for n in output]
+    node = b"".join(names) + _field(4, op)
     return _field(1, node + b"".join(_attribute(*a) for a in attributes.items()))
 
 
@@ -157,10 +159,14 @@ class _Graph:
         self.body = b"".join(_constant(name, a) for name, a in arrays.items())
         self.state, self.values, self.channels = state, 0, 3
 
-    def node(self, op, *inputs, **attributes):
-        self.values += 1
-        self.body += _node(op, inputs, f"y{self.values}", **attributes)
-        return f"y{self.values}"
+    def node(self, op, *inputs, many=None, **attributes):
+        """The name of a value, or of `many`."""
+        names = [f"y{self.values + i}" for i in range(many or 1)]
+        self.values += len(names)
+        if many:
+            attributes["num_outputs"] = many
+        self.body += _node(op, inputs, names, **attributes)
+        return names if many else names[0]
 
     def conv(self, x, name, stride, groups):
         outside, _, *kernel = self.state[name + ".weight"].shape
@@ -206,6 +212,45 @@ def infer(case, variant, x, state):
     return lambda: made.run(None, {"x": x})[0]
 
 
+def infer_encoder(case, variant, x, state):
+    """As exported; products of rows have their weights the other way round."""
+    width, heads = x.shape[-1], case.sizes["heads"]
+    turned = {k: v.T.copy() if v.ndim > 1 else v for k, v in state.items()}
+    heads_of = {"heads": np.array([0, 0, heads, width // heads])}
+    scale = {
+        "scale": np.float32((width // heads) ** -0.5),
+        "rows": np.array([0, 0, -1]),
+    }
+    graph = _Graph({**turned, **heads_of, **scale})
+
+    def linear(x, name, mark="."):
+        return graph.add(
+            graph.node("MatMul", x, f"{name}{mark}weight"), f"{name}{mark}bias"
+        )
+
+    def norm(x, name):
+        names = f"{name}.weight", f"{name}.bias"
+        return graph.node("LayerNormalization", x, *names, epsilon=1e-5)
+
+    def split(x, perm):
+        return graph.node("Transpose", graph.node("Reshape", x, "heads"), perm=perm)
+
+    y = "x"
+    for layer in range(case.sizes["layers"]):
+        at = f"layers.{layer}."
+        packed = linear(y, at + "self_attn.in_proj", "_")
+        orders = (0, 2, 1, 3), (0, 2, 3, 1), (0, 2, 1, 3)
+        q, k, v = map(split, graph.node("Split", packed, many=3, axis=2), orders)
+        scores = graph.node("Mul", graph.node("MatMul", q, k), "scale")
+        h = graph.node("MatMul", graph.node("Softmax", scores, axis=3), v)
+        h = graph.node("Reshape", graph.node("Transpose", h, perm=(0, 2, 1, 3)), "rows")
+        y = norm(graph.add(y, linear(h, at + "self_attn.out_proj")), at + "norm1")
+        h = graph.node("Gelu", linear(y, at + "linear1"))
+        y = norm(graph.add(y, linear(h, at + "linear2")), at + "norm2")
+    made = _session(graph.body, [("x", "float32", 3)], (y, "float32", 3), 20)
+    return lambda: made.run(None, {"x": x})[0]
+
+
 def _rnn(case, op, order, x, state, **attributes):
     """Layers of `op`, whose gates have another order than PyTorch's."""
     *_, hidden, layers, directions = case.sizes["shape"]
@@ -234,6 +279,9 @@ def _rnn(case, op, order, x, state, **attributes):
 
 def lstm(case, variant, x, state, dy):
     return _rnn(case, "LSTM", [0, 3, 1, 2], x, state)
+
+
+infer_lstm = lstm
 
 
 def gru(case, variant, x, state, dy):

@@ -13,6 +13,7 @@ from .torch_networks import (  # noqa: F401  (found here by name)
     _from,
     _layout,
     infer,
+    infer_encoder,
     train_gpt,
     train_lenet5,
     train_lstm,
@@ -377,6 +378,9 @@ def lstm(case, variant, x, state, dy):
     _, _, inputs, hidden, layers, directions = case.sizes["shape"]
     net = torch.nn.LSTM(inputs, hidden, layers, bidirectional=directions == 2)
     return _rnn(case, net, x, state, dy)
+
+
+infer_lstm = lstm
 
 
 def gru(case, variant, x, state, dy):

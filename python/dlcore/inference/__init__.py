@@ -4,26 +4,32 @@ import copy
 
 import numpy as np
 
-from ..grad_mode import is_grad_enabled, no_grad
+from ..grad_mode import no_grad
 from ..nn import Module
 from ..tensor import Tensor, raw
 from ..watch import watching
 from .fuse import fuse
-from .program import difference, trace
+from .inputs import key_of, text_of
+from .program import difference
+from .trace import trace
+from .traced import tracing
 
 _KEPT = 16  # programs, one to the shapes of a call
 
 
-def optimize(model, *examples):
+def optimize(model, *examples, **named):
     """An inference copy of a model: fewer kernels, the same results.
 
     Parameters
     ----------
     model : Module
         Stays as it is; the copy is of its present weights, in evaluation mode.
-    *examples : ndarray or Tensor, optional
+    *examples : optional
         Inputs of the shapes that are to be called later; otherwise the first call with
-        a shape takes the time of several.
+        a shape takes the time of several. As in all calls: arrays and Tensors, None,
+        numbers and words, and tuples, lists and dicts of them.
+    **named : optional
+        Examples of what is given by name.
 
     Returns
     -------
@@ -33,28 +39,38 @@ def optimize(model, *examples):
     Raises
     ------
     TypeError
-        If `model` is no Module, or an input no array.
+        If `model` is no Module, or an input of another kind.
     RuntimeError
-        If `forward` is seen to compute with NumPy or Python what depends on the input:
-        a second input is tried, so that a branch on rare values of ``x.data`` may go
-        unseen.
+        If `forward` makes a number or a truth of what depends on the input (``if
+        x.sum() > 0``, ``float(x)``, ``x.item()``), or a shape (``x[x > 0]``), or draws
+        random numbers: the op and the cure are named.
 
     Notes
     -----
-    The first call with inputs of some shapes and dtypes runs a copy of the model and
-    writes down which kernels it calls. In this program batch normalization is folded
-    into the weights of the convolution or linear layer before it, and a residual and an
-    activation are added in passing. The weights of convolutions are packed once, as
-    their kernels read them, and take that memory again; results on the way share one
-    block. Later calls run the program alone: no module, no Tensor. A second input
-    serves as a check: it must call the same kernels with the same constants and give
-    the model's results.
+    The first call with inputs of some shapes, dtypes and settings runs the copy and
+    writes down which kernels it calls and what NumPy makes of arrays in between: views,
+    `cat`, `stack`, copies, arithmetic on ``x.data``. In this program
+
+    - batch normalization is folded into the weights of the layer before it, and
+      residual and activation are added in passing by convolutions and linear layers;
+    - a sum before a layer or RMS normalization is made by its kernel;
+    - linear layers of one input (queries, keys, values) are one product;
+    - what does not depend on the input is computed once;
+    - weights of convolutions, and linear ones of up to 1 MiB, are laid out once as
+      their kernels read them, which takes that memory again;
+    - results on the way share one block.
+
+    Later calls run the program alone: no module, no Tensor. Several threads may call it
+    at once. Weights edited in place afterwards change nothing here: the copy has its
+    own; optimize again. Dropout is off, as in evaluation mode; `dropout` with
+    ``training=True`` is refused.
 
     Python's ``if`` and ``for`` in `forward` are followed once for each shape, so they
-    may depend on shapes and settings, not on values: turning a result into a number or
-    a truth is refused. Views (`reshape`, `permute`, slices) are kept; what copies or
-    computes by NumPy (`cat`, `stack`, a reshape of a permuted tensor) cannot be written
-    down yet and is refused, as are random numbers. Dropout is off.
+    may depend on shapes and settings, not on values. Values that leave the arrays by a
+    way that is not seen (``np.asarray(x.data)`` and then NumPy) are noticed by a second
+    input, which must call the same kernels with the same constants and give the model's
+    results; a branch on rare values may go unseen there. Where the model does not take
+    its numbers, it is the first input with its rows from the last.
 
     Examples
     --------
@@ -69,8 +85,8 @@ def optimize(model, *examples):
         kind = type(model).__name__
         raise TypeError(f"optimize: model must be a Module, got {kind}")
     made = Optimized(model)
-    if examples:
-        made(*examples)
+    if examples or named:
+        made(*examples, **named)
     return made
 
 
@@ -90,39 +106,39 @@ class Optimized(Module):
         frozen = copy.deepcopy(model).eval().requires_grad_(False)
         self.__dict__.update(_of=[frozen], _programs={}, _folded={})
 
-    def forward(self, *inputs):
-        for x in inputs:
-            if isinstance(x, Tensor) and x.requires_grad and is_grad_enabled():
-                raise RuntimeError(
-                    "optimize: an optimized model records no gradient: pass "
-                    "x.detach(), call under dl.no_grad(), or use the model itself"
-                )
-        arrays = [_contiguous(x) for x in inputs]
-        key = tuple((a.shape, a.dtype.char) for a in arrays)
+    def forward(self, *inputs, **named):
+        if tracing() is not None:  # of a model that this one is a part of
+            return self._of[0](*inputs, **named)
+        arrays: list = []
+        key = key_of(inputs, named, arrays)
         program = self._programs.get(key)
         if program is None:
             with watching(lambda *_: None, alone=True):  # who counts, counts one call
-                program = self._traced(arrays)
+                program = self._traced((inputs, named), arrays)
             self._programs[key] = program
             for old in list(self._programs)[:-_KEPT]:
                 self._programs.pop(old, None)  # another thread may have done it
         return program.run(arrays)
 
     @no_grad()
-    def _traced(self, arrays):
+    def _traced(self, given, arrays):
         (model,) = self._of
-        copies = [np.array(a, order="C") for a in arrays]
-        program, _, made_by = trace(model, copies)
-        others = [_other(a) for a in arrays]
-        again, want, _ = trace(model, [a.copy() for a in others])
-        reason = difference(program, again, made_by)
+        program, _ = trace(model, given, [np.array(a, order="C") for a in arrays])
+        try:
+            others = [_other(a) for a in arrays]
+            again, want = trace(model, given, [a.copy() for a in others])
+        except (ValueError, IndexError):  # numbers that the model does not take
+            others = [np.array(a[::-1] if a.ndim else a, order="C") for a in arrays]
+            again, want = trace(model, given, [a.copy() for a in others])
+        reason = difference(program, again)
         if reason is not None:
             raise RuntimeError(f"optimize: {type(model).__name__}: {reason}")
         program = fuse(program, self._folded)
         if not _agree(program.run(others), want):
             raise RuntimeError(
                 f"optimize: {type(model).__name__} gives other results when its "
-                "kernels are called again: forward is random or changes arrays by NumPy"
+                "kernels are called again: forward changes arrays in a way that is not "
+                "seen: use the results of ops instead"
             )
         return program
 
@@ -172,9 +188,10 @@ class Optimized(Module):
     def __repr__(self):
         lines = [f"Optimized({type(self._of[0]).__name__})"]
         for key, program in list(self._programs.items()):
-            shapes = ", ".join(str(shape) for shape, _ in key)
             calls = sum(len(step.parts) for step in program.steps)
-            lines.append(f"  {shapes}: {calls} ops in {len(program.steps)} kernels")
+            lines.append(
+                f"  {text_of(key)}: {calls} ops in {len(program.steps)} kernels"
+            )
             for parts, count in _kinds(program).items():
                 lines.append(f"    {count:3} x {' + '.join(parts)}")
         if len(lines) == 1:
@@ -187,14 +204,6 @@ def _kinds(program):
     for step in program.steps:
         kinds[step.parts] = kinds.get(step.parts, 0) + 1
     return kinds
-
-
-def _contiguous(x):
-    if not isinstance(x, Tensor | np.ndarray):
-        kind = type(x).__name__
-        raise TypeError(f"optimize: inputs must be arrays or Tensors, got {kind}")
-    array = Tensor(x).data
-    return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
 
 def _other(array):

@@ -4,10 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .join import add_and_norm, columns, linears
 from .plan import Slot, Step, View
 from .program import Program
 from .split import split
 
+_CONVS = "conv1d_forward", "conv2d_forward", "conv3d_forward"
+_TURNED = tuple(f"conv_transpose{n}d_forward" for n in (1, 2, 3))
 _ACTIVATIONS = {
     "relu_forward": "relu",
     "relu6_forward": "relu6",
@@ -43,18 +46,24 @@ def fuse(program, folded):
             steps[i], i, layer = None, j, longer  # stands where its last part stood
         steps[i] = layer.step_of()
         reader.update({slot: i for slot in steps[i].reads()})
-    return Program(program.inputs, [s for s in steps if s is not None], program.output)
+    steps = add_and_norm([s for s in steps if s is not None], uses)
+    steps, output = linears(steps, program.output, folded)
+    steps = [columns(step, folded) for step in steps]
+    return Program(program.inputs, steps, output)
 
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """A convolution or a linear layer and what follows it."""
+    """A convolution or a linear layer and what follows it.
+
+    One that is transposed takes in a normalization alone.
+    """
 
     kernel: str
     x: object
     weight: np.ndarray
     bias: np.ndarray | None
-    settings: tuple  # of the convolution
+    settings: tuple  # of the convolution; of a linear layer what stands last
     y: Slot
     residual: object = None
     activation: str | None = None
@@ -63,11 +72,14 @@ class _Layer:
 
     def step_of(self):
         operands = self.x, self.weight, self.bias
-        if self.kernel == "conv2d_forward":
+        if self.kernel in _TURNED:
+            return Step(self.kernel, (*operands, *self.settings), self.y, self.parts)
+        if self.kernel in _CONVS:
             finish = self.activation, self.residual, self.slope
             arguments = (*operands, *self.settings, *finish)
             return Step(self.kernel, arguments, self.y, self.parts)
-        arguments = (*operands, self.residual, self.activation, self.slope, False)
+        finish = self.residual, self.activation, self.slope
+        arguments = (*operands, *finish, *self.settings)
         return Step(self.kernel, arguments, (self.y, None), self.parts)
 
 
@@ -76,10 +88,12 @@ def _layer(step):
     if step is None or len(step.parts) > 1 or not _constants(step.arguments[1:3]):
         return None
     a = step.arguments
-    if step.name == "conv2d_forward":
+    if step.name in _TURNED:
+        return _Layer(step.name, *a[:3], a[3:], step.result, parts=step.parts)
+    if step.name in _CONVS:
         (activation, residual, slope), settings, y = a[7:10], a[3:7], step.result
     elif step.name == "linear_forward":
-        (residual, activation, slope), settings, y = a[3:6], (), step.result[0]
+        (residual, activation, slope), settings, y = a[3:6], a[6:], step.result[0]
     else:
         return None
     activation = None if activation == "none" else activation
@@ -100,12 +114,14 @@ def _absorb(layer, step, uses, folded):
         return None
     if step.name == "batch_norm_forward" and a[0] is layer.y:
         y, *others = step.result
-        per_channel = layer.kernel == "conv2d_forward" or len(y.shape) == 2
+        per_channel = layer.kernel != "linear_forward" or len(y.shape) == 2
         alone = layer.residual is None and not any(slot in uses for slot in others)
         if a[5] or not per_channel or not alone or not _constants(a[1:5]):
             return None
         weight, bias = _fold(layer, a[1:5], a[7], folded)
         return _longer(layer, step, y, weight=weight, bias=bias)
+    if layer.kernel in _TURNED:
+        return None
     if step.name == "add" and layer.residual is None:
         other = a[1] if a[0] is layer.y else a[0]
         if layer.y not in a[:2] or getattr(other, "shape", None) != layer.y.shape:
@@ -129,7 +145,13 @@ def _fold(layer, statistics, eps, folded):
         mean, variance, gamma, beta = statistics
         wide = layer.weight.astype(np.float64)
         scale = (1 if gamma is None else gamma) / np.sqrt(variance + np.float64(eps))
-        weight = wide * scale.reshape(-1, *(1,) * (wide.ndim - 1))
+        if layer.kernel in _TURNED:  # (in, out / groups, ...)
+            parts = layer.settings[4], -1, wide.shape[1]
+            window = wide.shape[2:]
+            scales = scale.reshape(parts[0], 1, parts[2], *(1,) * len(window))
+            weight = (wide.reshape(*parts, *window) * scales).reshape(wide.shape)
+        else:
+            weight = wide * scale.reshape(-1, *(1,) * (wide.ndim - 1))
         shift = (0.0 if layer.bias is None else layer.bias) - mean.astype(np.float64)
         bias = shift * scale + (0 if beta is None else beta)
         made = tuple(v.astype(layer.weight.dtype) for v in (weight, bias))

@@ -10,10 +10,14 @@ from ..tensor import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """An array that every run makes anew."""
+    """A C-contiguous array that every run makes anew.
+
+    Where the result itself lies in another order, `order` are the axes that make it so.
+    """
 
     shape: tuple
     dtype: np.dtype
+    order: tuple | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +28,10 @@ class View:
     shape: tuple
     strides: tuple
     offset: int
+    dtype: np.dtype
 
     def of(self, array):
-        return np.ndarray(self.shape, array.dtype, array, self.offset, self.strides)
+        return np.ndarray(self.shape, self.dtype, array, self.offset, self.strides)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +45,11 @@ class Wrapped:
 class Step:
     """One call of a kernel; `parts` are the calls of the model that it stands for."""
 
-    name: str
+    name: object  # of a kernel; or a function of NumPy's
     arguments: tuple  # Slots, Views and constants
     result: object  # a Slot; or a tuple of them, of None and of constants
     parts: tuple
+    names: tuple = ()  # of the last arguments, those given by name
 
     def reads(self):
         """The slots among the arguments, a repeated one as often."""
@@ -96,9 +102,15 @@ def like_dict(mapping, of):
     return made
 
 
-def keep(plan, result, values):
-    if type(plan) is Slot:
-        values[plan] = result
-    elif isinstance(plan, tuple):
-        for part, value in zip(plan, result, strict=True):
-            keep(part, value, values)
+def fitting(slot, result):
+    """A result as the steps after it know it."""
+    if slot.order is not None:
+        result = result.transpose(slot.order)
+    if result.shape != slot.shape:
+        raise RuntimeError(
+            f"optimize: a result has shape {result.shape} and had {slot.shape} when "
+            "the program was made: it depends on values"
+        )
+    if not result.flags.c_contiguous:
+        return np.array(result, order="C")
+    return result if isinstance(result, np.ndarray) else np.asarray(result)

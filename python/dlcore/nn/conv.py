@@ -89,13 +89,15 @@ class _Conv(_Convolution):
         }
         if isinstance(padding, str):
             one_of(layer, "padding", padding, ("valid", "same"))
+        elif _has_pairs(padding):
+            padding = _ends(layer, padding, self._dims)
         else:
             sizes["padding"] = padding, 0
         channels = in_channels, out_channels
         super().__init__(
             self._dims, sizes, channels[::-1], channels, groups, bias, dtype
         )
-        if isinstance(padding, str):
+        if "padding" not in sizes:
             self.padding = padding
         if padding == "same" and self.stride != (1,) * self._dims:
             raise ValueError(f"{layer}: padding='same' must have stride 1")
@@ -121,6 +123,21 @@ class _Conv(_Convolution):
         return [n for pair in reversed(ends) for n in pair]
 
 
+def _has_pairs(padding):
+    parts = padding if isinstance(padding, (tuple, list)) else ()
+    return any(isinstance(part, (tuple, list)) for part in parts)
+
+
+def _ends(layer, padding, dims):
+    """(before, after) of each dimension."""
+    if len(padding) != dims:
+        raise TypeError(
+            f"{layer}: padding must be an integer or (before, after) for each of "
+            f"{dims} dimensions, got {padding!r}"
+        )
+    return tuple(several(layer, "padding", ends, 2, 0) for ends in padding)
+
+
 class Conv1d(_Conv):
     """Convolve sequences with learned filters.
 
@@ -130,7 +147,7 @@ class Conv1d(_Conv):
         Channels of `x` and of `y`; both divisible by `groups`.
     kernel_size, stride, dilation : int
         Of the window.
-    padding : int, 'valid' or 'same'
+    padding : int, ((before, after),), 'valid' or 'same'
         Elements added at each end.
     groups, bias, padding_mode, dtype
         As for `Conv2d`.
@@ -162,8 +179,8 @@ class Conv2d(_Conv):
         Channels of `x` and of `y`; both divisible by `groups`.
     kernel_size, stride, dilation : int or pair of int
         (height, width).
-    padding : int, pair of int, 'valid' or 'same'
-        Rows and columns added at each side.
+    padding : int, pair of int or of (before, after), 'valid' or 'same'
+        Rows and columns added at each side: ``((top, bottom), (left, right))``.
     groups : int, optional
         The channels are cut into so many groups that do not mix.
     bias : bool, optional
@@ -200,7 +217,7 @@ class Conv3d(_Conv):
         Channels of `x` and of `y`; both divisible by `groups`.
     kernel_size, stride, dilation : int or three ints
         (depth, height, width).
-    padding : int, three ints, 'valid' or 'same'
+    padding : int, three ints or pairs of them, 'valid' or 'same'
         Planes, rows and columns added at each side.
     groups, bias, padding_mode, dtype
         As for `Conv2d`.

@@ -6,8 +6,10 @@ import numpy as np
 
 from .. import init
 from ..ops import squeeze, unsqueeze
+from ..ops.inputs import array_of
 from ..ops.rnn_layers import Form, gru_mode, pair
 from ..ops.shape import as_array
+from ..tensor import raw
 from .checks import at_least_one, one_of
 from .module import Module, Parameter
 from .rnn_cells import set_forget_bias
@@ -96,7 +98,7 @@ class _Recurrent(Module):
         if isinstance(x, PackedSequence):
             if lengths is not None:
                 raise ValueError(f"{op}: lengths must not be given for packed x")
-            sizes = np.asarray(x.batch_sizes).tolist()
+            sizes = array_of(raw(x.batch_sizes)).tolist()
             self._check_inputs(x.data, 2)
             y, *states = form.run_rows(x.data, h0, c0, *args, sizes, x.order)
             return x._replace(data=y), *states

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _C
 from ..tensor import Tensor, raw, record
+from .inputs import array_of
 from .shape import as_array
 
 
@@ -176,7 +177,7 @@ def _operand(op, x):
 
 def _by_numpy(op, names, function, *arrays):
     try:
-        return np.asarray(function(*arrays))
+        return array_of(function(*arrays))
     except ValueError:
         shapes = ", ".join(str(np.shape(a)) for a in arrays)
         raise ValueError(f"{op}: {names} must broadcast, got shapes {shapes}") from None

@@ -11,6 +11,7 @@ from .. import ops
 from ..grad_mode import is_grad_enabled
 from ..tensor import Tensor, raw
 from ..writes import writes
+from .inputs import array_of
 from .whole_numbers import NUMPYS, of_whole_numbers
 
 
@@ -90,7 +91,7 @@ def zero_(self):
 def copy_(self, src):
     """Take over the values of `src`, whose shape broadcasts; returns the tensor."""
     array = _writable("copy_", self, src)
-    given = np.asarray(raw(src))
+    given = array_of(raw(src))
     try:
         array[...] = given
     except ValueError:

@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import _C
 from ..tensor import Tensor, record
+from .inputs import array_of
 from .shape import as_array, check_dim, one_axis, whole
 
 _SIMPLE = (int, np.integer, slice, type(None), type(...))  # names no element twice
@@ -144,7 +145,10 @@ def getitem(x, index):
     if not all(isinstance(p, _SIMPLE) for p in parts):
         index = parts = tuple(_index(p) for p in parts)
         repeats = any(isinstance(p, np.ndarray) and p.dtype != bool for p in parts)
-    y = np.asarray(a[index])
+        for part in parts:
+            if hasattr(part, "keeps_its_kind"):  # only its own indexing is seen
+                a = a.view(type(part))
+    y = array_of(a[index])
 
     def backward(dy):
         if repeats:
@@ -186,4 +190,6 @@ def _arrays(op, tensors):
 def _index(part):
     """An index of its own: the caller may change his before backward runs."""
     part = part.data if isinstance(part, Tensor) else part
-    return np.array(part) if isinstance(part, (np.ndarray, list)) else part
+    if isinstance(part, np.ndarray):
+        return part.copy()
+    return np.array(part) if isinstance(part, list) else part

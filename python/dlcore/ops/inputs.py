@@ -31,4 +31,9 @@ def plain(y, *inputs):
     """A result without a gradient: a Tensor when an input is one."""
     if any(isinstance(x, Tensor) for x in inputs):
         return Tensor(y)
-    return np.asarray(y)
+    return array_of(y)
+
+
+def array_of(y):
+    """What NumPy gave: an array as it is, a number as one."""
+    return y if isinstance(y, np.ndarray) else np.asarray(y)

@@ -12,7 +12,7 @@ from ..grad_mode import is_grad_enabled
 from ..tensor import raw, record, record_several
 from .dropout import dropout as drop
 from .indexing import cat, getitem
-from .inputs import wants
+from .inputs import array_of, wants
 from .shape import as_array, reshape, transpose, whole
 
 
@@ -228,7 +228,7 @@ class Lengths:
 def lengths_of(op, lengths, batch, most):
     """An int64 array of lengths, one for each sequence."""
     try:
-        lengths = np.asarray(raw(lengths))
+        lengths = array_of(raw(lengths))
     except ValueError:
         raise TypeError(f"{op}: lengths must be a list of integers") from None
     if lengths.dtype.kind not in "iu" and lengths.size:

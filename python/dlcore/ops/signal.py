@@ -336,7 +336,7 @@ def _inverse(spectra, n, onesided):
         _into(frames, np.fft.irfft, z, n)
     else:
         with np.errstate(all="ignore"):
-            frames[...] = np.fft.ifft(z).real
+            np.copyto(frames, np.fft.ifft(z).real)
     return frames.reshape(batch, count, n)
 
 
@@ -346,7 +346,7 @@ def _into(out, transform, *arguments):
         if _HAS_OUT:
             transform(*arguments, out=out)
         else:
-            out[...] = transform(*arguments)
+            np.copyto(out, transform(*arguments))
 
 
 def _shares(n, inner, dtype):
@@ -368,8 +368,8 @@ def _by_frames(pairs):
     """(N, F, T, 2) as contiguous (N, T, 2 F); no copy of what `_by_bins` gave."""
     if pairs.strides[-1] != pairs.itemsize or not pairs.dtype.isnative:
         pairs = np.ascontiguousarray(pairs)
-    z = np.ascontiguousarray(pairs.view(_complex_of(pairs))[..., 0].swapaxes(1, 2))
-    return z.view(pairs.dtype)
+    z = pairs.view(_complex_of(pairs))[..., 0].swapaxes(1, 2)
+    return (z if z.flags.c_contiguous else z.copy()).view(pairs.dtype)
 
 
 def _complex_of(pairs):

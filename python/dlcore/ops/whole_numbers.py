@@ -5,6 +5,7 @@ import operator
 import numpy as np
 
 from ..tensor import Tensor, _constant, raw
+from .inputs import array_of
 
 NUMPYS = {
     "add": np.add,
@@ -25,7 +26,7 @@ def of_whole_numbers(function, *operands):
     if not all(map(_is_whole, arrays)):
         return None
     with np.errstate(all="ignore"):
-        y = np.asarray(function(*arrays))
+        y = array_of(function(*arrays))
     return _constant(y.astype(np.float32) if y.dtype.kind == "f" else y)
 
 

@@ -12,6 +12,7 @@ from .detection import detections
 from .elementwise import calls, elementwise
 from .embedding import embeddings, orders
 from .gemm import gemms, linears
+from .inference import inference
 from .loss import losses
 from .networks import networks, training
 from .norm import norms
@@ -46,6 +47,7 @@ CASES = (
     *training(),
     *training_of_rnns(),
     *networks(),
+    *inference(),
     *tapes(),
     *calls(),
 )
