@@ -103,11 +103,9 @@ def add_in_place(array):
         ),
         (lambda: dl.count_flops(3), TypeError, "must be a Module or callable, got int"),
         (lambda: dl.models.resnet18(small=1), TypeError, "resnet18.* argument 'small'"),
-        (lambda: np.sin(TENSOR), TypeError, r"np.sin: .* x.detach\(\).numpy\(\)"),
+        (lambda: np.cbrt(TENSOR), TypeError, r"np.cbrt: .* x.detach\(\).numpy\(\)"),
         (lambda: np.add.reduce(TENSOR), TypeError, "np.add.reduce: must not be given"),
         (lambda: add_in_place(ONES), TypeError, "write array = array . tensor"),
-        (lambda: dl.zeros((2, 3)), AttributeError, "dl.Tensor.np.zeros.*float32"),
-        (lambda: dl.from_numpy(ONES), AttributeError, "dl.Tensor.array., which shares"),
         (
             lambda: dl.float32,
             AttributeError,

@@ -27,6 +27,7 @@ from types import ModuleType
 
 from . import _C, init, random
 from ._C import __version__
+from .create import *
 from .grad_mode import (
     enable_grad,
     inference_mode,
@@ -89,9 +90,6 @@ __all__ = sorted(
 
 # What is looked for here in vain, and how to write it.
 _ELSEWHERE = {
-    "arrays are NumPy's: dl.Tensor(np.{0}(..., dtype='float32'))": "arange empty eye "
-    "empty_like full full_like linspace ones ones_like zeros zeros_like",
-    "write dl.Tensor(array), which shares its memory": "as_tensor from_numpy",
     "dtypes are NumPy's: np.{0}": "float32 float64 int32 int64",
     "the CPU is the only device": "cuda device",
     "write dl.io.save(path, model.state_dict())": "save",
