@@ -270,16 +270,16 @@ def accumulate(leaf, dx, unshared):
         before = leaf.grad
         if before is None:
             unshared = unshared and _is_whole(dx)
-            leaf.grad = _constant(dx if unshared else _copy(dx))
+            leaf._grad = _constant(dx if unshared else _copy(dx))
         elif before.shape != dx.shape:
             _refuse_grad(before, dx)
         elif before._node is not None:
-            leaf.grad = _constant(_C.add(before.data, dx))
+            leaf._grad = _constant(_C.add(before.data, dx))
         else:
             try:
                 _C.add(before.data, dx, before.data)
             except ValueError:  # the user's array, which is read-only
-                leaf.grad = _constant(_C.add(before.data, dx))
+                leaf._grad = _constant(_C.add(before.data, dx))
 
 
 def accumulate_recorded(leaf, dx, unshared):
