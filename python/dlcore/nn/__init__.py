@@ -1,6 +1,8 @@
 """Layers and losses: parameters and ops, no arithmetic of their own."""
 
 # ruff: noqa: F401
+from .. import init
+from ..hints import of_module as _of_module
 from . import functional, utils
 from .activation import (
     GELU,
@@ -151,3 +153,5 @@ from .upsampling import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
+
+__getattr__ = _of_module(globals(), "nn.")

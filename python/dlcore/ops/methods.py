@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import ops
+from ..hints import missing
 from ..hooks import register_hook
 from ..interop import as_numpy, call_on_arrays, export, export_device
 from ..tape import backward, retain_grad
@@ -136,7 +137,8 @@ def _array_function(self, function, types, args, options):
     """``np.mean(tensor)``: the op, with its gradient; others on the array."""
     op = _FUNCTIONS.get(function) or _WITH_DDOF.get(function)
     if op is None:
-        return call_on_arrays(function, args, options)
+        mine = function.__name__ if hasattr(ops, function.__name__) else None
+        return call_on_arrays(function, args, options, mine)
     if function in _WITH_DDOF:
         options = {"ddof": 0, **options}
     options = {k: v for k, v in options.items() if v is not None}
@@ -148,7 +150,14 @@ def _array_function(self, function, types, args, options):
     return op(*args, **options)
 
 
+def _missing(self, name):
+    """What Python calls for an attribute that there is not."""
+    owner = f"{type(self).__name__!r} object"
+    raise missing(owner, ".", name, (k for k in dir(type(self)) if k[0] != "_"))
+
+
 _SPECIAL = {
+    "__getattr__": _missing,
     "__getitem__": _getitem,
     "__eq__": _comparable(ops.eq),
     "__ne__": _comparable(ops.ne),
