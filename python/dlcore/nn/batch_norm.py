@@ -12,7 +12,9 @@ from .module import Module, Parameter
 class _ChannelNorm(Module):
     """Parameters and running statistics of the channels."""
 
-    def __init__(self, num_features, eps, momentum, affine, track_running_stats, dtype):
+    def __init__(
+        self, num_features, eps, momentum, affine, track_running_stats, dtype, bias
+    ):
         at_least_one(type(self).__name__, num_features=num_features)
         self.num_features = num_features
         self.eps = eps
@@ -21,7 +23,8 @@ class _ChannelNorm(Module):
         self.track_running_stats = track_running_stats
         dtype = dtype or np.float32
         self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
+        with_bias = affine and bias
+        self.bias = Parameter(np.zeros(num_features, dtype)) if with_bias else None
         track = track_running_stats
         self.register_buffer(
             "running_mean", np.zeros(num_features, dtype) if track else None
@@ -57,7 +60,8 @@ class _ChannelNorm(Module):
     def extra_repr(self):
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
+            f"affine={self.affine}, bias={self.bias is not None}, "
+            f"track_running_stats={self.track_running_stats}"
         )
 
 
@@ -80,6 +84,8 @@ class _BatchNorm(_ChannelNorm):
         batch's own are used there too.
     dtype : dtype, optional
         Of parameters and statistics: float32 or float64.
+    bias : bool, optional
+        False leaves the bias out.
 
     Notes
     -----
@@ -95,9 +101,11 @@ class _BatchNorm(_ChannelNorm):
         affine=True,
         track_running_stats=True,
         dtype=None,
+        *,
+        bias=True,
     ):
         super().__init__(
-            num_features, eps, momentum, affine, track_running_stats, dtype
+            num_features, eps, momentum, affine, track_running_stats, dtype, bias
         )
 
     def forward(self, x, activation=None, residual=None):
@@ -182,6 +190,8 @@ class _InstanceNorm(_ChannelNorm):
         Whether to keep running statistics, for use in evaluation.
     dtype : dtype, optional
         Of parameters and statistics: float32 or float64.
+    bias : bool, optional
+        False leaves the bias out.
     """
 
     def __init__(
@@ -192,9 +202,11 @@ class _InstanceNorm(_ChannelNorm):
         affine=False,
         track_running_stats=False,
         dtype=None,
+        *,
+        bias=True,
     ):
         super().__init__(
-            num_features, eps, momentum, affine, track_running_stats, dtype
+            num_features, eps, momentum, affine, track_running_stats, dtype, bias
         )
 
     def forward(self, x):

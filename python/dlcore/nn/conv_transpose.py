@@ -17,8 +17,14 @@ class _ConvTranspose(_Convolution):
         groups=1,
         bias=True,
         dilation=1,
+        padding_mode="zeros",
         dtype=None,
     ):
+        if padding_mode != "zeros":
+            raise ValueError(
+                f"{type(self).__name__}: padding_mode must be 'zeros', "
+                f"got {padding_mode!r}"
+            )
         sizes = {
             "kernel_size": (kernel_size, 1),
             "stride": (stride, 1),
@@ -28,6 +34,7 @@ class _ConvTranspose(_Convolution):
         }
         channels = in_channels, out_channels
         super().__init__(self._dims, sizes, channels, channels, groups, bias, dtype)
+        self.padding_mode = padding_mode
 
     def forward(self, x, output_size=None):
         """The result; `output_size` chooses among the sizes a stride allows."""
