@@ -238,3 +238,47 @@ def test_no_schedule_escapes(torch):
         assert f"torch.optim.lr_scheduler.{name}" in source or name in source, name
     ours = {n for n in there.__all__ if n in dl.optim.lr_scheduler.__all__}
     assert set(there.__all__) == ours
+
+
+STEPPED = [
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
+    ("Adam", {}),
+    ("Adam", {"amsgrad": True, "weight_decay": 0.1}),
+    ("AdamW", {}),
+    *((name, {}) for name in "Adagrad Adadelta RMSprop Adamax NAdam RAdam".split()),
+]
+
+
+@pytest.mark.parametrize("name, options", STEPPED)
+def test_a_network_trains_as_there(torch, name, options):
+    """20 steps with a clipped gradient and a schedule; the state of each, by key."""
+    code = "nn.Linear(6, 8), nn.Tanh(), nn.BatchNorm1d(8), nn.Linear(8, 4)"
+    mine, other = pair(torch, "Sequential", code)
+    steps = getattr(dl.optim, name)(mine.parameters(), **options)
+    steps_ = getattr(torch.optim, name)(other.parameters(), **options)
+    rate = dl.optim.lr_scheduler.CosineAnnealingLR(steps, 20)
+    rate_ = torch.optim.lr_scheduler.CosineAnnealingLR(steps_, 20)
+    x = np.random.default_rng(2).standard_normal((9, 6))
+    labels = np.arange(9) % 4
+    for _ in range(20):
+        steps.zero_grad()
+        dl.cross_entropy(mine(dl.Tensor(x)), labels).backward()
+        dl.nn.utils.clip_grad_norm_(mine.parameters(), 0.5)
+        steps.step()
+        rate.step()
+        steps_.zero_grad()
+        scores = other(torch.tensor(x))
+        torch.nn.functional.cross_entropy(scores, torch.tensor(labels)).backward()
+        torch.nn.utils.clip_grad_norm_(other.parameters(), 0.5)
+        steps_.step()
+        rate_.step()
+    for key, value in other.state_dict().items():
+        close(mine.state_dict()[key], value, key, 1e-5 if name == "NAdam" else 1e-8)
+    state, state_ = steps.state_dict()["state"], steps_.state_dict()["state"]
+    assert state.keys() == state_.keys()
+    for i, kept in state_.items():
+        assert state[i].keys() == {k for k, v in kept.items() if v is not None}
+        for key, value in kept.items():
+            if value is not None:
+                close(state[i][key], value, f"{key} of {i}", 1e-6)
