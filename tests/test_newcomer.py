@@ -115,7 +115,6 @@ def add_in_place(array):
         (lambda: TENSOR.cuda(), AttributeError, "the CPU is the only device"),
         (lambda: dl.concat, AttributeError, "'concat': write dl.cat$"),
         (lambda: TENSOR.absolute(), AttributeError, "'absolute': write .abs$"),
-        (lambda: TENSOR.to_numpy(), AttributeError, "did you mean .numpy.$"),
         (lambda: dl.Relu, AttributeError, "'Relu': did you mean dl.relu.$"),
         (lambda: dl.nn.Relu, AttributeError, "'Relu': did you mean nn.ReLU.$"),
         (lambda: dl.nn.Dense, AttributeError, "'Dense': write nn.Linear$"),
@@ -123,6 +122,7 @@ def add_in_place(array):
         (lambda: dl.init.normal, AttributeError, "did you mean init.normal_.$"),
         (lambda: dl.optim.adamw, AttributeError, "did you mean optim.AdamW.$"),
         (lambda: dl.nn.functional.upsample, AttributeError, "functional.interpolate$"),
+        (lambda: dl.nn.Parameter(ONES).multiply, AttributeError, "write .mul$"),
         (lambda: TENSOR.median(), AttributeError, "NumPy has it: np.median, of x.deta"),
         (lambda: TENSOR.qwertyuiop, AttributeError, "no attribute 'qwertyuiop'$"),
         (

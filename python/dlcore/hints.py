@@ -71,3 +71,27 @@ def of_module(names, prefix):
         raise missing(f"module {names['__name__']!r}", prefix, name, known)
 
     return __getattr__
+
+
+class _Missing:
+    """An attribute that answers what to write instead; for ``hasattr`` it is not there.
+
+    The other way, ``__getattr__``, would slow every attribute down.
+    """
+
+    def __init__(self, name, known):
+        self.name, self.known = name, known
+
+    def __get__(self, instance, owner):
+        line = f"{owner.__name__!r} object"
+        raise missing(line, ".", self.name, self.known)
+
+
+def answer_missing(owner):
+    """Let `owner` answer for the methods that PyTorch has and it has not."""
+    known = [k for k in dir(owner) if k[0] != "_"]
+    names = {theirs for theirs, ours in _SAME.items() if ours in known}
+    names = names.union(_BY_NUMPY, ("cuda",)).difference(known)
+    for name in names:
+        setattr(owner, name, _Missing(name, known))
+    owner.__dir__ = lambda self: [k for k in object.__dir__(self) if k not in names]

@@ -3,7 +3,6 @@
 import numpy as np
 
 from .. import ops
-from ..hints import missing
 from ..hooks import register_hook
 from ..interop import as_numpy, call_on_arrays, export, export_device
 from ..tape import backward, retain_grad
@@ -150,14 +149,7 @@ def _array_function(self, function, types, args, options):
     return op(*args, **options)
 
 
-def _missing(self, name):
-    """What Python calls for an attribute that there is not."""
-    owner = f"{type(self).__name__!r} object"
-    raise missing(owner, ".", name, (k for k in dir(type(self)) if k[0] != "_"))
-
-
 _SPECIAL = {
-    "__getattr__": _missing,
     "__getitem__": _getitem,
     "__eq__": _comparable(ops.eq),
     "__ne__": _comparable(ops.ne),
