@@ -1,4 +1,4 @@
-"""New Tensors of given numbers: `zeros`, `arange`, `eye` and so on, as in PyTorch."""
+"""New Tensors of given numbers, as in PyTorch: `zeros`, `arange`, `eye` and so on."""
 
 import numpy as np
 
@@ -21,12 +21,12 @@ __all__ = [
 ]
 
 
-def _made(op, make, dtype, requires_grad, device):
+def _made(op, make, device, requires_grad=False):
     """A Tensor of what `make` gives; errors begin with the op's name."""
     if device is not None and str(device) != "cpu":
         raise ValueError(f"{op}: device must be 'cpu', the only one, got {device!r}")
     try:
-        array = make(np.dtype(dtype))
+        array = make()
     except (TypeError, ValueError, ArithmeticError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{op}: {error}") from None
@@ -36,18 +36,14 @@ def _made(op, make, dtype, requires_grad, device):
 def _of(name, value):
     def new(*size, dtype=np.float32, device=None, requires_grad=False):
         size = size[0] if len(size) == 1 and np.iterable(size[0]) else size
-        fill = lambda kind: np.full(size, value, kind)  # noqa: E731
-        return _made(name, fill, dtype, requires_grad, device)
+        return _made(name, lambda: np.full(size, value, dtype), device, requires_grad)
 
-    return _documented(
-        new,
-        name,
-        f"""A Tensor of {value}s.
+    new.__doc__ = f"""A Tensor of {value}s, its lengths given one by one or as a tuple.
 
     Parameters
     ----------
     *size : int
-        Its shape; or one tuple.
+        Its shape.
     dtype : dtype, optional
         Default is float32.
     device : str, optional
@@ -60,20 +56,20 @@ def _of(name, value):
     >>> import dlcore as dl
     >>> dl.{name}(2)
     tensor([{value}., {value}.])
-    """,
-    )
+    """
+    return _named(new, name)
 
 
 def _like(name, value):
     def new(x, dtype=None, device=None, requires_grad=False):
         return full_like(x, value, dtype, device, requires_grad)
 
-    return _documented(new, name, f"{value}s in the shape and dtype of `x`.")
+    new.__doc__ = f"{value}s in the shape and dtype of `x`; as `full_like`."
+    return _named(new, name)
 
 
-def _documented(function, name, text):
+def _named(function, name):
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = text
     return function
 
 
@@ -84,20 +80,9 @@ empty_like = zeros_like
 
 
 def full(size, fill_value, dtype=None, device=None, requires_grad=False):
-    """A Tensor of one number.
+    """A Tensor of one number; of float32, or int64 and bool for such a number.
 
-    Parameters
-    ----------
-    size : int or tuple of int
-        Its shape.
-    fill_value : float
-        The number.
-    dtype : dtype, optional
-        Default is float32, or int64 and bool for such a number.
-    device : str, optional
-        The CPU is the only one.
-    requires_grad : bool, optional
-        Whether `backward` leaves its gradient in `grad`.
+    As `zeros` for the other arguments.
 
     Examples
     --------
@@ -106,9 +91,7 @@ def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     tensor([0.5, 0.5])
     """
     kind = dtype or (np.float32 if isinstance(fill_value, float) else None)
-    kind = kind or np.asarray(fill_value).dtype
-    fill = lambda kind: np.full(size, fill_value, kind)  # noqa: E731
-    return _made("full", fill, kind, requires_grad, device)
+    return _made("full", lambda: np.full(size, fill_value, kind), device, requires_grad)
 
 
 def full_like(x, fill_value, dtype=None, device=None, requires_grad=False):
@@ -121,18 +104,9 @@ def full_like(x, fill_value, dtype=None, device=None, requires_grad=False):
 
 
 def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=False):
-    """Numbers from `start` (0 when one is given) to before `end`.
+    """Numbers from `start` to before `end`: ``arange(end)``, ``arange(start, end)``.
 
-    Parameters
-    ----------
-    start, end, step : float
-        ``arange(end)``, ``arange(start, end)`` or ``arange(start, end, step)``.
-    dtype : dtype, optional
-        Default is int64 for whole numbers, float32 for others.
-    device : str, optional
-        The CPU is the only one.
-    requires_grad : bool, optional
-        Whether `backward` leaves its gradient in `grad`.
+    Of int64 for whole numbers, float32 for others. As `zeros` for the other arguments.
 
     Examples
     --------
@@ -143,21 +117,18 @@ def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=Fa
     start, end = (0, start) if end is None else (start, end)
     whole = all(isinstance(n, (int, np.integer)) for n in (start, end, step))
     kind = dtype or (np.int64 if whole else np.float32)
-    count = lambda kind: np.arange(start, end, step).astype(kind)  # noqa: E731
-    return _made("arange", count, kind, requires_grad, device)
+    return _made(
+        "arange",
+        lambda: np.arange(start, end, step).astype(kind),
+        device,
+        requires_grad,
+    )
 
 
 def linspace(start, end, steps, *, dtype=np.float32, device=None, requires_grad=False):
     """So many numbers from `start` to `end`, evenly spaced.
 
-    Parameters
-    ----------
-    start, end : float
-        The first and the last.
-    steps : int
-        How many.
-    dtype, device, requires_grad : optional
-        As for `zeros`.
+    As `zeros` for the other arguments.
 
     Examples
     --------
@@ -165,19 +136,18 @@ def linspace(start, end, steps, *, dtype=np.float32, device=None, requires_grad=
     >>> dl.linspace(0, 1, 3)
     tensor([0. , 0.5, 1. ])
     """
-    make = lambda kind: np.linspace(start, end, steps).astype(kind)  # noqa: E731
-    return _made("linspace", make, dtype, requires_grad, device)
+    return _made(
+        "linspace",
+        lambda: np.linspace(start, end, steps).astype(dtype),
+        device,
+        requires_grad,
+    )
 
 
 def eye(n, m=None, *, dtype=np.float32, device=None, requires_grad=False):
-    """The identity matrix, `n` rows and `m` columns.
+    """The identity matrix of `n` rows and as many columns, or `m`.
 
-    Parameters
-    ----------
-    n, m : int
-        As many columns as rows when `m` is None.
-    dtype, device, requires_grad : optional
-        As for `zeros`.
+    As `zeros` for the other arguments.
 
     Examples
     --------
@@ -186,12 +156,11 @@ def eye(n, m=None, *, dtype=np.float32, device=None, requires_grad=False):
     tensor([[1., 0.],
             [0., 1.]])
     """
-    make = lambda kind: np.eye(n, m, dtype=kind)  # noqa: E731
-    return _made("eye", make, dtype, requires_grad, device)
+    return _made("eye", lambda: np.eye(n, m, dtype=dtype), device, requires_grad)
 
 
 def as_tensor(data, dtype=None, device=None):
-    """A Tensor on the memory of `data` where it can be, as `Tensor` gives it.
+    """A Tensor on the memory of `data` where it can be; `data` itself if it is one.
 
     Examples
     --------
@@ -204,20 +173,11 @@ def as_tensor(data, dtype=None, device=None):
         return data
     array = Tensor(data).data
     kind = array.dtype if dtype is None else dtype
-    make = lambda kind: array.astype(kind, copy=False)  # noqa: E731
-    return _made("as_tensor", make, kind, False, device)
+    return _made("as_tensor", lambda: array.astype(kind, copy=False), device)
 
 
 def from_numpy(array):
-    """A Tensor on the memory of an array: ``Tensor(array)``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import dlcore as dl
-    >>> dl.from_numpy(np.zeros(2)).shape
-    (2,)
-    """
+    """A Tensor on the memory of an array: ``Tensor(array)``."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy: array must be an array, got {type(array)}")
     return Tensor(array)

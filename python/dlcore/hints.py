@@ -8,17 +8,12 @@ _SAME = dict(
     arctan2=atan2 arctanh=atanh concat=cat hstack=cat vstack=cat subtract=sub
     multiply=mul divide=div true_divide=div floor_divide=floor negative=neg greater=gt
     greater_equal=ge less=lt less_equal=le not_equal=ne moveaxis=movedim
-    swapdims=transpose swapaxes=transpose fix=trunc ger=outer inner=dot vdot=dot
-    mv=matmul tensordot=einsum fmax=maximum fmin=minimum bce_loss=binary_cross_entropy
-    Dense=Linear BatchNormalization=BatchNorm2d NLLLoss2d=NLLLoss RReLU=LeakyReLU
-    FractionalMaxPool2d=MaxPool2d FractionalMaxPool3d=MaxPool3d upsample=interpolate
-    CrossMapLRN2d=LocalResponseNorm SyncBatchNorm=BatchNorm2d MFCC=mfcc
-    MelSpectrogram=melspectrogram Spectrogram=spectrogram
+    swapaxes=transpose inner=dot mv=matmul tensordot=einsum upsample=interpolate
+    Dense=Linear RReLU=LeakyReLU SyncBatchNorm=BatchNorm2d MFCC=mfcc
     """.split()
 )
 _BY_NUMPY = """
     median quantile unique bincount meshgrid histogram count_nonzero cross kron diff
-    nan_to_num searchsorted percentile linalg fft
 """.split()
 _CURES = {
     "the CPU is the only device": "cuda device is_available",
@@ -26,24 +21,11 @@ _CURES = {
     "write dl.io.save(path, model.state_dict())": "save",
     "write model.load_state_dict(dl.io.load(path))": "load",
     "there is one process: the module itself": "DataParallel",
-    "write register_buffer(name, array)": "Buffer",
 }
 
 
 def missing(owner, prefix, name, known):
-    """The AttributeError of a name that `owner` has not.
-
-    Parameters
-    ----------
-    owner : str
-        Who was asked.
-    prefix : str
-        What stands before its names.
-    name : str
-        The name.
-    known : iterable of str
-        Those that there are.
-    """
+    """The AttributeError of a name that is not among the `known` ones of `owner`."""
     line, known = f"{owner} has no attribute {name!r}", list(known)
     if name.startswith("_"):
         return AttributeError(line)

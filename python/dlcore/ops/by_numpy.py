@@ -232,17 +232,7 @@ def isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
 
 
 def allclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Whether all elements are close, as a bool of Python. As `isclose`.
-
-    Parameters
-    ----------
-    a, b : ndarray, Tensor or number
-        Shapes broadcast.
-    rtol, atol : float, optional
-        How far apart they may be.
-    equal_nan : bool, optional
-        Whether NaN is close to NaN.
-    """
+    """Whether all elements are close, as a bool of Python. As `isclose`."""
     return bool(raw(isclose(a, b, rtol, atol, equal_nan)).all())
 
 
