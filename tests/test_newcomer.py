@@ -112,6 +112,7 @@ def add_in_place(array):
             "'float32': dtypes are NumPy's",
         ),
         (lambda: dl.cuda, AttributeError, "the CPU is the only device"),
+        (lambda: MODEL.cuda(), AttributeError, "'Linear' object .* the CPU is the on"),
         (lambda: TENSOR.cuda(), AttributeError, "the CPU is the only device"),
         (lambda: dl.concat, AttributeError, "'concat': write dl.cat$"),
         (lambda: TENSOR.absolute(), AttributeError, "'absolute': write .abs$"),

@@ -55,13 +55,13 @@ def of_module(names, prefix):
     return __getattr__
 
 
-class _Missing:
+class Missing:
     """An attribute that answers what to write instead; for ``hasattr`` it is not there.
 
     The other way, ``__getattr__``, would slow every attribute down.
     """
 
-    def __init__(self, name, known):
+    def __init__(self, name, known=()):
         self.name, self.known = name, known
 
     def __get__(self, instance, owner):
@@ -75,5 +75,5 @@ def answer_missing(owner):
     names = {theirs for theirs, ours in _SAME.items() if ours in known}
     names = names.union(_BY_NUMPY, ("cuda",)).difference(known)
     for name in names:
-        setattr(owner, name, _Missing(name, known))
+        setattr(owner, name, Missing(name, known))
     owner.__dir__ = lambda self: [k for k in object.__dir__(self) if k not in names]

@@ -2,6 +2,7 @@
 
 # ruff: noqa: F401
 from .. import init
+from ..hints import Missing as _Missing
 from ..hints import of_module as _of_module
 from . import functional, utils
 from .activation import (
@@ -155,3 +156,4 @@ from .upsampling import (
 )
 
 __getattr__ = _of_module(globals(), "nn.")
+setattr(Module, "cuda", _Missing("cuda"))  # noqa: B010

@@ -74,6 +74,7 @@ def _truth(name, compute, what):
 def _named(function, name, what, compute, *at):
     """As if the function were written out, with an example."""
     function.__name__ = function.__qualname__ = name
+    function.__code__ = function.__code__.replace(co_name=name)  # for tracebacks
     at = ", ".join(f"np.array([{x}])" for x in at)
     function.__doc__ = (
         f"{what}\n\nExamples\n--------\n>>> import numpy as np\n"
