@@ -84,12 +84,17 @@ EXAMPLES = {
             "relu relu6 leaky_relu gelu sigmoid silu tanh elu celu selu softplus mish "
             "logsigmoid softsign tanhshrink step hardsigmoid hardswish hardtanh "
             "softshrink hardshrink abs neg exp expm1 log log1p "
-            "sqrt rsqrt reciprocal square sign erf isnan isinf isfinite"
+            "sqrt rsqrt reciprocal square sign erf isnan isinf isfinite sin cos tan "
+            "asin acos atan sinh cosh asinh acosh atanh exp2 log2 log10 floor ceil "
+            "trunc round logical_not"
         ).split()
     },
     **{
         name: example(ROWS, (1, 23))
-        for name in "add sub mul div pow maximum minimum eq ne lt le gt ge".split()
+        for name in (
+            "add sub mul div pow maximum minimum eq ne lt le gt ge atan2 remainder "
+            "fmod logaddexp logical_and logical_or logical_xor isclose allclose equal"
+        ).split()
     },
     "threshold": Example((ROWS,), extra=(0.75, 1.5)),
     "prelu": example(IMAGE, (4,)),
@@ -117,6 +122,19 @@ EXAMPLES = {
     "unsqueeze": example(ROWS, dim=1),
     "expand": Example(((3, 1),), extra=(2, -1, 4)),
     "clone": example(ROWS),
+    "lerp": example(ROWS, ROWS, weight=0.25),
+    "addcmul": example(ROWS, ROWS, (1, 23), value=0.5),
+    "addcdiv": example(ROWS, ROWS, (1, 23), value=0.5),
+    "flip": Example((ROWS,), extra=(0, 1)),
+    "roll": example(ROWS, shifts=(2, -1), dims=(0, 1)),
+    "movedim": example(IMAGE, source=1, destination=-1),
+    "select": example(ROWS, dim=1, index=-1),
+    "narrow": example(ROWS, dim=1, start=2, length=5),
+    "unbind": example(ROWS, dim=0),
+    "tile": Example((ROWS,), extra=(2, 1, 3)),
+    "repeat_interleave": example(ROWS, repeats=2, dim=0),
+    **{name: example(ROWS) for name in "tril triu diag diagonal nonzero".split()},
+    **{name: example((5,), (5,)) for name in ("outer", "dot")},
     "to": example(ROWS, dtype="float64"),
     "cat": Example((ROWS, (2, 23)), {"dim": 0}, packed=True),
     "concatenate": Example((ROWS, (2, 23)), {"dim": 0}, packed=True),
@@ -146,10 +164,12 @@ EXAMPLES = {
     **{
         name: example(ROWS, dim=1)
         for name in (
-            "sum mean prod amax amin max min argmax argmin var std logsumexp softmax "
+            "sum mean prod amax amin argmax argmin var std logsumexp softmax "
             "log_softmax softmin hardmax all any norm"
         ).split()
     },
+    "max": example(ROWS, axis=1),
+    "min": example(ROWS, axis=1),
     "cross_entropy": Example((ROWS, np.array([3, 0, 22, 7, 7]))),
     "nll_loss": Example((ROWS, np.array([3, 0, 22, 7, 7]))),
     **{
@@ -316,8 +336,8 @@ ALIASES = {
     "box_area": ["box_convert"],
     "box_iou": ["box_convert"],
     "batched_nms": ["nms"],
-    "clip": ["clamp"],
-    "clamp": ["clip"],
+    "clip": ["clamp", "where", "lt", "gt"],
+    "clamp": ["clip", "where", "lt", "gt"],
     "concatenate": ["cat"],
     "fold": ["col2im"],
     "unfold": ["im2col"],
@@ -352,8 +372,23 @@ ALIASES = {
     "hardmax": ["argmax"],
     "masked_fill": ["where"],
     "masked_select": ["getitem"],
-    "max": ["amax"],
-    "min": ["amin"],
+    "add": ["mul"],
+    "sub": ["mul"],
+    "lerp": ["add", "mul", "sub"],
+    "addcmul": ["add", "mul"],
+    "addcdiv": ["add", "div", "mul"],
+    "allclose": ["isclose"],
+    "select": ["getitem"],
+    "unbind": ["select"],
+    "flip": ["getitem"],
+    "roll": ["cat", "narrow", "reshape"],
+    "repeat_interleave": ["index_select"],
+    "tile": ["reshape", "expand"],
+    **{key: ["where", "pad", "diagonal"] for key in ("tril", "triu", "diag")},
+    "outer": ["mul"],
+    "dot": ["matmul"],
+    "max": ["amax", "maximum", "argmax"],
+    "min": ["amin", "minimum", "argmin"],
     "std": ["var"],
     "logsumexp": ["max", "amax", "sum"],
     "norm": ["pow", "sum", "sum_abs", "sum_squares", "amax"],
@@ -364,4 +399,4 @@ ALIASES = {
 }
 
 # A giant axis is a giant list of views, or is walked by NumPy without a copy: hours.
-ONE_BY_ONE = {"split", "all", "any", "norm"}
+ONE_BY_ONE = {"split", "unbind", "all", "any", "norm", "nonzero"}

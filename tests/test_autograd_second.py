@@ -47,6 +47,27 @@ CASES = {
         name: (getattr(dl, name), X, positive(4))
         for name in "add sub mul div maximum minimum".split()
     },
+    **{
+        name: (getattr(dl, name), X / 4)
+        for name in (
+            "sin cos tan asin acos atan sinh cosh asinh atanh exp2 floor round"
+        ).split()
+    },
+    "acosh": (dl.acosh, positive(3, 4) + 1),
+    **{name: (getattr(dl, name), positive(3, 4)) for name in ("log2", "log10")},
+    **{
+        name: (getattr(dl, name), X, positive(4))
+        for name in "atan2 remainder fmod logaddexp".split()
+    },
+    "a number's remainder": (lambda x: dl.square(dl.remainder(5.0, x)), positive(3)),
+    "max of axes": (along(dl.max, axis=(0, 2)), normal(2, 3, 4)),
+    "min of all": (dl.min, X),
+    "max of a dim": (squared(lambda x: dl.max(x, 1).values), X),
+    "tril": (squared(dl.tril), X),
+    "diag": (squared(dl.diag, diagonal=1), X[0]),
+    "diagonal of a dim": (squared(dl.diagonal), X),
+    "roll, flip": (squared(lambda x: dl.roll(dl.flip(x, 1), 1, 0)), X),
+    "limits": (squared(lambda x, y: dl.clip(x, y, 0.7)), X, -positive(4)),
     "gelu tanh": (along(dl.gelu, "tanh"), X),
     "clip": (along(dl.clip, -0.5, 0.7), X),
     "pow": (dl.pow, positive(3, 4), normal(4)),
@@ -56,7 +77,7 @@ CASES = {
     # reductions
     **{
         f"{name} {how}": (along(getattr(dl, name), dim, keepdim=keep), normal(2, 3, 4))
-        for name in "sum mean var std prod amax amin max min logsumexp".split()
+        for name in "sum mean var std prod amax amin logsumexp".split()
         for how, dim, keep in (
             ("of all", None, False),
             ("kept", (0, 2), True),

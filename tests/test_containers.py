@@ -219,8 +219,8 @@ BAD = [
     (lambda: dl.bilinear(X, [1], X), TypeError, "x2 must be a NumPy array"),
     (lambda: nn.Unflatten(1, 3), TypeError, "unflattened_size must be a tuple"),
     (lambda: nn.Unflatten("a", (3,)), TypeError, "dim must be an integer"),
-    (lambda: nn.Unflatten(1, (2, 2))(X), RuntimeError, "must hold the 3 elements"),
-    (lambda: nn.Unflatten(1, (2, -1))(X), RuntimeError, "must hold the 3 elements"),
+    (lambda: nn.Unflatten(1, (2, 2))(X), ValueError, "must hold the 3 elements"),
+    (lambda: nn.Unflatten(1, (2, -1))(X), ValueError, "must hold the 3 elements"),
     (lambda: nn.Unflatten(2, (1,))(X), IndexError, "Unflatten: "),
     (
         lambda: vector_to_parameters(X, nn.Linear(2, 2).parameters()),

@@ -47,7 +47,7 @@ def test_copy_as_numpy_2_means_it():
 def test_a_gradient_is_not_lost_silently():
     x = dl.Tensor(SIX, requires_grad=True)
     for call in (np.asarray, np.array, np.sort, np.flip, lambda x: np.trace(x, 1)):
-        with pytest.raises(RuntimeError, match=r"numpy: this tensor requires a grad"):
+        with pytest.raises(RuntimeError, match=r"requires a gradient"):
             call(x)
 
 

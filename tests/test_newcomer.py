@@ -103,17 +103,49 @@ def add_in_place(array):
         ),
         (lambda: dl.count_flops(3), TypeError, "must be a Module or callable, got int"),
         (lambda: dl.models.resnet18(small=1), TypeError, "resnet18.* argument 'small'"),
-        (lambda: np.sin(TENSOR), TypeError, r"np.sin: .* x.detach\(\).numpy\(\)"),
+        (lambda: np.cbrt(TENSOR), TypeError, r"np.cbrt: .* x.detach\(\).numpy\(\)"),
         (lambda: np.add.reduce(TENSOR), TypeError, "np.add.reduce: must not be given"),
         (lambda: add_in_place(ONES), TypeError, "write array = array . tensor"),
-        (lambda: dl.zeros((2, 3)), AttributeError, "dl.Tensor.np.zeros.*float32"),
-        (lambda: dl.from_numpy(ONES), AttributeError, "dl.Tensor.array., which shares"),
         (
             lambda: dl.float32,
             AttributeError,
             "'float32': dtypes are NumPy's",
         ),
         (lambda: dl.cuda, AttributeError, "the CPU is the only device"),
+        (lambda: MODEL.cuda(), AttributeError, "'Linear' object .* the CPU is the on"),
+        (lambda: TENSOR.cuda(), AttributeError, "the CPU is the only device"),
+        (lambda: dl.concat, AttributeError, "'concat': write dl.cat$"),
+        (lambda: TENSOR.absolute(), AttributeError, "'absolute': write .abs$"),
+        (lambda: dl.Relu, AttributeError, "'Relu': did you mean dl.relu.$"),
+        (lambda: dl.nn.Relu, AttributeError, "'Relu': did you mean nn.ReLU.$"),
+        (lambda: dl.nn.Dense, AttributeError, "'Dense': write nn.Linear$"),
+        (lambda: dl.nn.LazyLinear, AttributeError, "nn.Linear, with the number of in"),
+        (lambda: dl.init.normal, AttributeError, "did you mean init.normal_.$"),
+        (lambda: dl.optim.adamw, AttributeError, "did you mean optim.AdamW.$"),
+        (lambda: dl.nn.functional.upsample, AttributeError, "functional.interpolate$"),
+        (lambda: dl.nn.Parameter(ONES).multiply, AttributeError, "write .mul$"),
+        (lambda: TENSOR.median(), AttributeError, "NumPy has it: np.median, of x.deta"),
+        (lambda: TENSOR.qwertyuiop, AttributeError, "no attribute 'qwertyuiop'$"),
+        (
+            lambda: dl.stft(np.zeros(99, np.int16), 8),
+            TypeError,
+            r"got int16: pass \(input / 2\*\*15\).astype\('float32'\)",
+        ),
+        (
+            lambda: dl.io.save_checkpoint("run.pt", model=MODEL),
+            ValueError,
+            "path must not end as another format's does, .* end it in .safetensors",
+        ),
+        (
+            lambda: dl.io.save_checkpoint("run.safetensors", MODEL),
+            TypeError,
+            "each part must have a name: save_checkpoint.path, model=model",
+        ),
+        (
+            lambda: np.linalg.norm(dl.Tensor(ONES, requires_grad=True)),
+            RuntimeError,
+            r"np.norm: .* call dl.norm, or pass x.detach\(\)",
+        ),
         (lambda: dl.save(MODEL), AttributeError, r"dl.io.save\(path, model.state_dict"),
         (
             lambda: dl.nn.BatchNorm2d(3)([[1.0]]),
@@ -256,3 +288,12 @@ def test_what_an_argument_raises_goes_on(error):
     ):
         with pytest.raises(error):
             call()
+
+
+def test_tensors_of_pytorch_are_answered(torch):
+    for call in (lambda x: dl.relu(x), MODEL):
+        with pytest.raises(TypeError, match=r"got Tensor: pass x.numpy\(\)$"):
+            call(torch.ones(3))
+    for thing in (MODEL, TENSOR):
+        with pytest.raises(TypeError, match=r"got torch.float32: pass np.float32"):
+            thing.to(torch.float32)

@@ -54,7 +54,7 @@ def test_other_reductions(isa, dtype, rng, shape):
     wide = x.astype(np.longdouble)  # NumPy adds rows one by one
     for dims in every_dims(x.ndim):
         assert np.array_equal(dl.amax(x, dims), x.max(dims))
-        assert np.array_equal(dl.min(x, dims), x.min(dims))
+        assert np.array_equal(dl.min(x, axis=dims), x.min(dims))
         mean_square = (wide**2).mean(dims)
         assert_close(dl.var(x, dims, 0), wide.var(dims), ulp=8, scale=mean_square)
         norm = np.sqrt((wide**2).sum(dims))
@@ -98,8 +98,8 @@ def test_nan_is_the_largest_and_the_smallest(isa, dtype):
         x[0, n // 2] = np.nan
         x[1, n - 1] = np.inf
         for y in (x, np.asfortranarray(x), x.T.copy().T):
-            assert np.isnan(dl.max(y, 1)[0]) and dl.max(y, 1)[1] == np.inf
-            assert np.isnan(dl.min(y, 1)[0]) and dl.min(y, 1)[1] == 0
+            assert np.isnan(dl.max(y, 1).values[0]) and dl.max(y, 1).values[1] == np.inf
+            assert np.isnan(dl.min(y, 1).values[0]) and dl.min(y, 1).values[1] == 0
             assert dl.argmax(y, 1).tolist() == [n // 2, n - 1]
             assert dl.argmin(y, 1).tolist() == [n // 2, 0]
         down = np.ascontiguousarray(x.T)
@@ -130,7 +130,8 @@ def test_nothing(dtype):
 
 
 DIFFERENTIABLE = {
-    **{f.__name__: f for f in (dl.sum, dl.mean, dl.prod, dl.max, dl.min, dl.amax)},
+    **{f.__name__: f for f in (dl.sum, dl.mean, dl.prod, dl.amax)},
+    "max": lambda x, dim, **kept: dl.max(x, axis=dim, **kept),
     **{f.__name__: f for f in (dl.amin, dl.var, dl.std, dl.logsumexp)},
     **{f"norm {p}": partial(dl.norm, p=p) for p in (1, 2, 3, np.inf)},
 }
@@ -151,8 +152,11 @@ def test_gradient_of_ties():
     dl.amax(x, 1).backward(np.ones(2))
     assert np.array_equal(x.grad.data, [[0, 0.5, 0.5], [0.5, 0.5, 0]])
     x.grad = None
-    dl.max(x, 1).backward(np.ones(2))
+    dl.max(x, 1).values.backward(np.ones(2))  # as in PyTorch, where the index tells
     assert np.array_equal(x.grad.data, [[0, 1, 0], [1, 0, 0]])
+    x.grad = None
+    dl.max(x).backward()
+    assert np.array_equal(x.grad.data, [[0, 0.5, 0.5], [0, 0, 0]])
 
 
 def test_gradient_of_a_product_with_zeros(torch):

@@ -269,6 +269,13 @@ def test_padding_and_packing(rng):
         for one, other in zip(many, back, strict=True):
             np.testing.assert_array_equal(one, other)
     gradcheck(lambda *a: pad_sequence(a), *many)
+    left = pad_sequence(many, padding_value=7.0, padding_side="left")
+    for i, sequence in enumerate(many):
+        start = len(left) - len(sequence)
+        np.testing.assert_array_equal(left[start:, i], sequence)
+        assert (left[:start, i] == 7).all()
+    assert pad_sequence(many, True, 0.0, "left").shape == padded.shape
+    gradcheck(lambda *a: pad_sequence(a, padding_side="left"), *many)
     gradcheck(
         lambda x: pack_padded_sequence(x, [1, 4], True, False).data,
         rng.standard_normal((2, 4, 3)),
@@ -324,6 +331,11 @@ BAD = [
     ),
     (lambda: pad_packed_sequence(X), TypeError, "pad_packed_sequence: sequence must"),
     (lambda: pad_sequence([]), ValueError, "pad_sequence: sequences must be a list"),
+    (
+        lambda: pad_sequence([], padding_side="top"),
+        ValueError,
+        "'right' or 'left', got",
+    ),
     (
         lambda: dl.nn.GRU(3, 4)(PackedSequence(X[0], [1, 2])),
         ValueError,

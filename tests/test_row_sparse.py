@@ -263,7 +263,7 @@ def test_a_table_that_cannot_be_stepped_stays_as_it_was():
     with pytest.raises(ValueError, match="must be writable, C-contiguous"):
         dl.optim.SGD([w], lr=0.1).step()
     w = leaf()
-    w.grad = RowSparse(np.array([1]), np.ones((1, DIM)), ROWS + 1)
+    w._grad = RowSparse(np.array([1]), np.ones((1, DIM)), ROWS + 1)
     with pytest.raises(ValueError, match="must have the shape and dtype of its"):
         dl.optim.SGD([w], lr=0.1).step()
     assert (w.data == W).all()

@@ -308,7 +308,23 @@ BAD = [
     (lambda: bool(T), ValueError, r"call .any\(\) or .all\(\)"),
     (lambda: leaf(1).numpy(), RuntimeError, r"call .detach\(\) first"),
     (lambda: np.asarray(leaf(1)), RuntimeError, r"call .detach\(\) first"),
-    (lambda: np.sin(T), TypeError, "np.sin: must not be given a Tensor"),
+    (lambda: np.cbrt(T), TypeError, "np.cbrt: must not be given a Tensor"),
+    (lambda: dl.Tensor(1.0, np.float32), TypeError, "True or False, .* takes a dtype"),
+    (lambda: setattr(T, "data", [1.0]), TypeError, "data: must be an array of real"),
+    (lambda: setattr(T, "data", np.ones(5)), ValueError, r"data: .* got \(5,\): make"),
+    (
+        lambda: setattr(T, "data", np.full(T.shape, 1j)),
+        TypeError,
+        "data: must be an array of real numbers or a Tensor, got complex128",
+    ),
+    (
+        lambda: setattr(leaf(1), "data", np.array([1])),
+        TypeError,
+        "data: must be of floating point where a gradient is required, got int64",
+    ),
+    (lambda: setattr(leaf(1), "grad", 5), TypeError, "grad: must be a Tensor, an arr"),
+    (lambda: setattr(leaf(1), "grad", np.ones(2)), ValueError, r"grad: .*\(1,\), got"),
+    (lambda: setattr(leaf(1), "grad", np.ones(1, "f")), TypeError, "the dtype of its"),
     (lambda: len(dl.tensor(1.0)), TypeError, "no dimensions"),
     (lambda: dl.Tensor("abc"), TypeError, "must be real numbers"),
     (lambda: dl.Tensor([1j]), TypeError, "must be real numbers, got dtype complex128"),
@@ -326,3 +342,19 @@ BAD = [
 def test_bad_calls(call, error, match):
     with pytest.raises(error, match=match):
         call()
+
+
+def test_what_is_assigned_is_taken_over():
+    x = leaf(1, 2)
+    a = np.array([3.0, 4.0])
+    x.data = a
+    assert x.data is a
+    x.data = dl.Tensor(np.array([5.0, 6.0]))
+    assert type(x.data) is np.ndarray and x.tolist() == [5, 6]
+    x.data = x.data.astype(np.float32)
+    x.grad = np.ones(2, np.float32)
+    assert type(x.grad) is dl.Tensor and x.grad.tolist() == [1, 1]
+    x.sum().backward()
+    assert x.grad.tolist() == [2, 2]
+    x.grad = None
+    assert x.grad is None

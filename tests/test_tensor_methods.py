@@ -78,9 +78,73 @@ METHODS = {
     "sort": lambda x, y: x.sort(-1).values,
     "topk": lambda x, y: x.topk(2, -1).values,
     "gather": lambda x, y: x.gather(2, x.argsort(-1)),
+    **{
+        name: lambda x, y, name=name: getattr(x / 3, name)()
+        for name in "sin cos tan asin acos atan sinh cosh asinh atanh exp2".split()
+    },
+    "logarithms": lambda x, y: x.log2() + y.log10() + (x + 1).acosh(),
+    "whole": lambda x, y: x.floor() + x.ceil() * x - x.trunc() + x.round(),
+    "round": lambda x, y: x * x.round(decimals=1),
+    "atan2": lambda x, y: x.atan2(y),
+    "remainder": lambda x, y: (x - 1.2).remainder(y) + (x - 1.2).fmod(y),
+    "% and //": lambda x, y: x % y + (x * 3) % 2 + 7 % x + x // 0.3 * x,
+    "logaddexp": lambda x, y: x.logaddexp(y),
+    "lerp": lambda x, y: x.lerp(y, 0.3) + x.lerp(y, x),
+    "addcmul": lambda x, y: x.addcmul(x, y, value=0.5).addcdiv(x, y, value=-2),
+    "alpha": lambda x, y: x.add(y, alpha=2).sub(y, alpha=0.5),
+    "limits": lambda x, y: x.clamp(y, max=y + 0.1) + x.clamp_min(1) + x.clamp_max(1.2),
+    "flip": lambda x, y: x.flip(0, -1) + x.flip((1,)),
+    "roll": lambda x, y: x.roll(2) + x.roll((1, -5), (0, 2)),
+    "movedim of several": lambda x, y: x.movedim((0, 1), (-1, 0)),
+    "tile": lambda x, y: y.tile(2) + y.tile((1, 2)),
+    "tile new": lambda x, y: y.tile(2, 1, 3),
+    "repeat_interleave": lambda x, y: x.repeat_interleave(2, 1),
+    "repeat_interleave of all": lambda x, y: y.repeat_interleave(3),
+    "tril": lambda x, y: x.tril() + x.triu(1) + x.tril(-1) + x.triu(9) + x.tril(-9),
+    "diagonal": lambda x, y: x.diagonal(1, -1, 0),
+    "diagonal below": lambda x, y: y.diagonal(-1),
+    "diag": lambda x, y: y.diag(1) * y[0, :3].diag().sum(),
+    "diag of a vector": lambda x, y: y[0].diag(2) * y[1].diag(-2),
+    "outer": lambda x, y: y[0].outer(x[1, 2]),
+    "mv": lambda x, y: y.mv(x[0, 0]) * y[:, :3].trace(),
+    "max of a dim": lambda x, y: x.max(1).values + x.min(1)[0],
+    "max kept": lambda x, y: x.max(-1, keepdim=True).values,
+    "max of two": lambda x, y: x.max(y) + x.min(y),
+    "unbiased": lambda x, y: x.var(1, unbiased=False) + x.std(1, False),
+    "unflatten": lambda x, y: x.unflatten(2, (2, -1)),
+    "where": lambda x, y: x.where(x > 1, y),
+    "addmm": lambda x, y: x[0].addmm(y, y.T @ y, beta=0.5),
 }
 FACTS = {
     "argmax": lambda x, y: (x.argmax().item(), x.argmin(1).tolist()),
+    "max": lambda x, y: [
+        x.max(1).indices.tolist(),
+        x.min(2, True).indices.tolist(),
+        x.argsort(-1).max(1).values.tolist(),
+        x.max(0)._fields if hasattr(x.max(0), "_fields") else ("values", "indices"),
+    ],
+    "logical": lambda x, y: [
+        m.tolist()
+        for m in (
+            (x > 1).logical_and(y > 1),
+            (x - x).logical_or(y),
+            x.logical_xor(y),
+            (x > 1).logical_not(),
+        )
+    ],
+    "isclose": lambda x, y: x.isclose(x + (x > 1).double() * 1e-7).tolist(),
+    "nonzero as tuple": lambda x, y: x[(x > 1).nonzero(as_tuple=True)].tolist(),
+    "unbind of whole": lambda x, y: [t.tolist() for t in y.argsort(-1).unbind(1)],
+    "whole numbers move": lambda x, y: [
+        t.tolist()
+        for i in (y.argsort(-1),)
+        for t in (i.flip(0), i.roll(1, 0), i.tril(), i[0].diag(1), i.tile(2))
+    ],
+    "kinds": lambda x, y: (x.is_floating_point(), x.is_cuda, (x > 1).all().item()),
+    "new_full": lambda x, y: (
+        x.new_full((2,), 3.5).tolist(),
+        x.new_tensor([1, 2]).tolist(),
+    ),
     "comparison": lambda x, y: [
         m.tolist() for m in (x > y, x >= 1, x < y, x <= 1, x == x, x != y)
     ],
@@ -164,6 +228,22 @@ def test_facts(torch, name):
             ValueError,
             r"t: x must have at most 2 axes, got .*\(2, 3, 4\)",
         ),
+        (lambda x: x.flip(0, 0), ValueError, r"flip: a dimension must be named once"),
+        (lambda x: x.roll((1, 2), 0), ValueError, "roll: shifts must be one for each"),
+        (lambda x: x.movedim(0, (0, 1)), ValueError, "must be of one length"),
+        (lambda x: x.tile(-1), ValueError, "tile: each of dims must be at least 0"),
+        (lambda x: x[0, 0].tril(), ValueError, "tril: x must have at least 2 axes"),
+        (lambda x: x.diagonal(0, 1, 1), ValueError, "dim1 and dim2 must differ"),
+        (lambda x: x.diag(), ValueError, "diag: x must have 1 or 2 axes"),
+        (lambda x: x.outer(x), ValueError, "outer: both must be vectors"),
+        (lambda x: x.select(0, 2), IndexError, "select: index must fit dim 0"),
+        (lambda x: x.max((0, 1)), TypeError, r"max: dim must be .* take amax"),
+        (lambda x: x.max(0, axis=1), ValueError, "max: dim and axis must not both"),
+        (lambda x: x.argsort().sin(), TypeError, "sin: x must be float32 or float64"),
+        (lambda x: x.atan2(x.float()), TypeError, "atan2: .* of one dtype, got float6"),
+        (lambda x: x.atan2(x[0, 0, :3]), ValueError, "atan2: the shapes must broadcas"),
+        (lambda x: x.repeat_interleave(-1), ValueError, "repeats must be at least 0"),
+        (lambda x: x.repeat_interleave(1.5), TypeError, "repeats must be whole number"),
         (lambda x: x.repeat(2), ValueError, "repeat: sizes must be a number for each"),
         (lambda x: x.narrow(1, 2, 2), ValueError, "narrow: start and length must stay"),
         (lambda x: x.select(3, 0), IndexError, "select: dim must be from -3 to 2"),
@@ -207,13 +287,20 @@ IN_PLACE = {
     "zero_": lambda x, y: x.zero_(),
     "copy_": lambda x, y: x.copy_(y),
     "masked_fill_": lambda x, y: x.masked_fill_(x > 1, -1.0),
+    "lerp_": lambda x, y: x.lerp_(y, 0.25),
+    "addcmul_": lambda x, y: x.addcmul_(y, y, value=0.5).addcdiv_(x, y, value=2),
+    "add_ alpha": lambda x, y: x.add_(y, alpha=-0.5).sub_(y, alpha=2),
+    "remainder_": lambda x, y: x.remainder_(0.3),
     "x[i] =": lambda x, y: x.__setitem__((0, slice(1, 3)), y[1:]),
     "x[mask] =": lambda x, y: x.__setitem__(x > 1, 0.0),
     "x[tensor] =": lambda x, y: x.__setitem__(y[0, :2].argsort(), y),
     **{
         f"{name}_": lambda x, y, name=name: getattr(x, f"{name}_")()
         for name in (
-            "abs neg exp log sqrt rsqrt reciprocal square relu sigmoid tanh".split()
+            (
+                "abs neg exp log sqrt rsqrt reciprocal square relu sigmoid tanh floor "
+                "ceil round trunc"
+            ).split()
         )
     },
 }

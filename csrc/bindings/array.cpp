@@ -80,6 +80,7 @@ std::ostream& operator<<(std::ostream& out, const Shape& shape) {
 }
 
 std::string cure(const char* name, py::handle object) {
+  if (PyObject_HasAttrString(object.ptr(), "numpy")) return text(": pass ", name, ".numpy()");
   return PySequence_Check(object.ptr()) && !PyUnicode_Check(object.ptr())
              ? text(": pass np.asarray(", name, ", 'float32')")
              : "";

@@ -25,8 +25,9 @@ Examples
 # ruff: noqa: F401, F403
 from types import ModuleType
 
-from . import _C, init, random
+from . import _C, hints, init, random
 from ._C import __version__
+from .create import *
 from .grad_mode import (
     enable_grad,
     inference_mode,
@@ -81,22 +82,10 @@ __all__ = sorted(
             *((name, None) for name in (*_LAZY, *_LAZY_FUNCTIONS)),
         )
         if not name.startswith("_")
-        and name != "ModuleType"
+        and name not in ("ModuleType", "hints")
         and (not isinstance(value, ModuleType) or name in _MODULES)
     }
 )
-
-
-# What is looked for here in vain, and how to write it.
-_ELSEWHERE = {
-    "arrays are NumPy's: dl.Tensor(np.{0}(..., dtype='float32'))": "arange empty eye "
-    "empty_like full full_like linspace ones ones_like zeros zeros_like",
-    "write dl.Tensor(array), which shares its memory": "as_tensor from_numpy",
-    "dtypes are NumPy's: np.{0}": "float32 float64 int32 int64",
-    "the CPU is the only device": "cuda device",
-    "write dl.io.save(path, model.state_dict())": "save",
-    "write model.load_state_dict(dl.io.load(path))": "load",
-}
 
 
 def __dir__():
@@ -112,5 +101,4 @@ def __getattr__(name):
         module = importlib.import_module(f".{_LAZY_FUNCTIONS[name]}", __name__)
         globals()[name] = getattr(module, name)
         return globals()[name]
-    cure = [": " + c.format(name) for c in _ELSEWHERE if name in _ELSEWHERE[c].split()]
-    raise AttributeError(f"module 'dlcore' has no attribute {name!r}{''.join(cure)}")
+    raise hints.missing("module 'dlcore'", "dl.", name, __all__)

@@ -1,4 +1,4 @@
-"""What a Tensor is made from, and how it looks as text."""
+"""What a Tensor is made from, what it may be given, and how it looks as text."""
 
 import numpy as np
 
@@ -24,6 +24,60 @@ def as_array(data):
             "cast with data.astype(np.float32)"
         )
     return array if dtype.isnative else array.astype(dtype.newbyteorder("="))
+
+
+def check_flag(requires_grad):
+    """TypeError where a dtype was given in its place."""
+    if not isinstance(requires_grad, (bool, np.bool_)):
+        raise TypeError(
+            "Tensor: requires_grad must be True or False, got "
+            f"{' '.join(repr(requires_grad).split())[:60]}: dl.tensor(data, dtype) "
+            "takes a dtype"
+        )
+
+
+def set_data(tensor, value):
+    """``tensor.data = value``: an array, or a Tensor's."""
+    array = getattr(value, "data", value) if hasattr(value, "grad_fn") else value
+    array = np.asarray(array) if isinstance(array, np.generic) else array
+    if not isinstance(array, np.ndarray) or array.dtype.kind in "cmMOSU":
+        raise TypeError(
+            "data: must be an array of real numbers or a Tensor, got "
+            f"{getattr(array, 'dtype', type(array).__name__)}"
+        )
+    if tensor.requires_grad and array.dtype.kind in "biu":
+        raise TypeError(
+            f"data: must be of floating point where a gradient is required, "
+            f"got {array.dtype}"
+        )
+    if array.shape != tensor.shape:
+        raise ValueError(
+            f"data: must have shape {tensor.shape}, got {array.shape}: make a new "
+            "Tensor, or assign a new nn.Parameter to the module's attribute"
+        )
+    kind = array.dtype
+    tensor._data = array if kind.isnative else array.astype(kind.newbyteorder("="))
+
+
+def check_grad(tensor, value):
+    """Raise unless ``tensor.grad`` may be `value`; the array, if it is one."""
+    if value is None:
+        return None
+    if not hasattr(value, "shape") or not hasattr(value, "dtype"):
+        raise TypeError(
+            f"grad: must be a Tensor, an array or None, got {type(value).__name__}"
+        )
+    if value.shape != tensor.shape:
+        raise ValueError(
+            f"grad: must have the shape of its tensor, {tensor.shape}, "
+            f"got {value.shape}"
+        )
+    if value.dtype != tensor.dtype and tensor.dtype.char in "fd":
+        raise TypeError(
+            f"grad: must have the dtype of its tensor, {tensor.dtype}, "
+            f"got {value.dtype}"
+        )
+    return np.asarray(value) if isinstance(value, (np.ndarray, np.generic)) else None
 
 
 def text_of(array, note):

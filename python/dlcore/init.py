@@ -17,6 +17,7 @@ import math
 import numpy as np
 
 from . import random
+from .hints import of_module as _of_module
 from .tensor import raw
 
 
@@ -305,3 +306,6 @@ def _fans(name, tensor):
         )
     receptive = math.prod(shape[2:])
     return shape[1] * receptive, shape[0] * receptive
+
+
+__getattr__ = _of_module(globals(), "init.")

@@ -126,8 +126,10 @@ _WRITE = {
 }
 
 
-def call_on_arrays(function, args, options):
+def call_on_arrays(function, args, options, op=None):
     """Call a function of NumPy on the arrays of the Tensors that it is given.
+
+    `op` is the name of dlcore's own, if there is one.
 
     RuntimeError if one requires a gradient that the function would lose; TypeError if
     the function would write to one behind the tape's back.
@@ -138,8 +140,15 @@ def call_on_arrays(function, args, options):
             "value, or pass x.numpy()"
         )
     keep = function in _NO_GRADIENT
-    args = [_plain(arg, keep) for arg in args]
-    options = {name: _plain(value, keep) for name, value in options.items()}
+    try:
+        args = [_plain(arg, keep) for arg in args]
+        options = {name: _plain(value, keep) for name, value in options.items()}
+    except RuntimeError:
+        raise RuntimeError(
+            f"np.{function.__name__}: a Tensor that requires a gradient would lose it: "
+            + (f"call dl.{op}, or " if op else "")
+            + "pass x.detach()"
+        ) from None
     return function._implementation(*args, **options)
 
 

@@ -119,7 +119,7 @@ def first_gradient(op, tensor, gradient, create_graph):
         raise RuntimeError(
             f"{op}: no gradient was recorded: make a leaf requires_grad=True"
         )
-    y = tensor.data
+    y = tensor._data
     if gradient is None:
         if y.size != 1:
             raise RuntimeError(
@@ -183,8 +183,8 @@ def walk(ages, waiting, sink, wanted, retain_graph):
                 continue
             if wanted is not None and not wanted.leads(parent):
                 continue
-            if dx.shape != parent.data.shape:
-                dx = sum_to(dx, parent.data.shape)
+            if dx.shape != parent._data.shape:
+                dx = sum_to(dx, parent._data.shape)
             node = parent._node
             if node is None:
                 unshared = getrefcount(dx) <= _UNSHARED
@@ -267,19 +267,19 @@ os.register_at_fork(after_in_child=_unlock)
 def accumulate(leaf, dx, unshared):
     """Add an array to the `grad` of a tensor."""
     with _accumulating:
-        before = leaf.grad
+        before = leaf._grad
         if before is None:
             unshared = unshared and _is_whole(dx)
-            leaf.grad = _constant(dx if unshared else _copy(dx))
+            leaf._grad = _constant(dx if unshared else _copy(dx))
         elif before.shape != dx.shape:
             _refuse_grad(before, dx)
         elif before._node is not None:
-            leaf.grad = _constant(_C.add(before.data, dx))
+            leaf._grad = _constant(_C.add(before.data, dx))
         else:
             try:
                 _C.add(before.data, dx, before.data)
             except ValueError:  # the user's array, which is read-only
-                leaf.grad = _constant(_C.add(before.data, dx))
+                leaf._grad = _constant(_C.add(before.data, dx))
 
 
 def accumulate_recorded(leaf, dx, unshared):

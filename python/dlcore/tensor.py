@@ -8,10 +8,11 @@ walk over the nodes is in `dlcore.tape`. The operators and methods (``x + y``,
 
 import functools
 import itertools
+from operator import attrgetter
 
 import numpy as np
 
-from .convert import as_array, text_of
+from .convert import as_array, check_flag, check_grad, set_data, text_of
 from .grad_mode import _mode
 
 clock = itertools.count(0, -1)  # the age of a node; smaller is younger
@@ -55,17 +56,25 @@ class Tensor:
     tensor([1., 0.])
     """
 
-    __slots__ = ("__weakref__", "_changed", "_node", "data", "grad", "requires_grad")
+    __slots__ = ("__weakref__", "_changed", "_data", "_grad", "_node", "requires_grad")
     __array_ufunc__ = None  # ndarray + Tensor is Tensor.__radd__
 
     def __init__(self, data, requires_grad=False):
-        self.data = data.data if isinstance(data, Tensor) else as_array(data)
-        self.grad = None
+        check_flag(requires_grad)
+        self._data = data.data if isinstance(data, Tensor) else as_array(data)
+        self._grad = None
         self._node = None
         self._changed = _NEVER
         self.requires_grad = False
         if requires_grad:
             self.requires_grad_()
+
+    def _set_grad(self, value):
+        array = check_grad(self, value)
+        self._grad = value if array is None else _constant(array)
+
+    data = property(attrgetter("_data"), set_data)  # the fastest that can be checked
+    grad = property(attrgetter("_grad"), _set_grad)
 
     def requires_grad_(self, requires_grad=True):
         """Ask for the gradient of this leaf, or no longer; returns the tensor."""
@@ -282,7 +291,7 @@ def raw(x, out=None):
             "out: must not be given where a gradient is recorded: leave it out, pass "
             "x.detach(), or call under dl.no_grad()"
         )
-    return x.data
+    return x._data
 
 
 def record(y, parents, backward):
@@ -310,8 +319,8 @@ def record(y, parents, backward):
             among = True
             if parent.requires_grad and _mode.recording:
                 tensor = _new(Tensor)
-                tensor.data = y
-                tensor.grad = None
+                tensor._data = y
+                tensor._grad = None
                 tensor.requires_grad = True
                 tensor._node = [parents, backward, next(clock), _NEVER]
                 tensor._changed = _NEVER
@@ -383,8 +392,8 @@ def shadow(x):
 def _constant(y, kind=Tensor):
     """A Tensor of an array, without the checks of its constructor."""
     tensor = _new(kind)
-    tensor.data = y
-    tensor.grad = None
+    tensor._data = y
+    tensor._grad = None
     tensor.requires_grad = False
     tensor._node = None
     tensor._changed = _NEVER

@@ -5,6 +5,7 @@ from math import pi, sqrt
 import numpy as np
 
 from .. import ops
+from ..ops.by_numpy import PAIRS, SLOPES
 from ..tensor import Tensor
 from .recorded import composite, result_of, rule
 
@@ -75,6 +76,25 @@ def _(dy, parents, kept, need):
 @rule("expm1")
 def _(dy, parents, kept, need):
     return (dy * (result_of(kept, ops.expm1, *parents) + 1.0),)
+
+
+@rule(*SLOPES)
+def _(dy, parents, kept, need):
+    return (dy * 0.0 if kept.slope is None else dy * kept.slope(parents[0]),)
+
+
+@rule("round")
+def _(dy, parents, kept, need):
+    return (dy * 0.0,)
+
+
+@rule(*PAIRS)
+def _(dy, parents, kept, need):
+    a, b = (p if isinstance(p, Tensor) else np.asarray(p, dy.dtype) for p in parents)
+    return [
+        dy if slope is None else slope * dy if isinstance(slope, Tensor) else dy * slope
+        for slope in kept.slopes(a, b)
+    ]
 
 
 @rule("log")

@@ -20,7 +20,7 @@ _KEY, _SUM = "dlcore.checkpoint", "dlcore.checkpoint.crc32"
 _RNG = "rng"
 
 
-def save_checkpoint(path, /, *, rng=True, **parts):
+def save_checkpoint(path, /, *unnamed, rng=True, **parts):
     """Save everything that a training run needs to go on, all or nothing.
 
     Parameters
@@ -36,7 +36,9 @@ def save_checkpoint(path, /, *, rng=True, **parts):
     Raises
     ------
     TypeError
-        If a part is none of these.
+        If a part is none of these, or has no name.
+    ValueError
+        If `path` ends as the files of PyTorch or NumPy do.
 
     Examples
     --------
@@ -48,6 +50,16 @@ def save_checkpoint(path, /, *, rng=True, **parts):
     >>> dl.io.load_checkpoint(path, model=model, optimizer=optimizer)
     {'step': 100}
     """
+    if unnamed:
+        raise TypeError(
+            "save_checkpoint: each part must have a name: "
+            "save_checkpoint(path, model=model, optimizer=optimizer)"
+        )
+    if str(path).endswith((".pt", ".pth", ".bin", ".npz")):
+        raise ValueError(
+            "save_checkpoint: path must not end as another format's does, got "
+            f"{str(path)!r}: end it in .safetensors"
+        )
     if _RNG in parts:
         raise TypeError("save_checkpoint: rng must be True or False")
     state = {

@@ -1,6 +1,9 @@
 """Layers and losses: parameters and ops, no arithmetic of their own."""
 
 # ruff: noqa: F401
+from .. import init
+from ..hints import Missing as _Missing
+from ..hints import of_module as _of_module
 from . import functional, utils
 from .activation import (
     GELU,
@@ -151,3 +154,6 @@ from .upsampling import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
+
+__getattr__ = _of_module(globals(), "nn.")
+setattr(Module, "cuda", _Missing("cuda"))  # noqa: B010

@@ -194,6 +194,3 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                 f"or ({self.in_features},), got input.shape = {a.shape}"
             )
         return x if a.ndim == 2 else unsqueeze(x, 0)
-
-    def extra_repr(self):
-        return f"{self.in_features}, {self.n_classes}, cutoffs={self.cutoffs[:-1]}"

@@ -246,12 +246,6 @@ class MultiheadAttention(Module):
             weights = None if weights is None else squeeze(weights, 0)
         return y, weights
 
-    def extra_repr(self):
-        return (
-            f"embed_dim={self.embed_dim}, num_heads={self.num_heads}, "
-            f"dropout={self.dropout}, batch_first={self.batch_first}"
-        )
-
     def _check(self, query, key, value):
         """The number of axes, of all three."""
         name = type(self).__name__

@@ -23,8 +23,8 @@ class _ChannelNorm(Module):
         self.track_running_stats = track_running_stats
         dtype = dtype or np.float32
         self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
-        shifts = affine and bias
-        self.bias = Parameter(np.zeros(num_features, dtype)) if shifts else None
+        with_bias = affine and bias
+        self.bias = Parameter(np.zeros(num_features, dtype)) if with_bias else None
         track = track_running_stats
         self.register_buffer(
             "running_mean", np.zeros(num_features, dtype) if track else None
@@ -60,7 +60,8 @@ class _ChannelNorm(Module):
     def extra_repr(self):
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
+            f"affine={self.affine}, bias={self.bias is not None}, "
+            f"track_running_stats={self.track_running_stats}"
         )
 
 
@@ -84,7 +85,7 @@ class _BatchNorm(_ChannelNorm):
     dtype : dtype, optional
         Of parameters and statistics: float32 or float64.
     bias : bool, optional
-        Whether the learned weight has a bias beside it.
+        False leaves the bias out.
 
     Notes
     -----
@@ -100,6 +101,7 @@ class _BatchNorm(_ChannelNorm):
         affine=True,
         track_running_stats=True,
         dtype=None,
+        *,
         bias=True,
     ):
         super().__init__(
@@ -189,7 +191,7 @@ class _InstanceNorm(_ChannelNorm):
     dtype : dtype, optional
         Of parameters and statistics: float32 or float64.
     bias : bool, optional
-        Whether the learned weight has a bias beside it.
+        False leaves the bias out.
     """
 
     def __init__(
@@ -200,6 +202,7 @@ class _InstanceNorm(_ChannelNorm):
         affine=False,
         track_running_stats=False,
         dtype=None,
+        *,
         bias=True,
     ):
         super().__init__(

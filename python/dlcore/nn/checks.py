@@ -30,7 +30,7 @@ def several(layer, name, value, count, least):
 
 
 def sizes(layer, name, value, least, dims, may_be_none=False):
-    """TypeError or ValueError unless one integer, or `dims`, are at least `least`."""
+    """As many integers as `dims`; TypeError or ValueError unless all are `least`."""
     each = tuple(value) if isinstance(value, tuple | list) else (value,) * dims
     given = [n for n in each if not (may_be_none and n is None)]
     if len(each) != dims or not all(
@@ -40,6 +40,7 @@ def sizes(layer, name, value, least, dims, may_be_none=False):
         raise TypeError(f"{layer}: {name} must be an integer{many}, got {value!r}")
     if any(n < least for n in given):
         raise ValueError(f"{layer}: {name} must be at least {least}, got {value!r}")
+    return each
 
 
 def one_of(layer, name, value, choices):

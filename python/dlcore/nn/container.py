@@ -1,5 +1,6 @@
 """Modules that hold modules."""
 
+import itertools
 import operator
 from collections.abc import Mapping
 
@@ -141,6 +142,18 @@ class ModuleList(_Row):
 
     def __init__(self, modules=None):
         self.extend(() if modules is None else modules)
+
+    def __repr__(self):
+        """Those that follow each other and look alike are shown once."""
+        if not len(self):
+            return f"{type(self).__name__}()"
+        lines, i = [], 0
+        for text, alike in itertools.groupby(map(repr, self)):
+            n = len(list(alike))
+            head = f"({i}): " if n == 1 else f"({i}-{i + n - 1}): {n} x "
+            lines.append((head + text).replace("\n", "\n  "))
+            i += n
+        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
 
 
 class _Named(Module):

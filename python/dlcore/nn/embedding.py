@@ -80,8 +80,9 @@ class _Table(Module):
         return made
 
     def extra_repr(self):
+        mode = f", mode={self.mode!r}" if hasattr(self, "mode") else ""
         note = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{note}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{mode}{note}"
 
 
 class Embedding(_Table):
@@ -128,6 +129,7 @@ class Embedding(_Table):
         scale_grad_by_freq=False,
         sparse=False,
         _weight=None,
+        _freeze=False,
         dtype=None,
     ):
         super().__init__(
@@ -141,6 +143,8 @@ class Embedding(_Table):
             _weight,
             dtype,
         )
+        if _freeze:
+            self.weight.requires_grad_(False)
 
     def forward(self, input):
         return embedding(
@@ -237,6 +241,3 @@ class EmbeddingBag(_Table):
             self.include_last_offset,
             self.padding_idx,
         )
-
-    def extra_repr(self):
-        return f"{super().extra_repr()}, mode={self.mode!r}"

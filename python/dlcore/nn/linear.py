@@ -190,7 +190,7 @@ class Unflatten(Module):
             or rest < 0
             or (rest != n if -1 not in sizes else n % max(rest, 1))
         ):
-            raise RuntimeError(
+            raise ValueError(
                 f"Unflatten: unflattened_size must hold the {n} elements of dimension "
                 f"{dim}, got {sizes}"
             )

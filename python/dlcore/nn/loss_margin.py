@@ -14,6 +14,7 @@ from ..ops import (
     triplet_margin_with_distance_loss,
 )
 from ..tensor import raw
+from .distance import PairwiseDistance
 from .loss import Loss
 
 
@@ -248,7 +249,7 @@ class TripletMarginWithDistanceLoss(Loss):
         self, *, distance_function=None, margin=1.0, swap=False, reduction="mean"
     ):
         super().__init__(reduction)
-        self.distance_function = distance_function
+        self.distance_function = distance_function or PairwiseDistance()
         self.margin = margin
         self.swap = swap
 

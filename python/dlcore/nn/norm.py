@@ -63,7 +63,8 @@ class LayerNorm(Module):
     def extra_repr(self):
         return (
             f"{self.normalized_shape}, eps={self.eps}, "
-            f"elementwise_affine={self.elementwise_affine}"
+            f"elementwise_affine={self.elementwise_affine}, "
+            f"bias={self.bias is not None}"
         )
 
 
@@ -127,7 +128,7 @@ class GroupNorm(Module):
     dtype : dtype, optional
         Of the parameters: float32 or float64.
     bias : bool, optional
-        Whether the learned weight has a bias beside it.
+        False leaves the bias out.
 
     Examples
     --------
@@ -139,7 +140,7 @@ class GroupNorm(Module):
     """
 
     def __init__(
-        self, num_groups, num_channels, eps=1e-5, affine=True, dtype=None, bias=True
+        self, num_groups, num_channels, eps=1e-5, affine=True, dtype=None, *, bias=True
     ):
         at_least_one("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
@@ -153,8 +154,8 @@ class GroupNorm(Module):
         self.affine = affine
         dtype = dtype or np.float32
         self.weight = Parameter(np.ones(num_channels, dtype)) if affine else None
-        shifts = affine and bias
-        self.bias = Parameter(np.zeros(num_channels, dtype)) if shifts else None
+        with_bias = affine and bias
+        self.bias = Parameter(np.zeros(num_channels, dtype)) if with_bias else None
 
     def reset_parameters(self):
         """Set the weight to 1 and the bias to 0."""
@@ -170,7 +171,7 @@ class GroupNorm(Module):
     def extra_repr(self):
         return (
             f"{self.num_groups}, {self.num_channels}, eps={self.eps}, "
-            f"affine={self.affine}"
+            f"affine={self.affine}, bias={self.bias is not None}"
         )
 
 

@@ -155,13 +155,11 @@ class _Unpool(Module):
     _op: str
 
     def __init__(self, kernel_size, stride=None, padding=0):
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        self.padding = padding
-        layer = type(self).__name__
-        sizes(layer, "kernel_size", kernel_size, 1, self._dims)
-        sizes(layer, "stride", self.stride, 1, self._dims)
-        sizes(layer, "padding", padding, 0, self._dims)
+        layer, dims = type(self).__name__, self._dims
+        stride = kernel_size if stride is None else stride
+        self.kernel_size = sizes(layer, "kernel_size", kernel_size, 1, dims)
+        self.stride = sizes(layer, "stride", stride, 1, dims)
+        self.padding = sizes(layer, "padding", padding, 0, dims)
 
     def forward(self, x, indices, output_size=None):
         return getattr(ops, self._op)(

@@ -25,9 +25,13 @@ class _Average(Module):
         self.count_include_pad = count_include_pad
         self.divisor_override = divisor_override
         layer = type(self).__name__
-        sizes(layer, "kernel_size", kernel_size, 1, self._dims)
-        sizes(layer, "stride", self.stride, 1, self._dims)
-        sizes(layer, "padding", padding, 0, self._dims)
+        each = (
+            sizes(layer, "kernel_size", kernel_size, 1, self._dims),
+            sizes(layer, "stride", self.stride, 1, self._dims),
+            sizes(layer, "padding", padding, 0, self._dims),
+        )
+        if self._dims == 1:  # as PyTorch keeps them
+            self.kernel_size, self.stride, self.padding = each
 
     def forward(self, x):
         return getattr(ops, self._op)(
@@ -130,11 +134,12 @@ class _Norm(Module):
     def __init__(self, norm_type, kernel_size, stride=None, ceil_mode=False):
         self.norm_type = norm_type
         self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
+        self.stride = stride
         self.ceil_mode = ceil_mode
         layer = type(self).__name__
         sizes(layer, "kernel_size", kernel_size, 1, self._dims)
-        sizes(layer, "stride", self.stride, 1, self._dims)
+        if stride is not None:
+            sizes(layer, "stride", stride, 1, self._dims)
 
     def forward(self, x):
         return getattr(ops, self._op)(

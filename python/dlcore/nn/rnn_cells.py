@@ -59,8 +59,10 @@ class _Cell(Module):
         return squeeze(new, 0)
 
     def extra_repr(self):
-        bias = "" if self.bias else ", bias=False"
-        return f"{self.input_size}, {self.hidden_size}{bias}"
+        note = "" if self.bias else ", bias=False"
+        if getattr(self, "nonlinearity", "tanh") != "tanh":
+            note += f", nonlinearity={self.nonlinearity}"
+        return f"{self.input_size}, {self.hidden_size}{note}"
 
 
 class RNNCell(_Cell):

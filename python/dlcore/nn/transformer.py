@@ -47,6 +47,8 @@ class TransformerEncoder(Module):
         self.layers = _copies("TransformerEncoder", encoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
+        self.enable_nested_tensor = enable_nested_tensor
+        self.mask_check = mask_check
 
     def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=None):
         """The last layer's result; `is_causal` is found out from `mask` when None."""

@@ -21,7 +21,18 @@ from .activation_soft import (
     softsign,
     tanhshrink,
 )
-from .arithmetic import add, div, maximum, minimum, mul, pow, sub
+from .arithmetic import (
+    add,
+    addcdiv,
+    addcmul,
+    div,
+    lerp,
+    maximum,
+    minimum,
+    mul,
+    pow,
+    sub,
+)
 from .attention import scaled_dot_product_attention
 from .attention_scores import additive_scores, cosine_scores, rotary_embedding
 from .bilinear import bilinear
@@ -36,6 +47,37 @@ from .box_iou import (
     generalized_box_iou_loss,
 )
 from .boxes import box_area, box_convert, clip_boxes_to_image, remove_small_boxes
+from .by_numpy import (
+    acos,
+    acosh,
+    allclose,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    ceil,
+    cos,
+    cosh,
+    equal,
+    exp2,
+    floor,
+    fmod,
+    isclose,
+    log2,
+    log10,
+    logaddexp,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    remainder,
+    round,
+    sin,
+    sinh,
+    tan,
+    trunc,
+)
 from .compare import eq, ge, gt, isfinite, isinf, isnan, le, lt, ne, where
 from .conv import conv1d, conv2d, conv3d
 from .conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
@@ -160,6 +202,23 @@ from .pool_average import (
     lp_pool1d,
     lp_pool2d,
     lp_pool3d,
+)
+from .rearrange import (
+    diag,
+    diagonal,
+    dot,
+    flip,
+    movedim,
+    narrow,
+    nonzero,
+    outer,
+    repeat_interleave,
+    roll,
+    select,
+    tile,
+    tril,
+    triu,
+    unbind,
 )
 from .reduction import logsumexp, mean, norm, prod, std, sum, var
 from .resize import interpolate

@@ -8,8 +8,8 @@ from .inputs import short_way, wants
 
 
 @short_way(_C.add)
-def add(a, b, out=None):
-    """``a + b``.
+def add(a, b, out=None, *, alpha=1):
+    """``a + alpha * b``.
 
     Parameters
     ----------
@@ -17,6 +17,8 @@ def add(a, b, out=None):
         float32 or float64, of one dtype; a number takes the other's. Shapes broadcast.
     out : ndarray, optional
         Where to put the result (arrays only); may be `a` or `b`.
+    alpha : float, optional
+        A factor of `b`.
 
     Returns
     -------
@@ -37,14 +39,16 @@ def add(a, b, out=None):
     >>> dl.add(np.array([1.0, 2.0]), 10.0)
     array([11., 12.])
     """
+    if alpha != 1:
+        b = mul(b, alpha)
     p, q = raw(a, out), raw(b, out)
     y = _C.add(p, q, out)
     return record(y, (a, b), lambda dy: (dy, dy))
 
 
 @short_way(_C.sub)
-def sub(a, b, out=None):
-    """``a - b``.
+def sub(a, b, out=None, *, alpha=1):
+    """``a - alpha * b``.
 
     As `add` for the arguments.
 
@@ -55,6 +59,8 @@ def sub(a, b, out=None):
     >>> dl.sub(np.array([1.0, 2.0]), 1.0)
     array([0., 1.])
     """
+    if alpha != 1:
+        b = mul(b, alpha)
     p, q = raw(a, out), raw(b, out)
     y = _C.sub(p, q, out)
     return record(y, (a, b), lambda dy, b=b: (dy, _C.neg(dy) if wants(b) else None))
@@ -189,3 +195,48 @@ def minimum(a, b, out=None):
         return da, _C.sub(dy, da)
 
     return record(y, (a, b), backward)
+
+
+def lerp(x, end, weight):
+    """``x + weight * (end - x)``: on the way from `x` to `end`.
+
+    As `add` for the arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.lerp(np.array([1.0, 2.0]), 5.0, 0.25)
+    array([2.  , 2.75])
+    """
+    return add(x, mul(sub(end, x), weight))
+
+
+def addcmul(x, a, b, *, value=1):
+    """``x + value * a * b``.
+
+    As `add` for the arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.addcmul(np.array([1.0, 2.0]), np.array([3.0, 4.0]), 2.0, value=0.5)
+    array([4., 6.])
+    """
+    return add(x, mul(a, b), alpha=value)
+
+
+def addcdiv(x, a, b, *, value=1):
+    """``x + value * a / b``.
+
+    As `add` for the arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dlcore as dl
+    >>> dl.addcdiv(np.array([1.0, 2.0]), np.array([3.0, 4.0]), 2.0, value=0.5)
+    array([1.75, 3.  ])
+    """
+    return add(x, div(a, b), alpha=value)

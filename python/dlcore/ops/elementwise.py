@@ -2,8 +2,11 @@
 
 from math import inf
 
+import numpy as np
+
 from .. import _C
 from ..tensor import raw, record
+from .compare import gt, lt, where
 from .inputs import short_way
 
 
@@ -237,8 +240,8 @@ def clip(x, min=None, max=None, out=None):
     ----------
     x : ndarray or Tensor, any shape
         float32 or float64.
-    min, max : float, optional
-        The limits; None is no limit.
+    min, max : float, ndarray or Tensor, optional
+        The limits; None is no limit. Those of arrays broadcast, and have gradients.
     out : ndarray, optional
         Where to put the result (arrays only); may be `x`.
 
@@ -261,6 +264,8 @@ def clip(x, min=None, max=None, out=None):
     """
     if min is None and max is None:
         raise ValueError("clip: min or max must be given")
+    if any(np.ndim(raw(limit)) for limit in (min, max)):
+        return _between(x, min, max, out)
     low = -inf if min is None else min
     high = inf if max is None else max
     a = raw(x, out)
@@ -269,3 +274,11 @@ def clip(x, min=None, max=None, out=None):
 
 
 clamp = clip
+
+
+def _between(x, low, high, out):
+    if out is not None:
+        raise TypeError("clip: out must not be given with limits that are arrays")
+    if low is not None:
+        x = where(lt(x, low), low, x)
+    return x if high is None else where(gt(x, high), high, x)

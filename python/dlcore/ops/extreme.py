@@ -4,9 +4,11 @@ import numpy as np
 
 from .. import _C
 from ..tensor import Tensor, raw, record
+from .arithmetic import maximum, minimum
 from .axes import as_axes, is_counted, kept, words
 from .inputs import plain, short_way
-from .shape import as_array, check_dim
+from .shape import as_array, check_dim, squeeze
+from .sort import Ordered, _picked
 
 
 @short_way(_C.amax)
@@ -28,7 +30,7 @@ def amax(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     array([5., 4.])
     """
     dim, keepdim = words("amax", dim, keepdim, axis, keepdims)
-    return _extreme(_C.amax, np.max, x, dim, keepdim, out, _shared)
+    return _extreme(_C.amax, np.max, x, dim, keepdim, out)
 
 
 @short_way(_C.amin)
@@ -43,29 +45,57 @@ def amin(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     array([1., 2.])
     """
     dim, keepdim = words("amin", dim, keepdim, axis, keepdims)
-    return _extreme(_C.amin, np.min, x, dim, keepdim, out, _shared)
+    return _extreme(_C.amin, np.min, x, dim, keepdim, out)
 
 
-@short_way(_C.amax)
 def max(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
-    """Largest along axes, as `amax`, but all of the gradient goes to the first.
+    """Largest: of all, along an axis, or of two arrays.
 
-    Only the values, as NumPy has it: PyTorch's second result is `argmax`.
+    ``max(x)`` and ``max(x, axis=axes)``, NumPy's words, are `amax`; ``max(x, dim)``,
+    PyTorch's, also tells where, and all of the gradient goes there; ``max(x, y)`` is
+    `maximum`.
+
+    Parameters
+    ----------
+    x : ndarray or Tensor, any shape
+        NaN counts as the largest.
+    dim : int, optional
+        The dimension along which to look.
+    keepdim : bool, optional
+        Whether it stays, with length 1. `keepdims` is the same.
+    axis : int or tuple of int, optional
+        Axes along which to look for the values alone.
+    out : ndarray, optional
+        Where to put the values (arrays only; not with `dim`).
+
+    Returns
+    -------
+    ndarray or Tensor; with `dim` a named tuple ``(values, indices)`` of them
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to choose from.
 
     Examples
     --------
     >>> import numpy as np
     >>> import dlcore as dl
-    >>> dl.max(np.array([[1.0, 5.0], [4.0, 2.0]]))
-    array(5.)
+    >>> x = np.array([[1.0, 5.0], [4.0, 2.0]])
+    >>> dl.max(x), dl.max(x, axis=1)
+    (array(5.), array([5., 4.]))
+    >>> dl.max(x, 1).indices
+    array([1, 0])
     """
-    dim, keepdim = words("max", dim, keepdim, axis, keepdims)
-    return _extreme(_C.amax, np.max, x, dim, keepdim, out, _first(_C.argmax))
+    if isinstance(dim, (Tensor, np.ndarray)):
+        return maximum(x, dim, out)
+    if dim is not None:
+        return _ordered("max", _C.amax, argmax, x, dim, keepdim, axis, keepdims, out)
+    return amax(x, axis, keepdim, keepdims=keepdims, out=out)
 
 
-@short_way(_C.amin)
 def min(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
-    """Smallest along axes, otherwise as `max`.
+    """Smallest: of all, along an axis, or of two arrays; otherwise as `max`.
 
     Examples
     --------
@@ -74,8 +104,11 @@ def min(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
     >>> dl.min(np.array([[1.0, 5.0], [4.0, 2.0]]))
     array(1.)
     """
-    dim, keepdim = words("min", dim, keepdim, axis, keepdims)
-    return _extreme(_C.amin, np.min, x, dim, keepdim, out, _first(_C.argmin))
+    if isinstance(dim, (Tensor, np.ndarray)):
+        return minimum(x, dim, out)
+    if dim is not None:
+        return _ordered("min", _C.amin, argmin, x, dim, keepdim, axis, keepdims, out)
+    return amin(x, axis, keepdim, keepdims=keepdims, out=out)
 
 
 @short_way(_C.argmax)
@@ -139,36 +172,39 @@ def all(x, dim=None, keepdim=False, *, axis=None, keepdims=None):
     return _truth("all", np.all, x, dim, keepdim)
 
 
-def _extreme(kernel, numpy, x, dim, keepdim, out, gradient):
+def _extreme(kernel, numpy, x, dim, keepdim, out):
     a = raw(x, out)
     if is_counted(a):
         return plain(numpy(a, as_axes(dim), keepdims=keepdim), x)
     y = kernel(a, dim, keepdim, out)
     if not isinstance(x, Tensor):
         return y
-    return record(y, (x,), lambda dy: (gradient(a, y, dim, dy),))
+    return record(y, (x,), lambda dy: (_shared(a, y, dim, dy),))
+
+
+def _ordered(op, kernel, arg, x, dim, keepdim, axis, keepdims, out):
+    """Values and indices along one dimension."""
+    words(op, dim, keepdim, axis, keepdims)
+    if out is not None:
+        raise TypeError(f"{op}: out must not be given with dim: give axis instead")
+    if isinstance(dim, (tuple, list)):
+        raise TypeError(f"{op}: dim must be one dimension, got {dim}: take a{op}")
+    a = as_array(op, x)
+    dim = check_dim(op, dim, a)
+    order = arg(a, dim, True)
+    if is_counted(a):
+        found = plain(np.take_along_axis(a, order, dim), x), plain(order, x)
+    else:
+        found = _picked(op, kernel(a, dim, True, None), order, x, a, dim)
+    if not (keepdim if keepdims is None else keepdims):
+        found = [squeeze(y, dim) for y in found]
+    return Ordered(*found)
 
 
 def _shared(a, y, dim, dy):
     y = kept(y, a, dim)
     ties = (_C.eq(a, y) | (_C.isnan(a) & _C.isnan(y))).astype(a.dtype)
     return _C.mul(ties, _C.div(kept(dy, a, dim), _C.sum(ties, dim, True)))
-
-
-def _first(index):
-    def gradient(a, y, dim, dy):
-        dims = range(a.ndim) if dim is None else dim
-        dims = dims if isinstance(dims, (tuple, list, range)) else (dims,)
-        last = [d % a.ndim for d in dims]
-        order = [d for d in range(a.ndim) if d not in last] + last
-        moved = a.transpose(order)
-        rows = moved.reshape((*moved.shape[: a.ndim - len(last)], -1))
-        dx = np.zeros_like(rows, order="C")
-        place = index(rows, -1, True)
-        np.put_along_axis(dx, place, dy.reshape(place.shape), -1)
-        return dx.reshape(moved.shape).transpose(np.argsort(order))
-
-    return gradient
 
 
 def _truth(op, test, x, dim, keepdim):

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import ops
 from ..grad_mode import is_grad_enabled
+from ..random import normal, uniform
 from ..tensor import Tensor, raw
 from ..writes import writes
 from .inputs import array_of
@@ -50,7 +51,7 @@ def _operator(name, op):
     return apply
 
 
-def _into(name, op, self, *others):
+def _into(name, op, self, *others, **options):
     array = _writable(name, self, *others)
     if array.dtype.kind in "biu" and name[:-1] in NUMPYS:
         y = of_whole_numbers(NUMPYS[name[:-1]], array, *others)
@@ -58,14 +59,18 @@ def _into(name, op, self, *others):
             raise TypeError(f"{name}: the result must fit into {array.dtype}: cast it")
         array[...] = y.data
     else:
-        op(array, *(raw(x) for x in others), out=array)
+        if name not in _WITHOUT_OUT:
+            options["out"] = array
+        y = op(array, *(raw(x) for x in others), **options)
+        if y is not array:
+            array[...] = y
     writes.add(self)
     return self
 
 
 def _method(name, op):
-    def apply(self, *others):
-        return _into(name, op, self, *others)
+    def apply(self, *others, **options):
+        return _into(name, op, self, *others, **options)
 
     apply.__name__ = name
     apply.__doc__ = f"`{name[:-1]}` in the memory of this tensor, which is returned."
@@ -118,6 +123,23 @@ def masked_fill_(self, mask, value):
     return self
 
 
+def uniform_(self, low=0.0, high=1.0):
+    """Uniform random numbers of [low, high); returns the tensor."""
+    return _drawn("uniform_", uniform, self, low, high)
+
+
+def normal_(self, mean=0.0, std=1.0):
+    """Normal random numbers; returns the tensor."""
+    return _drawn("normal_", normal, self, mean, std)
+
+
+def _drawn(name, draw, self, *parameters):
+    array = _writable(name, self)
+    array[...] = draw(*parameters, array.shape, array.dtype)
+    writes.add(self)
+    return self
+
+
 def detach_(self):
     """Become a leaf without a gradient; returns the tensor."""
     self._node, self.requires_grad = None, False
@@ -138,7 +160,10 @@ for _name in ("add", "sub", "mul", "div", "pow", "matmul"):
     if _name != "matmul":
         setattr(Tensor, f"{_name}_", _method(f"{_name}_", _op))
 _UNARY = "abs neg exp log sqrt rsqrt reciprocal square relu sigmoid tanh"
-for _name in _UNARY.split():
+_OTHERS = "floor ceil round trunc remainder lerp addcmul addcdiv"
+_WITHOUT_OUT = {f"{name}_" for name in _OTHERS.split()}
+for _name in (*_UNARY.split(), *_OTHERS.split()):
     setattr(Tensor, f"{_name}_", _method(f"{_name}_", getattr(ops, _name)))
-for _one in (fill_, zero_, copy_, clamp_, masked_fill_, detach_, __setitem__):
+for _one in (fill_, zero_, copy_, clamp_, masked_fill_, detach_, uniform_, normal_):
     setattr(Tensor, _one.__name__, _one)
+setattr(Tensor, "__setitem__", __setitem__)  # noqa: B010

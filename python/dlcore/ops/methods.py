@@ -17,7 +17,12 @@ _METHODS = """
     sum mean var std prod max min amax amin argmax argmin norm logsumexp any all
     reshape flatten transpose permute squeeze unsqueeze expand split chunk clone
     gather scatter scatter_add index_select index_add masked_fill masked_select
-    sort argsort topk cumsum cumprod
+    sort argsort topk cumsum cumprod addmm baddbmm
+    sin cos tan asin acos atan sinh cosh asinh acosh atanh exp2 log2 log10
+    floor ceil trunc round atan2 remainder fmod logaddexp lerp addcmul addcdiv
+    logical_and logical_or logical_xor logical_not isclose allclose equal
+    flip roll movedim select narrow unbind tile repeat_interleave tril triu diagonal
+    diag outer dot nonzero
 """
 for _name in _METHODS.split():
     setattr(Tensor, _name, getattr(ops, _name))
@@ -81,6 +86,9 @@ _NUMPYS = """
     exp expm1 log log1p sqrt square tanh sign reciprocal maximum minimum matmul add
     subtract=sub multiply=mul divide=div power=pow negative=neg absolute=abs isnan isinf
     isfinite equal=eq not_equal=ne less=lt less_equal=le greater=gt greater_equal=ge
+    sin cos tan arcsin=asin arccos=acos arctan=atan sinh cosh arcsinh=asinh
+    arccosh=acosh arctanh=atanh exp2 log2 log10 floor ceil trunc arctan2=atan2 remainder
+    fmod logaddexp logical_and logical_or logical_xor logical_not
 """
 _UFUNCS = {
     getattr(np, name): getattr(ops, mine or name)
@@ -111,11 +119,16 @@ _FUNCTIONS = {
     for name, _, mine in (
         pair.partition("=")
         for pair in """
-        sum mean prod max min amax amin any all argmax argmin concatenate stack where
-        cumsum cumprod argsort einsum squeeze
+        sum mean prod amax amin any all argmax argmin concatenate stack where
+        cumsum cumprod argsort einsum squeeze round isclose allclose tril triu outer
+        moveaxis=movedim
         """.split()
     )
 }
+for _op in (ops.max, ops.min):  # NumPy's give values alone
+    _FUNCTIONS[getattr(np, _op.__name__)] = lambda x, axis=None, op=_op, **options: op(
+        x, axis=axis, **options
+    )
 _WITH_DDOF = {np.var: ops.var, np.std: ops.std}  # 0 by default in NumPy, 1 in PyTorch
 
 
@@ -123,7 +136,8 @@ def _array_function(self, function, types, args, options):
     """``np.mean(tensor)``: the op, with its gradient; others on the array."""
     op = _FUNCTIONS.get(function) or _WITH_DDOF.get(function)
     if op is None:
-        return call_on_arrays(function, args, options)
+        mine = function.__name__ if hasattr(ops, function.__name__) else None
+        return call_on_arrays(function, args, options, mine)
     if function in _WITH_DDOF:
         options = {"ddof": 0, **options}
     options = {k: v for k, v in options.items() if v is not None}

@@ -6,6 +6,7 @@ that part the input evenly in `pool_adaptive`.
 
 from .. import _C
 from ..tensor import Tensor, raw, record
+from .inputs import plain
 from .shape import as_array, one_line, whole
 
 
@@ -197,7 +198,7 @@ def _extreme(op, dims, x, window, lowest, return_indices):
         (x,),
         lambda dy: (_C.max_pool_backward(op, dims, dy, taps, x.data, *window),),
     )
-    return (y, indices) if return_indices else y
+    return (y, plain(indices, x)) if return_indices else y
 
 
 def max_unpool2d(x, indices, kernel_size, stride=None, padding=0, output_size=None):

@@ -2,6 +2,7 @@
 
 from .. import _C
 from ..tensor import Tensor, raw, record
+from .inputs import plain
 
 
 def adaptive_avg_pool2d(x, output_size):
@@ -258,4 +259,4 @@ def _largest(op, dims, x, size, return_indices):
         (x,),
         lambda dy: (_C.adaptive_max_pool_backward(op, dims, dy, taps, x.data, size),),
     )
-    return (y, indices) if return_indices else y
+    return (y, plain(indices, x)) if return_indices else y

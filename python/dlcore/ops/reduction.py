@@ -117,7 +117,15 @@ def prod(x, dim=None, keepdim=False, *, axis=None, keepdims=None, out=None):
 
 
 def var(
-    x, dim=None, correction=1, keepdim=False, *, axis=None, ddof=None, keepdims=None
+    x,
+    dim=None,
+    correction=1,
+    keepdim=False,
+    *,
+    axis=None,
+    ddof=None,
+    unbiased=None,
+    keepdims=None,
 ):
     """Variance along axes, ``sum((x - mean)**2) / (n - correction)``.
 
@@ -132,6 +140,8 @@ def var(
         as in NumPy.
     ddof : int, optional
         NumPy's word for `correction`.
+    unbiased : bool, optional
+        PyTorch's older word for it.
     keepdim : bool, optional
         Whether the reduced axes stay, with length 1. `keepdims` is the same.
 
@@ -149,6 +159,7 @@ def var(
     """
     dim, keepdim = words("var", dim, keepdim, axis, keepdims)
     correction = correction if ddof is None else ddof
+    correction = correction if unbiased is None else unbiased
     a = raw(x)
     y = _C.var(a, dim, correction, keepdim)
     if not isinstance(x, Tensor):
@@ -163,7 +174,15 @@ def var(
 
 
 def std(
-    x, dim=None, correction=1, keepdim=False, *, axis=None, ddof=None, keepdims=None
+    x,
+    dim=None,
+    correction=1,
+    keepdim=False,
+    *,
+    axis=None,
+    ddof=None,
+    unbiased=None,
+    keepdims=None,
 ):
     """Standard deviation along axes, the square root of `var`. Arguments as for `var`.
 
@@ -176,6 +195,7 @@ def std(
     """
     dim, keepdim = words("std", dim, keepdim, axis, keepdims)
     correction = correction if ddof is None else ddof
+    correction = correction if unbiased is None else unbiased
     a = raw(x)
     y = _C.var(a, dim, correction, keepdim)
     y = _C.sqrt(y, y)

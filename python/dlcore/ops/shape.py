@@ -229,6 +229,7 @@ def as_dtype(op, dtype):
         raise TypeError(
             f"{op}: dtype must be a dtype or 'cpu', the only device, "
             f"got {one_line(dtype)}"
+            + (": pass np.float32 and the like" * ("torch." in str(dtype)))
         ) from None
 
 

@@ -233,7 +233,10 @@ def _lengths(op, n_fft, hop_length, win_length):
 def _window(op, window, win_length, n_fft, like):
     """The window as long as a frame."""
     if like.dtype.char not in "fd":
-        raise TypeError(f"{op}: input must be float32 or float64, got {like.dtype}")
+        raise TypeError(
+            f"{op}: input must be float32 or float64, got {like.dtype}"
+            + _of_samples(like.dtype)
+        )
     if window is None:
         window = np.ones(win_length, like.dtype)
     if wants(window):
@@ -255,6 +258,12 @@ def _window(op, window, win_length, n_fft, like):
     before = (n_fft - win_length) // 2
     frame[before : before + win_length] = window
     return frame
+
+
+def _of_samples(kind):
+    """How to take samples of whole numbers, as sound files have them."""
+    most = {"int16": 15, "int32": 31}.get(kind.name)
+    return f": pass (input / 2**{most}).astype('float32')" if most else ""
 
 
 def _check_signal(signal, n_fft, center, pad_mode):

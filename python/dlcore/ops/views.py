@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from .. import ops
-from ..tensor import Tensor, _constant, raw
+from ..hints import answer_missing
+from ..tensor import Tensor, raw, tensor
 from .shape import check_dim, whole
 
 
@@ -31,43 +32,9 @@ def swapaxes(self, axis0, axis1):
     return ops.transpose(self, axis0, axis1)
 
 
-def movedim(self, source, destination):
-    """Move one dimension to another place."""
-    source = check_dim("movedim", source, self.data)
-    order = [d for d in range(self.ndim) if d != source]
-    order.insert(check_dim("movedim", destination, self.data), source)
-    return ops.permute(self, *order)
-
-
 def ravel(self):
     """One dimension of all elements."""
     return ops.reshape(self, -1)
-
-
-def select(self, dim, index):
-    """The slice of one number along a dimension, without that dimension."""
-    dim = check_dim("select", dim, self.data)
-    return self[(*(slice(None),) * dim, whole("select", "index", index))]
-
-
-def narrow(self, dim, start, length):
-    """`length` elements along a dimension from `start` on."""
-    dim = check_dim("narrow", dim, self.data)
-    n, start = self.shape[dim], whole("narrow", "start", start)
-    start = start + n if start < 0 else start
-    end = start + whole("narrow", "length", length)
-    if not 0 <= start <= end <= n:
-        raise ValueError(
-            f"narrow: start and length must stay in dim {dim} of x.shape = "
-            f"{self.shape}, got {start} and {length}"
-        )
-    return self[(*(slice(None),) * dim, slice(start, end))]
-
-
-def unbind(self, dim=0):
-    """The slices along a dimension, as a tuple."""
-    dim = check_dim("unbind", dim, self.data)
-    return tuple(select(self, dim, i) for i in range(self.shape[dim]))
 
 
 def repeat(self, *sizes):
@@ -96,33 +63,9 @@ def is_contiguous(self):
     return self.data.flags.c_contiguous
 
 
-def dot(self, other):
-    """The product of two vectors."""
-    if self.ndim != 1 or raw(other).ndim != 1:
-        raise ValueError(
-            f"dot: both must be vectors, got shapes {self.shape} and {other.shape}"
-        )
-    return ops.matmul(self, other)
-
-
 def type_as(self, other):
     """The same values in the dtype of another."""
     return ops.to(self, other.dtype)
-
-
-def nonzero(self):
-    """The places that are not 0, a row for each."""
-    return _constant(np.argwhere(self.data))
-
-
-def allclose(self, other, rtol=1e-5, atol=1e-8, equal_nan=False):
-    """Whether all elements are close, as NumPy tells it."""
-    return bool(np.allclose(self.data, raw(other), rtol, atol, equal_nan))
-
-
-def equal(self, other):
-    """Whether shape and all elements are the same."""
-    return bool(np.array_equal(self.data, raw(other)))
 
 
 def cpu(self):
@@ -142,12 +85,29 @@ def __contains__(self, value):
 def _new(name, value=0):
     def new(self, *size, dtype=None, requires_grad=False):
         size = size[0] if len(size) == 1 and np.iterable(size[0]) else size
-        array = np.full(tuple(size), value, self.dtype if dtype is None else dtype)
-        return Tensor(array, requires_grad)
+        return new_full(self, size, value, dtype, requires_grad)
 
     new.__name__ = name
     new.__doc__ = f"A tensor of {value}s, in the dtype of this one."
     return new
+
+
+def unflatten(self, dim, sizes):
+    """Give a dimension a shape of its own; one length may be -1."""
+    dim = check_dim("unflatten", dim, self.data)
+    return ops.reshape(self, *self.shape[:dim], *sizes, *self.shape[dim + 1 :])
+
+
+def where(self, condition, other):
+    """`where` with this tensor where the condition holds."""
+    return ops.where(condition, self, other)
+
+
+def new_full(self, size, fill_value, dtype=None, requires_grad=False):
+    """A tensor of one number, in the dtype of this one."""
+    size = size if np.iterable(size) else (size,)
+    array = np.full(tuple(size), fill_value, self.dtype if dtype is None else dtype)
+    return Tensor(array, requires_grad)
 
 
 _PROPERTIES = {
@@ -156,6 +116,7 @@ _PROPERTIES = {
     "nbytes": lambda self: self.data.nbytes,
     "itemsize": lambda self: self.data.itemsize,
     "device": lambda self: "cpu",
+    "is_cuda": lambda self: False,
 }
 for _name, _get in _PROPERTIES.items():
     setattr(Tensor, _name, property(_get))
@@ -169,27 +130,30 @@ _METHODS = {
     "reshape_as": view_as,
     "nelement": lambda self: math.prod(self.shape),
     "element_size": lambda self: self.data.itemsize,
+    "clamp_min": lambda self, min: ops.clamp(self, min),
+    "clamp_max": lambda self, max: ops.clamp(self, None, max),
+    "new_tensor": lambda self, data, dtype=None, requires_grad=False: tensor(
+        data, self.dtype if dtype is None else dtype, requires_grad
+    ),
+    "is_floating_point": lambda self: self.data.dtype.kind == "f",
+    "trace": lambda self: ops.sum(ops.diagonal(self)),
+    "mv": ops.matmul,
     "mm": ops.mm,
     "bmm": ops.bmm,
 }
 for _one in (
+    unflatten,
+    where,
+    new_full,
     view_as,
     expand_as,
     t,
     swapaxes,
-    movedim,
     ravel,
-    select,
-    narrow,
-    unbind,
     repeat,
     contiguous,
     is_contiguous,
-    dot,
     type_as,
-    nonzero,
-    allclose,
-    equal,
     cpu,
     to,
     __contains__,
@@ -197,3 +161,4 @@ for _one in (
     _METHODS[_one.__name__] = _one
 for _name, _value in _METHODS.items():
     setattr(Tensor, _name, _value)
+answer_missing(Tensor)

@@ -36,12 +36,21 @@ def _is_whole(x):
     return isinstance(x, (int, float))
 
 
+def _of_floats(name, x, y):
+    """``x % y`` and ``x // y``, whose ops are above this file."""
+    from .. import ops
+
+    return ops.remainder(x, y) if name == "mod" else ops.floor(ops.div(x, y))
+
+
 def _operator(name, function, reflected=False):
-    """An operator that only whole numbers have."""
+    """An operator of whole numbers; ``%`` and ``//`` are those of floats too."""
 
     def apply(self, *others):
         given = [*others, self] if reflected else [self, *others]
         if any(isinstance(x, float) or not _is_whole(raw(x)) for x in given):
+            if name in ("mod", "floordiv") and len(given) == 2:
+                return _of_floats(name, *given)
             raise TypeError(
                 f"{name}: both must be bool or integer, got "
                 f"{', '.join(str(np.asarray(raw(x)).dtype) for x in given)}"

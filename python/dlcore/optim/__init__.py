@@ -5,6 +5,7 @@ The schedules of the learning rate are in `lr_scheduler`, averages of weights in
 names layers whose gradients vanish or explode.
 """
 
+from ..hints import of_module as _of_module
 from . import lr_scheduler, regularization, swa_utils
 from .adam import Adam, AdamW
 from .adam_variants import Adamax, NAdam, RAdam
@@ -37,3 +38,5 @@ __all__ = [
     "regularization",
     "swa_utils",
 ]
+
+__getattr__ = _of_module(globals(), "optim.")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...ops import cat
+from ...ops import cat, flip
 from ...ops.rnn_layers import Lengths, lengths_of, place_rows
 from ...ops.shape import as_array, reshape
 from ...tensor import Tensor, raw
@@ -107,7 +107,9 @@ def pad_packed_sequence(
     batch_first : bool, optional
         Whether the batch is the first axis of the result.
     padding_value : float, optional
-        What stands after a sequence's end.
+        What fills up the shorter ones.
+    padding_side : {'right', 'left'}
+        Whether it stands after a sequence's end or before its start.
     total_length : int, optional
         Number of steps of the result; default is the longest sequence's.
 
@@ -153,7 +155,7 @@ def pad_packed_sequence(
     return reshape(padded, *sides, *shape[1:]), lengths
 
 
-def pad_sequence(sequences, batch_first=False, padding_value=0.0):
+def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="right"):
     """One array of sequences of many lengths.
 
     Parameters
@@ -182,6 +184,15 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0):
     array([[1., 0.],
            [1., 1.]])
     """
+    if padding_side not in ("right", "left"):
+        raise ValueError(
+            "pad_sequence: padding_side must be 'right' or 'left', "
+            f"got {padding_side!r}"
+        )
+    if padding_side == "left":
+        backwards = [flip(sequence, 0) for sequence in sequences]
+        padded = pad_sequence(backwards, batch_first, padding_value)
+        return flip(padded, int(batch_first))
     return pad_packed_sequence(
         _pack("pad_sequence", sequences), batch_first, padding_value
     )[0]

@@ -4,6 +4,7 @@ Call ``schedule.step()`` after the optimizer's step: once an epoch, or once a ba
 the schedule's numbers count.
 """
 
+from ...hints import of_module as _of_module
 from .combine import ChainedScheduler, SequentialLR
 from .cycle import (
     CosineAnnealingLR,
@@ -47,3 +48,5 @@ __all__ = [
     "StepLR",
     "WarmupLR",
 ]
+
+__getattr__ = _of_module(globals(), "lr_scheduler.")

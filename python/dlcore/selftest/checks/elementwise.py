@@ -59,10 +59,24 @@ _POSITIVE: dict[str, Callable] = {
     "rsqrt": lambda x: 1 / np.sqrt(x),
     "reciprocal": np.reciprocal,
 }
+_BY_NUMPY = {  # name there: of numbers from 0.5 on, divided by 9 where that is too much
+    name: getattr(np, f"arc{name[1:]}" if name[0] == "a" else name)
+    for name in (
+        "sin cos tan asin acos atan sinh cosh asinh acosh atanh exp2 log2 log10"
+    ).split()
+}
 _FLAT = {  # no gradient, or 0 everywhere
     "sign": (apart(PLANE), np.sign),
     "step": (apart(PLANE), lambda x: x >= 0),
-    "isnan": (apart(PLANE), np.isnan),
+    **{
+        name: (apart(PLANE), getattr(np, name))
+        for name in "floor ceil trunc round logical_not isnan".split()
+    },
+    **{
+        name: (steps, getattr(np, name))
+        for name in "logical_and logical_or logical_xor isclose allclose".split()
+    },
+    "equal": (steps, np.array_equal),
     "isinf": (apart(PLANE), np.isinf),
     "isfinite": (apart(PLANE), np.isfinite),
     "eq": (steps, np.equal),
@@ -111,6 +125,39 @@ for _op, _f in _POSITIVE.items():
     add(_op, normal(PLANE, low=0.5), lambda x, _op=_op: getattr(dl, _op)(x), _f)
 for _op, _f in _BINARY.items():
     add(_op, normal(PLANE, (1, 23)), lambda a, b, _op=_op: getattr(dl, _op)(a, b), _f)
+for _op, _f in _BY_NUMPY.items():
+    _part = 9 if _op in ("asin", "acos", "atanh") else 1
+    add(
+        _op,
+        normal(PLANE, low=1.1),
+        lambda x, _op=_op, _part=_part: getattr(dl, _op)(x / _part),
+        lambda x, _f=_f, _part=_part: _f(x / _part),
+    )
+for _op, _f in (
+    ("atan2", np.arctan2),
+    ("remainder", np.remainder),
+    ("fmod", np.fmod),
+    ("logaddexp", np.logaddexp),
+):
+    add(
+        _op,
+        normal(PLANE, (5, 1), low=0.5),
+        lambda a, b, _op=_op: getattr(dl, _op)(a, b),
+        _f,
+        gradient=_op in ("atan2", "logaddexp"),  # the others jump
+    )
+_THREE = {
+    "lerp": lambda x, a, b: x + b * (a - x),
+    "addcmul": lambda x, a, b: x + a * b,
+    "addcdiv": lambda x, a, b: x + a / b,
+}
+for _op, _f in _THREE.items():
+    add(
+        _op,
+        normal(PLANE, PLANE, (1, 23), low=0.5),
+        lambda *x, _op=_op: getattr(dl, _op)(*x),
+        _f,
+    )
 add("div", normal(PLANE, (5, 1), low=0.5), lambda a, b: dl.div(a, b), np.divide)
 add("pow", normal(PLANE, low=0.5), lambda x: dl.pow(x, 3), lambda x: x**3)
 for _op, (_inputs, _flat) in _FLAT.items():

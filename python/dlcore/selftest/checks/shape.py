@@ -16,6 +16,26 @@ _SHAPES = {
     "unsqueeze": (lambda x: dl.unsqueeze(x, 1), lambda x: x[:, None]),
     "expand": (lambda x: dl.expand(x[:1], 3, 6, 4), lambda x: np.repeat(x[:1], 3, 0)),
     "clone": (lambda x: dl.clone(x), lambda x: x),
+    "flip": (lambda x: dl.flip(x, 1), lambda x: np.flip(x, 1)),
+    "roll": (lambda x: dl.roll(x, 2, 1), lambda x: np.roll(x, 2, 1)),
+    "movedim": (lambda x: dl.movedim(x, 0, 2), lambda x: np.moveaxis(x, 0, 2)),
+    "select": (lambda x: dl.select(x, 1, 2), lambda x: x[:, 2]),
+    "narrow": (lambda x: dl.narrow(x, 1, 2, 3), lambda x: x[:, 2:5]),
+    "unbind": (lambda x: dl.unbind(x, 1)[3], lambda x: x[:, 3]),
+    "tile": (lambda x: dl.tile(x, 2, 3), lambda x: np.tile(x, (2, 3))),
+    "repeat_interleave": (
+        lambda x: dl.repeat_interleave(x, 3, 1),
+        lambda x: np.repeat(x, 3, 1),
+    ),
+    "tril": (lambda x: dl.tril(x, 1), lambda x: np.tril(x, 1)),
+    "triu": (lambda x: dl.triu(x, 1), lambda x: np.triu(x, 1)),
+    "diagonal": (lambda x: dl.diagonal(x, 1), lambda x: np.diagonal(x, 1)),
+    "diag": (lambda x: dl.diag(x[0, 0], 1), lambda x: np.diag(x[0, 0], 1)),
+    "outer": (
+        lambda x: dl.outer(x[0, 0], x[1, 1]),
+        lambda x: np.outer(x[0, 0], x[1, 1]),
+    ),
+    "dot": (lambda x: dl.dot(x[0, 0], x[1, 1]), lambda x: x[0, 0] @ x[1, 1]),
     "pad": (lambda x: dl.pad(x, (1, 2)), lambda x: np.pad(x, ((0, 0), (0, 0), (1, 2)))),
     "cat": (lambda x: dl.cat([x, x], 1), lambda x: np.concatenate([x, x], 1)),
     "concatenate": (
@@ -110,3 +130,4 @@ add(
 add("split", normal(_BOX), lambda x: dl.split(x, 2, 1)[1], lambda x: x[:, 2:4])
 add("chunk", normal(_BOX), lambda x: dl.chunk(x, 3, 1)[2], lambda x: x[:, 4:])
 add("to", normal(_BOX), lambda x: dl.to(x, "float64"), lambda x: x)
+add("nonzero", normal(_BOX), lambda x: dl.nonzero(x), np.argwhere, gradient=False)
