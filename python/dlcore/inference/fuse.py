@@ -67,7 +67,8 @@ class _Layer:
             finish = self.activation, self.residual, self.slope
             arguments = (*operands, *self.settings, *finish)
             return Step(self.kernel, arguments, self.y, self.parts)
-        arguments = (*operands, self.residual, self.activation, self.slope, False)
+        finish = self.residual, self.activation, self.slope
+        arguments = (*operands, *finish, False, *self.settings)
         return Step(self.kernel, arguments, (self.y, None), self.parts)
 
 
@@ -79,7 +80,7 @@ def _layer(step):
     if step.name == "conv2d_forward":
         (activation, residual, slope), settings, y = a[7:10], a[3:7], step.result
     elif step.name == "linear_forward":
-        (residual, activation, slope), settings, y = a[3:6], (), step.result[0]
+        (residual, activation, slope), settings, y = a[3:6], a[7:], step.result[0]
     else:
         return None
     activation = None if activation == "none" else activation
