@@ -59,6 +59,19 @@ bool cpu_runs(std::string_view) {
 }
 #endif
 
+// Kernels for which the CPU, though it runs the set, lacks an instruction.
+void take_out_what_is_lacking([[maybe_unused]] KernelTable<float>& table) {
+#ifdef __x86_64__
+#  undef KERNEL_DOT
+#  define KERNEL(name)
+#  define KERNEL_DOT(name, feature) \
+    if (!__builtin_cpu_supports(feature)) table.name.function = nullptr;
+#  include "kernels.def"
+#  undef KERNEL
+#  undef KERNEL_DOT
+#endif
+}
+
 // Filled once and never destroyed: a call in another thread keeps the table it began with.
 std::vector<Target>& targets() {
   static std::vector<Target>& all = *[] {
@@ -72,6 +85,7 @@ std::vector<Target>& targets() {
       if (!target.runs_here) continue;
       if (lower) target.f32 = lower->f32, target.f64 = lower->f64;
       target.fill(target.f32, target.f64);
+      take_out_what_is_lacking(target.f32);
       lower = &target;
     }
     return made;
@@ -116,6 +130,10 @@ void set_isa(const std::string& name) {
 
 std::string isa() {
   return the_chosen().name;
+}
+
+bool has_bf16() {
+  return the_chosen().f32.gemm_bf16.function;
 }
 
 std::vector<std::string> isas() {

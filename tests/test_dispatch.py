@@ -88,6 +88,12 @@ def v3_sources():
     return re.search(r"set\(v3_sources ([^)]+)\)", text)[1].split()
 
 
+def dot_sources():
+    """The files that avx512 alone has."""
+    text = (ROOT / "CMakeLists.txt").read_text()
+    return re.search(r"set\(dot_sources ([^)]+)\)", text)[1].split()
+
+
 def is_complete(build):
     """Whether a build folder holds an up-to-date object of every file and set."""
     cache = build / "CMakeCache.txt"
@@ -97,12 +103,12 @@ def is_complete(build):
         return False
     sources = [*(ROOT / "csrc/kernels").iterdir(), *(ROOT / "csrc/cpu").iterdir()]
     newest = max(p.stat().st_mtime for p in sources)
-    v3 = v3_sources()
+    v3, dot = v3_sources(), dot_sources()
     for isa in _C.built_isas():
         folder = build / f"CMakeFiles/cpu_{isa}.dir/csrc/cpu"
         made = {p.name: p.stat().st_mtime for p in folder.glob("*.o")}
         for source in (ROOT / "csrc/cpu").glob("*.cpp"):
-            borrowed = isa == "avx512" and source.stem in v3
+            borrowed = source.stem in (v3 if isa == "avx512" else dot)
             if not borrowed and made.get(f"{source.name}.o", 0) < newest:
                 return False
     return True

@@ -136,9 +136,8 @@ def test_casts():
     assert net.float().mean.dtype == np.float32
     assert net.to("cpu", dtype="float64").scale.dtype == np.float64
     assert net.to(Tensor(X)).cpu() is net and net.scale.dtype == np.float32
-    for cast in (lambda: net.to("int64"), net.half, net.bfloat16):
-        with pytest.raises(TypeError, match="must be float32 or float64"):
-            cast()
+    with pytest.raises(TypeError, match="must be float32, float64, float16 or"):
+        net.to("int64")
 
 
 def test_state_dict_round_trip(tmp_path):

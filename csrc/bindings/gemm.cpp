@@ -154,7 +154,8 @@ void check_inner(const char* op, const Matrices& a, const Matrices& b) {
         "), got a.shape = ", a.array.shape(), ", b.shape = ", b.array.shape());
 }
 
-py::object matmul(py::handle a_, py::handle b_, py::handle out) {
+// `low`: in bfloat16 where the CPU has the instructions.
+py::object matmul(py::handle a_, py::handle b_, py::handle out, bool low) {
   const Matrices a = matrices("matmul", "a", a_, true), b = matrices("matmul", "b", b_, false);
   check_same_dtype("matmul", "a", a.array, "b", b.array);
   check_inner("matmul", a, b);
@@ -162,7 +163,9 @@ py::object matmul(py::handle a_, py::handle b_, py::handle out) {
   Output c("matmul", out, result_shape(a, b, batch), a.array.typenum(), {}, {&a.array, &b.array});
   with_kernels(a.array, work_of("matmul", a, b, batch), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
-    k.gemm(product<T>(a, b, batch, c.array()));
+    Gemm<T> g = product<T>(a, b, batch, c.array());
+    g.bf16 = low ? k.gemm_bf16.function : nullptr;
+    k.gemm(g);
   });
   return c.finish();
 }
@@ -176,7 +179,7 @@ bool broadcasts_to(const Array& x, const Shape& shape) {
 
 // alpha a b + beta input, input broadcast to the result. op is addmm or baddbmm.
 py::object addmm(const char* op, int ndim, py::handle input_, py::handle a_, py::handle b_,
-                 py::handle beta_, py::handle alpha_, py::handle out) {
+                 py::handle beta_, py::handle alpha_, py::handle out, bool low) {
   const Matrices a = matrices(op, "a", a_, true), b = matrices(op, "b", b_, false);
   const Array input = optional_array(op, "input", input_);
   const double beta = real_argument(op, "beta", beta_), alpha = real_argument(op, "alpha", alpha_);
@@ -204,6 +207,7 @@ py::object addmm(const char* op, int ndim, py::handle input_, py::handle a_, py:
     Gemm<T> g = product<T>(a, b, batch, c.array());
     g.alpha = static_cast<T>(alpha);
     g.beta = static_cast<T>(beta);
+    g.bf16 = low ? k.gemm_bf16.function : nullptr;
     k.gemm(g);
   });
   return c.finish();
@@ -269,7 +273,7 @@ void check_like_y(const char* name, const Array& array, const Linear& l) {
 
 // (y, what backward needs of it or None)
 py::tuple linear_forward(py::handle x, py::handle weight, py::handle bias_, py::handle residual_,
-                         py::handle activation_, py::handle slope_, bool keep) {
+                         py::handle activation_, py::handle slope_, bool keep, bool low) {
   const Linear l(x, weight);
   const Array bias = optional_array("linear", "bias", bias_);
   const Array residual = optional_array("linear", "residual", residual_);
@@ -288,6 +292,7 @@ py::tuple linear_forward(py::handle x, py::handle weight, py::handle bias_, py::
   with_kernels(l.x, l.work(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
     Gemm<T> g = l.forward<T>();
+    g.bf16 = low ? k.gemm_bf16.function : nullptr;
     g.c = y.data<T>();
     g.bias = bias.defined() ? bias.data<T>() : nullptr;
     g.residual = residual.defined() ? residual.data<T>() : nullptr;
@@ -304,7 +309,8 @@ py::tuple linear_forward(py::handle x, py::handle weight, py::handle bias_, py::
 
 // The wanted ones of (dx, dweight, dbias, dresidual), None for the others.
 py::tuple linear_backward(py::handle x, py::handle weight, py::handle kept_, py::handle dy_,
-                          py::handle activation_, bool want_dx, bool want_dw, bool want_db) {
+                          py::handle activation_, bool want_dx, bool want_dw, bool want_db,
+                          bool low) {
   const Linear l(x, weight);
   const Array kept = optional_array("linear", "kept", kept_), dy("linear", "dy", dy_);
   const Activation activation = activation_argument("linear", activation_);
@@ -326,6 +332,7 @@ py::tuple linear_backward(py::handle x, py::handle weight, py::handle kept_, py:
       k.linear_gradient(kept.defined() ? kept.data<T>() : nullptr, dy.data<T>(), dz.data<T>(),
                         db.data<T>(), l.rows, l.outs, activation);
     Gemm<T> g = l.forward<T>();
+    g.bf16 = low ? k.gemm_bf16.function : nullptr;
     if (want_dx) {  // (rows, ins) = dz weight
       g.a = dz.data<T>();
       g.a_row = l.outs;
@@ -358,13 +365,13 @@ py::tuple linear_backward(py::handle x, py::handle weight, py::handle kept_, py:
 
 void bind_gemm(Module& m) {
   using py::arg;
-  m.def("matmul", &matmul, arg("a"), arg("b"), arg("out") = py::none());
+  m.def("matmul", &matmul, arg("a"), arg("b"), arg("out") = py::none(), arg("low") = false);
   m.def("addmm", &addmm, arg("op"), arg("ndim"), arg("input"), arg("a"), arg("b"), arg("beta"),
-        arg("alpha"), arg("out") = py::none());
+        arg("alpha"), arg("out") = py::none(), arg("low") = false);
   m.def("linear_forward", &linear_forward, arg("x"), arg("weight"), arg("bias"), arg("residual"),
-        arg("activation"), arg("negative_slope"), arg("keep"));
+        arg("activation"), arg("negative_slope"), arg("keep"), arg("low") = false);
   m.def("linear_backward", &linear_backward, arg("x"), arg("weight"), arg("kept"), arg("dy"),
-        arg("activation"), arg("want_dx"), arg("want_dw"), arg("want_db"));
+        arg("activation"), arg("want_dx"), arg("want_dw"), arg("want_db"), arg("low") = false);
 }
 
 }  // namespace dlcore

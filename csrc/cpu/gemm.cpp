@@ -41,26 +41,41 @@ void multiply(const Product<T>& g) {
     blocked(g);
 }
 
+// Where rounding the operands costs less than it saves.
+template <class T>
+DLCORE_INLINE bool bf16_pays(const Gemm<T>& g) {
+  return g.bf16 && smaller(smaller(g.m, g.n), g.k) >= 32 && g.m * g.n * g.k >= 1 << 17 &&
+         g.alpha != T(0);
+}
+
+template <class T>
+DLCORE_INLINE void multiply(const Gemm<T>& g, int64_t i, const T* row_bias = nullptr) {
+  if (bf16_pays(g))
+    g.bf16(g, i, row_bias);
+  else
+    multiply(product_of(g, i, row_bias));
+}
+
 template <class T>
 void gemm(const Gemm<T>& g) {
   if (g.m == 0 || g.n == 0) return;
   const int64_t work = g.m * g.n * larger(g.k, 1);
   if (work >= kOwnThreads || g.batch == 1) {
-    for (int64_t i = 0; i < g.batch; ++i) multiply(product_of(g, i));
+    for (int64_t i = 0; i < g.batch; ++i) multiply(g, i);
     return;
   }
   parallel_for(g.batch, larger(1, kChunkWork / work), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) multiply(product_of(g, i));
+    for (int64_t i = begin; i < end; ++i) multiply(g, i);
   });
 }
 
 }  // namespace
 
 void gemm_with_row_bias(const Gemm<float>& g, const float* row_bias) {
-  multiply(product_of(g, 0, row_bias));
+  multiply(g, 0, row_bias);
 }
 void gemm_with_row_bias(const Gemm<double>& g, const double* row_bias) {
-  multiply(product_of(g, 0, row_bias));
+  multiply(g, 0, row_bias);
 }
 
 int64_t pack_rows(const Gemm<float>& g, float* packed) {

@@ -10,12 +10,18 @@ namespace DLCORE_ISA {
   extern name##_signature<double>* const name##_f64;
 #include "kernels.def"
 #undef KERNEL
+#undef KERNEL_DOT
 
 void fill(KernelTable<float>& f32, KernelTable<double>& f64) {
 #define KERNEL_F64(kernel)              \
   f32.kernel = {kernel##_f32, #kernel}; \
   f64.kernel = {kernel##_f64, #kernel};
 #define FLOAT(kernel) f32.kernel = {kernel##_f32, #kernel};
+#ifdef __AVX512F__
+#  define KERNEL_DOT(kernel, feature) FLOAT(kernel)  // dispatch.cpp takes out what the CPU lacks
+#else
+#  define KERNEL_DOT(kernel, feature)
+#endif
 // What a table does not take, as it holds that of the set below, the linker leaves out.
 #ifdef DLCORE_BORROWS_F64
 #  define KERNEL_F32 FLOAT

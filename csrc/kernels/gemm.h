@@ -28,9 +28,14 @@ struct Gemm {
   const int64_t* a_batch;  // offset of each matrix from a and b; C's follow one another
   const int64_t* b_batch;  // null: the same matrix for all
   const T* packed_a;       // of one matrix, as pack_rows in cpu/conv_point.h gives it; may be null
+  // gemm_bf16, for those of the products that it does faster; may be null.
+  void (*bf16)(const Gemm<T>& g, int64_t i, const T* row_bias);
 };
 
 SIGNATURE(gemm, (const Gemm<T>& g));
+// Product i of the batch, A and B rounded to bfloat16 (to nearest even; denormal numbers to 0),
+// sums in float32. `row_bias` has m values, or is null.
+SIGNATURE(gemm_bf16, (const Gemm<T>& g, int64_t i, const T* row_bias));
 SIGNATURE(linear_gradient, (const T* kept, const T* dy, T* dz, T* db, int64_t rows, int64_t n,
                             Activation activation));
 

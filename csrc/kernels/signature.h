@@ -19,3 +19,5 @@
 #define DLCORE_EXPORT(kernel)                                            \
   extern kernel##_signature<float>* const kernel##_f32 = &kernel<float>; \
   extern kernel##_signature<double>* const kernel##_f64 = &kernel<double>;
+// Of a KERNEL_DOT, which is float32's alone.
+#define DLCORE_EXPORT_DOT(kernel) extern kernel##_signature<float>* const kernel##_f32 = &kernel;

@@ -31,12 +31,14 @@ from .create import *
 from .grad_mode import (
     enable_grad,
     inference_mode,
+    is_autocast_enabled,
     is_grad_enabled,
     no_grad,
     set_grad_enabled,
 )
 from .interop import from_dlpack
 from .ops import *
+from .precision import autocast
 from .random import *
 from .runtime import (
     config,

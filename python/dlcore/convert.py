@@ -1,6 +1,59 @@
 """What a Tensor is made from, what it may be given, and how it looks as text."""
 
+import functools
+import warnings
+
 import numpy as np
+
+# Not empty once a Tensor was stored in 16 bits: until then nobody looks for one.
+sixteen: list = []
+
+
+def is_sixteen(dtype):
+    """Whether it is float16 or bfloat16."""
+    return dtype.itemsize == 2 and (dtype.char == "e" or dtype.name == "bfloat16")
+
+
+def bfloat16(op):
+    """The dtype of the package ml_dtypes."""
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise ImportError(
+            f"{op}: bfloat16 needs the package ml_dtypes: pip install ml_dtypes"
+        ) from None
+    return np.dtype(ml_dtypes.bfloat16)
+
+
+def widened(array):
+    """What an op computes with: an array of 16-bit numbers as float32."""
+    if not is_sixteen(array.dtype):
+        return array
+    _warn()
+    return array.astype(np.float32)
+
+
+def gradients_dtype(dtype):
+    """Of the gradient of such an array: float32 for 16-bit numbers."""
+    return np.dtype(np.float32) if is_sixteen(dtype) else dtype
+
+
+def storage_of(arrays):
+    """The dtype of 16 bits that all these arrays have, or None."""
+    kinds = {a.dtype for a in arrays if a.dtype.kind == "f" or is_sixteen(a.dtype)}
+    kind = kinds.pop() if len(kinds) == 1 else None
+    return kind if kind is not None and is_sixteen(kind) else None
+
+
+@functools.cache
+def _warn():
+    warnings.warn(
+        "float16 and bfloat16 are for storage: ops compute on float32 copies and round "
+        "the result, which saves memory and takes more time; for speed keep float32 "
+        'and use dl.autocast("bfloat16")',
+        RuntimeWarning,
+        stacklevel=4,
+    )
 
 
 def as_array(data):
@@ -14,13 +67,16 @@ def as_array(data):
             "Tensor: data must be nested lists of one length on each level"
         ) from None
     dtype = array.dtype
+    if is_sixteen(dtype):
+        sixteen[:] = [True]
+        return array if dtype.isnative else array.astype(dtype.newbyteorder("="))
     if dtype.kind not in "fiub":
         raise TypeError(f"Tensor: data must be real numbers, got dtype {dtype}")
     if dtype.kind == "f" and not hasattr(data, "dtype"):
         return array.astype(np.float32)
     if dtype.kind == "f" and dtype.char not in "fd":
         raise TypeError(
-            f"Tensor: data must be float32 or float64, got {dtype}: "
+            f"Tensor: data must be float16, float32 or float64, got {dtype}: "
             "cast with data.astype(np.float32)"
         )
     return array if dtype.isnative else array.astype(dtype.newbyteorder("="))

@@ -10,10 +10,12 @@ class _Mode(threading.local):
         self.recording = True
         self.anomaly = None  # who looks for NaN: see dlcore.autograd.anomaly
         self.before = []  # of the blocks that this thread is in
+        self.casting = False  # see dlcore.autocast
 
 
 _mode = _Mode()
 anomalies: list = []  # the blocks of all threads: empty, a walk need not ask its own
+autocasts: list = []  # likewise those that switch autocast on
 _RUN_LATER = (
     inspect.isgeneratorfunction,
     inspect.iscoroutinefunction,
@@ -39,18 +41,23 @@ class _Recording:
         _mode.recording = _mode.before.pop()
 
     def __call__(self, function):
-        if any(runs_later(function) for runs_later in _RUN_LATER):
-            raise TypeError(
-                f"{type(self).__name__}: function must run when it is called, got a "
-                "generator or coroutine: write the block inside it"
-            )
+        return in_block(type(self).__name__, type(self), function)
 
-        @functools.wraps(function)
-        def wrapped(*args, **kwargs):
-            with type(self)():
-                return function(*args, **kwargs)
 
-        return wrapped
+def in_block(name, block, function):
+    """A function that runs in a block of its own, which `block` makes, at each call."""
+    if any(runs_later(function) for runs_later in _RUN_LATER):
+        raise TypeError(
+            f"{name}: function must run when it is called, got a "
+            "generator or coroutine: write the block inside it"
+        )
+
+    @functools.wraps(function)
+    def wrapped(*args, **kwargs):
+        with block():
+            return function(*args, **kwargs)
+
+    return wrapped
 
 
 class no_grad(_Recording):
@@ -117,3 +124,8 @@ class set_grad_enabled(_Recording):
 def is_grad_enabled():
     """Whether this thread records gradients."""
     return _mode.recording
+
+
+def is_autocast_enabled():
+    """Whether this thread multiplies in bfloat16: see `autocast`."""
+    return _mode.casting

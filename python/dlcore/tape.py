@@ -15,6 +15,7 @@ from sys import getrefcount
 import numpy as np
 
 from . import _C
+from .convert import gradients_dtype
 from .grad_mode import _mode, anomalies
 from .hooks import hooked, hooked_leaves
 from .tensor import Tensor, _constant, _used, raw
@@ -120,22 +121,23 @@ def first_gradient(op, tensor, gradient, create_graph):
             f"{op}: no gradient was recorded: make a leaf requires_grad=True"
         )
     y = tensor._data
+    dtype = gradients_dtype(y.dtype)
     if gradient is None:
         if y.size != 1:
             raise RuntimeError(
                 f"{op}: gradient must be given for more than one element, "
                 f"got shape {y.shape}: call .sum() or .mean() first"
             )
-        dy = np.ones_like(y)
+        dy = np.ones_like(y, dtype)
     else:
-        dy = np.asarray(raw(gradient), dtype=y.dtype)
+        dy = np.asarray(raw(gradient), dtype=dtype)
         if dy.shape != y.shape:
             raise ValueError(
                 f"{op}: gradient must have shape {y.shape}, got {dy.shape}"
             )
     if not create_graph:
         return dy
-    same = isinstance(gradient, Tensor) and gradient.dtype == y.dtype
+    same = isinstance(gradient, Tensor) and gradient.dtype == dtype
     return gradient if same else _constant(dy)
 
 

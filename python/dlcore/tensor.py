@@ -12,7 +12,17 @@ from operator import attrgetter
 
 import numpy as np
 
-from .convert import as_array, check_flag, check_grad, set_data, text_of
+from .convert import (
+    as_array,
+    check_flag,
+    check_grad,
+    is_sixteen,
+    set_data,
+    sixteen,
+    storage_of,
+    text_of,
+    widened,
+)
 from .grad_mode import _mode
 
 clock = itertools.count(0, -1)  # the age of a node; smaller is younger
@@ -80,10 +90,11 @@ class Tensor:
         """Ask for the gradient of this leaf, or no longer; returns the tensor."""
         if self._node is not None and not requires_grad:
             raise RuntimeError("requires_grad_: only a leaf can stop: use .detach()")
-        if requires_grad and self.data.dtype.char not in "fd":
+        dtype = self.data.dtype
+        if requires_grad and dtype.char not in "fd" and not is_sixteen(dtype):
             raise RuntimeError(
-                "requires_grad: only float32 and float64 can require a gradient, "
-                f"got {self.data.dtype}"
+                "requires_grad: only floating-point numbers can require a gradient, "
+                f"got {dtype}"
             )
         self.requires_grad = bool(requires_grad)
         return self
@@ -279,7 +290,7 @@ def _used(dy):
 
 
 def raw(x, out=None):
-    """The array of a Tensor; anything else as it is.
+    """The array of a Tensor, as float32 if it is stored in 16 bits; others as they are.
 
     RuntimeError when the result goes to `out` and a gradient would be recorded: what is
     written there would not follow the tape, and may be what backward still needs.
@@ -291,10 +302,10 @@ def raw(x, out=None):
             "out: must not be given where a gradient is recorded: leave it out, pass "
             "x.detach(), or call under dl.no_grad()"
         )
-    return x._data
+    return widened(x._data) if sixteen else x._data
 
 
-def record(y, parents, backward):
+def record(y, parents, backward, as_stored=True):
     """Wrap the result of an op.
 
     Parameters
@@ -307,12 +318,17 @@ def record(y, parents, backward):
         ``backward(dy)`` returns a tuple of one array, or None, for each parent. It may
         return `dy` or a view of it, and must not change it. The gradient of a broadcast
         parent may have the shape of the result.
+    as_stored : bool, optional
+        Whether the result of parents that are all stored in one dtype of 16 bits is
+        rounded to it; gradients are float32.
 
     Returns
     -------
     ndarray or Tensor
         `y` itself when no parent is a Tensor.
     """
+    if sixteen and as_stored:
+        y = _stored(y, parents)
     among = False
     for parent in parents:
         if isinstance(parent, Tensor):
@@ -326,6 +342,14 @@ def record(y, parents, backward):
                 tensor._changed = _NEVER
                 return tensor
     return _constant(y) if among else y
+
+
+def _stored(y, parents):
+    if y.dtype != np.float32 or not any(isinstance(p, Tensor) for p in parents):
+        return y
+    arrays = (p.data if isinstance(p, Tensor) else p for p in parents)
+    kind = storage_of(a for a in arrays if isinstance(a, np.ndarray) and a.ndim)
+    return y if kind is None else y.astype(kind)
 
 
 def record_several(ys, parents, backward):
@@ -344,6 +368,8 @@ def record_several(ys, parents, backward):
     -------
     tuple of ndarray or Tensor
     """
+    if sixteen:
+        ys = tuple(_stored(y, parents) for y in ys)
     given = [None] * len(ys)
     nothing = np.zeros(1, np.float32)  # each result is younger, and gives first
 

@@ -1,6 +1,7 @@
 """Memory for time: forget what lies between, and compute it again in backward."""
 
 from ..grad_mode import _mode, enable_grad
+from ..precision import autocast
 from ..random import get_rng_state, set_rng_state
 from ..tensor import Tensor, clock, record, record_several
 
@@ -90,6 +91,7 @@ class _Again:
     def __init__(self, function, args, kwargs, state):
         self.function, self.args, self.kwargs = function, args, kwargs
         self.state = state
+        self.casting = _mode.casting
         self.kept, self.which, self.shapes = [], [], []
 
     def spliced(self, *dys):
@@ -97,7 +99,7 @@ class _Again:
         if self.state is not None:
             set_rng_state(self.state)
         try:
-            with enable_grad():
+            with enable_grad(), autocast(enabled=self.casting):
                 made = self.function(*self.args, **self.kwargs)
         finally:
             if self.state is not None:

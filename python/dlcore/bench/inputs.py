@@ -24,6 +24,9 @@ def _gemm(normal, rng, s):
     return {"a": normal(*batch, *a), "b": normal(*batch, *b)}
 
 
+_gemm_bf16 = _gemm
+
+
 def _linear_gelu(normal, rng, s):
     return {
         "x": normal(s["rows"], s["inside"]),
@@ -295,6 +298,9 @@ def _train_gpt(normal, rng, s):
     state = _state(normal, GPT())
     words = rng.integers(0, GPT.words, (2, s["batch"], GPT.length))
     return {"x": words[0], "state": state, "labels": words[1].ravel()}
+
+
+_train_gpt_bf16 = _train_gpt
 
 
 def _train_lenet5(normal, rng, s):

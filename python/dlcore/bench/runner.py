@@ -111,7 +111,7 @@ class Contender:
 
 def peers_of(case, wanted):
     """Who competes in `case`, with recycled memory too where that matters."""
-    peers = [p for p in case.peers if p.split("-")[0] in wanted]
+    peers = [p for p in case.peers if p.split("-")[0] in (*wanted, "dlcore")]
     if case.writes >= LARGE and case.mode != "out=":
         peers += [p + "+m" for p in peers if p.startswith("torch")]
     if passes_plainly(case):

@@ -174,6 +174,11 @@ def train_gpt(case, variant, x, state, labels):
     return _training(net, optimizer, _from(x), _from(labels))
 
 
+def train_gpt_bf16(case, variant, x, state, labels):
+    call = train_gpt(case, variant, x, state, labels)
+    return torch.autocast("cpu", torch.bfloat16)(call)
+
+
 def train_lstm(case, variant, x, labels, state):
     s = case.sizes
     first = torch.nn.LSTM(s["characters"], s["hidden"])

@@ -34,6 +34,15 @@ def gemm(case, variant, a, b):
     return partial(dl.matmul, a, b)
 
 
+def gemm_bf16(case, variant, a, b):
+    return _autocast(variant, gemm(case, variant, a, b))
+
+
+def _autocast(variant, call):
+    """The call under autocast, but for the peer that shows float32."""
+    return call if variant == "dlcore-f32" else dl.autocast("bfloat16")(call)
+
+
 def linear_gelu(case, variant, x, weight, bias, dy):
     return _run(case, partial(dl.linear, activation="gelu"), dy, x, weight, bias)
 
@@ -333,6 +342,10 @@ def train_gpt(case, variant, x, state, labels):
     net.load_state_dict(state)
     optimizer = dl.optim.Adam(net.parameters(), lr=1e-4)
     return _training(net, optimizer, x, labels)
+
+
+def train_gpt_bf16(case, variant, x, state, labels):
+    return _autocast(variant, train_gpt(case, variant, x, state, labels))
 
 
 def call(case, variant, x, y):

@@ -15,6 +15,7 @@ from .torch_networks import (  # noqa: F401  (found here by name)
     infer,
     infer_encoder,
     train_gpt,
+    train_gpt_bf16,
     train_lenet5,
     train_lstm,
     train_mlp,
@@ -48,6 +49,14 @@ def gemm(case, variant, a, b):
     if case.sizes["layout"][1] == "t":
         b = b.mT
     return partial(torch.matmul, a, b)
+
+
+def gemm_bf16(case, variant, a, b):
+    return _autocast(gemm(case, variant, a, b))
+
+
+def _autocast(call):
+    return torch.autocast("cpu", torch.bfloat16)(lambda: call().float())
 
 
 def linear_gelu(case, variant, x, weight, bias, dy):

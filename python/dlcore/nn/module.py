@@ -6,6 +6,7 @@ assignment, when somebody asks; reading an attribute and calling cost what Pytho
 
 import numpy as np
 
+from ..convert import as_array, gradients_dtype, is_sixteen
 from ..ops.shape import as_dtype
 from ..tensor import Tensor
 from .hooks import Hookable, call_with_hooks
@@ -334,7 +335,14 @@ class Module(Hookable):
         Raises
         ------
         TypeError
-            If the dtype is not float32 or float64, or the device not the CPU.
+            If the dtype is not of floating-point numbers, or the device not the CPU.
+        ImportError
+            If it is bfloat16 and the package ml_dtypes is missing.
+
+        Notes
+        -----
+        float16 and bfloat16 store the parameters in half the memory; ops compute on
+        float32 copies. Gradients, and buffers, which gather statistics, are float32.
         """
         given = (x for x in (*args, device, dtype) if x is not None)
         given = (x.dtype if isinstance(x, Tensor) else x for x in given)
@@ -342,12 +350,19 @@ class Module(Hookable):
         dtype = next((x for x in reversed(dtypes) if x is not None), None)
         if dtype is None:
             return self
-        _check_precision("to", dtype)
-        for tensor in [*self.parameters(), *self.buffers()]:
+        narrow = is_sixteen(dtype)
+        if dtype not in (np.float32, np.float64) and not narrow:
+            raise TypeError(
+                f"to: dtype must be float32, float64, float16 or bfloat16, got {dtype}"
+            )
+        wide = gradients_dtype(dtype)
+        for tensor in self.parameters():
+            tensor.data = as_array(tensor.data.astype(dtype, copy=False))
+            if tensor.grad is not None:
+                tensor.grad.data = tensor.grad.data.astype(wide, copy=False)
+        for tensor in self.buffers():
             if tensor.data.dtype.kind == "f":
-                tensor.data = tensor.data.astype(dtype, copy=False)
-                if tensor.grad is not None:
-                    tensor.grad.data = tensor.grad.data.astype(dtype, copy=False)
+                tensor.data = tensor.data.astype(wide, copy=False)
         return self
 
     def float(self):
@@ -359,12 +374,12 @@ class Module(Hookable):
         return self.to(np.float64)
 
     def half(self):
-        """Refused: parameters are float32 or float64."""
-        _check_precision("half", "float16")
+        """The same as ``to("float16")``."""
+        return self.to(np.float16)
 
     def bfloat16(self):
-        """Refused: parameters are float32 or float64."""
-        _check_precision("bfloat16", "bfloat16")
+        """The same as ``to("bfloat16")``."""
+        return self.to("bfloat16")
 
     def cpu(self):
         """The module itself: it is there already."""
@@ -393,8 +408,3 @@ def _join(prefix, name):
 def _word(held):
     kinds = {Parameter: "Parameter", Module: "Module"}
     return next((word for k, word in kinds.items() if isinstance(held, k)), "Tensor")
-
-
-def _check_precision(op, dtype):
-    if dtype not in (np.float32, np.float64):
-        raise TypeError(f"{op}: dtype must be float32 or float64, got {dtype}")

@@ -5,7 +5,7 @@ from math import prod
 from numpy import ndarray
 
 from .. import _C
-from ..grad_mode import is_grad_enabled
+from ..grad_mode import autocasts, is_autocast_enabled, is_grad_enabled
 from ..tensor import raw, record
 from .inputs import wants
 
@@ -54,14 +54,15 @@ def matmul(a, b, out=None):
     >>> dl.matmul(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 1.0]))
     array([3., 7.])
     """
+    low = bool(autocasts) and is_autocast_enabled()
     if type(a) is ndarray and type(b) is ndarray:
-        return _C.matmul(a, b, out)
+        return _C.matmul(a, b, out, low)
     x, w = raw(a, out), raw(b, out)
-    y = _C.matmul(x, w, out)
+    y = _C.matmul(x, w, out, low)
     if not _needs_gradient(a, b):
         return record(y, (a, b), None)
     want_a, want_b = wants(a), wants(b)
-    return record(y, (a, b), lambda dy: _matmul_backward(x, w, dy, want_a, want_b))
+    return record(y, (a, b), lambda dy: _matmul_backward(x, w, dy, want_a, want_b, low))
 
 
 def mm(input, mat2, out=None):
@@ -243,9 +244,10 @@ def linear(x, weight, bias=None, activation=None, residual=None, negative_slope=
     array([[3., 0.]])
     """
     keep = _needs_gradient(x, weight, bias, residual)
+    low = bool(autocasts) and is_autocast_enabled()
     xs, w = raw(x), raw(weight)
     y, kept = _C.linear_forward(
-        xs, w, raw(bias), raw(residual), activation, negative_slope, keep
+        xs, w, raw(bias), raw(residual), activation, negative_slope, keep, low
     )
     if not keep:
         return record(y, (x, weight, bias, residual), None)
@@ -253,7 +255,7 @@ def linear(x, weight, bias=None, activation=None, residual=None, negative_slope=
     want_residual = wants(residual)
 
     def backward(dy, negative_slope=negative_slope):  # which a second derivative needs
-        dx, dw, db, dz = _C.linear_backward(xs, w, kept, dy, activation, *want)
+        dx, dw, db, dz = _C.linear_backward(xs, w, kept, dy, activation, *want, low)
         return dx, dw, db, dz if want_residual else None
 
     return record(y, (x, weight, bias, residual), backward)
@@ -277,7 +279,7 @@ def _check_ndim(op, ndim, **arguments):
             )
 
 
-def _matmul_backward(a, b, dy, want_a, want_b):
+def _matmul_backward(a, b, dy, want_a, want_b, low):
     da = db = None
     a2 = a if a.ndim > 1 else a[None]
     b2 = b if b.ndim > 1 else b[:, None]
@@ -286,7 +288,7 @@ def _matmul_backward(a, b, dy, want_a, want_b):
     if b.ndim == 1:
         dy = dy[..., None]
     if want_a:
-        da = _C.matmul(dy, b2.swapaxes(-1, -2))
+        da = _C.matmul(dy, b2.swapaxes(-1, -2), None, low)
         da = da if a.ndim > 1 else da[..., 0, :]
     if want_b:
         if (
@@ -294,20 +296,21 @@ def _matmul_backward(a, b, dy, want_a, want_b):
         ):  # one b for the whole batch: one product over all rows
             rows = prod(a2.shape[:-1])
             a2, dy = a2.reshape(rows, a2.shape[-1]), dy.reshape(rows, b2.shape[-1])
-        db = _C.matmul(a2.swapaxes(-1, -2), dy)
+        db = _C.matmul(a2.swapaxes(-1, -2), dy, None, low)
         db = db if b.ndim > 1 else db[..., 0]
     return da, db
 
 
 def _addmm(op, ndim, input, a, b, beta, alpha, out):
     x, w = raw(a, out), raw(b, out)
-    y = _C.addmm(op, ndim, raw(input, out), x, w, beta, alpha, out)
+    low = bool(autocasts) and is_autocast_enabled()
+    y = _C.addmm(op, ndim, raw(input, out), x, w, beta, alpha, out, low)
     parents = (input, a, b)
     if not _needs_gradient(*parents):
         return record(y, parents, None)
 
     def product(u, v):
-        return _C.addmm(op, ndim, None, u, v, 0, alpha)
+        return _C.addmm(op, ndim, None, u, v, 0, alpha, None, low)
 
     def backward(dy, alpha=alpha):
         dinput = da = db = None

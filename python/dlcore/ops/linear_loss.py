@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import _C
-from ..grad_mode import is_grad_enabled
+from ..grad_mode import autocasts, is_autocast_enabled, is_grad_enabled
 from ..tensor import raw, record
 from .inputs import wants
 from .shape import as_array
@@ -134,6 +134,7 @@ class _Chunks:
         self.x, self.w, self.b, self.classes = x, w, b, classes
         self.options = weight, ignore_index
         self.smoothing = smoothing
+        self.low = bool(autocasts) and is_autocast_enabled()
 
     def parts(self):
         rows = len(self.x)
@@ -143,7 +144,7 @@ class _Chunks:
 
     def scores(self, part):
         given = self.x[part], self.w, self.b
-        return _C.linear_forward(*given, None, None, 0.01, False)[0]
+        return _C.linear_forward(*given, None, None, 0.01, False, self.low)[0]
 
     def forward(self, part, reduction, gradient):
         return _C.cross_entropy_forward(
@@ -204,8 +205,8 @@ class _Gradients:
         dx, dw, db = self.all
         x, w = self.chunks.x[part], self.chunks.w
         if dx is not None:
-            dx[part] = _C.matmul(slope, w)
+            dx[part] = _C.matmul(slope, w, None, self.chunks.low)
         if dw is not None:
-            _C.addmm(_OP, 2, dw, slope.T, x, 1, 1, dw)
+            _C.addmm(_OP, 2, dw, slope.T, x, 1, 1, dw, self.chunks.low)
         if db is not None:
             _C.add(db, _C.sum(slope, 0, False), db)

@@ -196,7 +196,7 @@ def _extreme(op, dims, x, window, lowest, return_indices):
     y = record(
         y,
         (x,),
-        lambda dy: (_C.max_pool_backward(op, dims, dy, taps, x.data, *window),),
+        lambda dy: (_C.max_pool_backward(op, dims, dy, taps, raw(x), *window),),
     )
     return (y, plain(indices, x)) if return_indices else y
 
@@ -303,7 +303,7 @@ def _unpool(op, dims, x, indices, window, output_size):
     return record(
         y,
         (x,),
-        lambda dy: (_C.max_unpool_backward(op, dims, dy, kept, x.data, size),),
+        lambda dy: (_C.max_unpool_backward(op, dims, dy, kept, raw(x), size),),
     )
 
 

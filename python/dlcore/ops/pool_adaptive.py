@@ -127,7 +127,7 @@ def _mean(op, dims, x, size, out=None):
     return record(
         y,
         (x,),
-        lambda dy: (_C.adaptive_avg_pool_backward(op, dims, dy, x.data, size),),
+        lambda dy: (_C.adaptive_avg_pool_backward(op, dims, dy, raw(x), size),),
     )
 
 
@@ -257,6 +257,6 @@ def _largest(op, dims, x, size, return_indices):
     y = record(
         y,
         (x,),
-        lambda dy: (_C.adaptive_max_pool_backward(op, dims, dy, taps, x.data, size),),
+        lambda dy: (_C.adaptive_max_pool_backward(op, dims, dy, taps, raw(x), size),),
     )
     return (y, plain(indices, x)) if return_indices else y

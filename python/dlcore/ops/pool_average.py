@@ -113,7 +113,7 @@ def avg_pool3d(
 def _mean(op, dims, x, window, out):
     y = _C.avg_pool_forward(op, dims, raw(x, out), *window, out)
     return record(
-        y, (x,), lambda dy: (_C.avg_pool_backward(op, dims, dy, x.data, *window),)
+        y, (x,), lambda dy: (_C.avg_pool_backward(op, dims, dy, raw(x), *window),)
     )
 
 
@@ -199,5 +199,5 @@ def _norm(op, dims, x, norm_type, window):
     window = (norm_type, *window)
     y = _C.lp_pool_forward(op, dims, raw(x), *window)
     return record(
-        y, (x,), lambda dy: (_C.lp_pool_backward(op, dims, dy, y, x.data, *window),)
+        y, (x,), lambda dy: (_C.lp_pool_backward(op, dims, dy, y, raw(x), *window),)
     )

@@ -8,7 +8,8 @@ import operator
 
 import numpy as np
 
-from ..tensor import Tensor, record
+from ..convert import bfloat16, gradients_dtype, is_sixteen
+from ..tensor import Tensor, raw, record
 
 
 def reshape(x, *shape):
@@ -205,24 +206,31 @@ def to(x, dtype):
     >>> dl.to(dl.Tensor([1.0]), "float64")
     tensor([1.], dtype=float64)
     """
-    a = as_array("to", x)
+    a = x.data if isinstance(x, Tensor) else as_array("to", x)
     dtype = as_dtype("to", dtype)
     if dtype is None or a.dtype == dtype:
         return x
-    if dtype.kind not in "fiub":
+    narrow = is_sixteen(dtype)
+    if dtype.kind not in "fiub" and not narrow:
         raise TypeError(f"to: dtype must be of real numbers, got {dtype}")
-    if a.dtype.kind not in "fiub":
+    if a.dtype.kind not in "fiub" and not is_sixteen(a.dtype):
         raise TypeError(f"to: x must hold real numbers, got {a.dtype}")
     y = a.astype(dtype)
-    if dtype.kind != "f" and isinstance(x, Tensor):
-        return Tensor(y)
-    return record(y, (x,), lambda dy: (dy.astype(a.dtype),))
+    if isinstance(x, Tensor) and (narrow or dtype.kind != "f"):
+        made = Tensor(y)  # which sees what is stored in 16 bits
+        if not narrow:
+            return made
+    return record(
+        y, (x,), lambda dy: (dy.astype(gradients_dtype(a.dtype)),), as_stored=False
+    )
 
 
 def as_dtype(op, dtype):
     """A dtype; None for ``"cpu"``, where everything is."""
     if isinstance(dtype, str) and dtype == "cpu":
         return None
+    if isinstance(dtype, str) and dtype == "bfloat16":
+        return bfloat16(op)
     try:
         return np.dtype(dtype if isinstance(dtype, (str, type, np.dtype)) else ())
     except (TypeError, ValueError):
@@ -244,8 +252,7 @@ def one_axis(op, dim, default, axis):
 
 def as_array(op, x, name="x"):
     """The array of an argument, in native byte order; TypeError when it has none."""
-    if isinstance(x, Tensor):
-        x = x.data
+    x = raw(x)
     if isinstance(x, np.generic):
         x = np.asarray(x)
     if not isinstance(x, np.ndarray):

@@ -121,7 +121,8 @@ _PROPERTIES = {
 for _name, _get in _PROPERTIES.items():
     setattr(Tensor, _name, property(_get))
 _DTYPES = {"float": "float32", "double": "float64", "long": "int64", "int": "int32"}
-for _name, _dtype in (*_DTYPES.items(), ("bool", "bool")):
+_DTYPES |= {"half": "float16", "bfloat16": "bfloat16", "bool": "bool"}
+for _name, _dtype in _DTYPES.items():
     setattr(Tensor, _name, lambda self, dtype=_dtype: ops.to(self, dtype))
 _METHODS = {
     "new_zeros": _new("new_zeros"),

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Sized
 
 import numpy as np
 
+from ..convert import gradients_dtype, sixteen
 from ..grad_mode import enable_grad
 from ..tensor import Tensor, changed
+from .masters import masters
 from .rows import step_rows
 
 # Which of PyTorch's implementations to take: here every step is one native call.
@@ -47,7 +49,8 @@ class Optimizer:
     param_groups : list of dict
         The groups with all their options; an option may be changed between steps.
     state : dict
-        What is remembered of each parameter, by parameter.
+        What is remembered of each parameter, by parameter; of one stored in 16 bits
+        also its float32 copy, ``"master_param"``, which is what steps change.
     """
 
     def __init__(self, params, defaults):
@@ -200,20 +203,27 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         for i, group in enumerate(self.param_groups):
-            params = group["params"]
-            try:
-                grads = [p.grad.data for p in params]
-            except AttributeError:  # some have no gradient
-                params = [p for p in params if p.grad is not None]
-                params, stepped = step_rows(self, group, params)
-                changed(stepped)
-                self._check_gradients(params)
-                if not params:
-                    continue
-                grads = [p.grad.data for p in params]
-            self._step(i, group, params, grads)
-            changed(params)
+            if not sixteen:
+                self._step_group(i, group)
+                continue
+            with masters(self._state, group["params"]):
+                self._step_group(i, group)
         return loss
+
+    def _step_group(self, i, group):
+        params = group["params"]
+        try:
+            grads = [p.grad.data for p in params]
+        except AttributeError:  # some have no gradient
+            params = [p for p in params if p.grad is not None]
+            params, stepped = step_rows(self, group, params)
+            changed(stepped)
+            self._check_gradients(params)
+            if not params:
+                return
+            grads = [p.grad.data for p in params]
+        self._step(i, group, params, grads)
+        changed(params)
 
     @property
     def state(self):
@@ -343,7 +353,9 @@ class Optimizer:
             if name in _SCALARS:
                 loaded[name] = np.array(type(_SCALARS[name])(value))
                 continue
-            value = np.array(np.asarray(value), dtype=p.data.dtype, order="C")
+            value = np.array(
+                np.asarray(value), gradients_dtype(p.data.dtype), order="C"
+            )
             if value.shape != p.data.shape:
                 raise ValueError(
                     f"{self._name}: load_state_dict: {name} of parameter {number} must "

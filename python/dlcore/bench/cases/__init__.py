@@ -11,7 +11,7 @@ from .ctc import ctcs
 from .detection import detections
 from .elementwise import calls, elementwise
 from .embedding import embeddings, orders
-from .gemm import gemms, linears
+from .gemm import gemms, gemms_bf16, linears
 from .inference import inference
 from .loss import losses
 from .networks import networks, training
@@ -26,6 +26,7 @@ from .tape import tapes
 
 CASES = (
     *gemms(),
+    *gemms_bf16(),
     *linears(),
     *convs(),
     *other_convs(),

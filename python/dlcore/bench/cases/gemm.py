@@ -1,5 +1,7 @@
 """Matrix products and linear layers."""
 
+from dataclasses import replace
+
 from .case import F32, Case
 
 
@@ -50,6 +52,26 @@ def gemms():
     )
     yield _gemm("gemm other", 8192, 64, 64, "tall and thin")
     yield _gemm("gemm other", 128, 64, 128, "attention's scores", batch=64)
+
+
+def gemms_bf16():
+    """Products under autocast against float32 of dlcore's own, and PyTorch's."""
+    for m, k, n, way in (
+        (1024, 1024, 1024, "nn"),
+        (1024, 1024, 1024, "nt"),
+        (2048, 256, 1024, "nt"),
+        (256, 2048, 1024, "tn"),
+        (64, 768, 3072, "nt"),
+    ):
+        why = "mixed precision: half the multiplications, rounding on the way"
+        case = _gemm("gemm bf16", m, k, n, why, way)
+        yield replace(
+            case,
+            kind="gemm_bf16",
+            name=case.name + " bf16",
+            peers=("dlcore-f32", "torch"),
+            tolerance=0.02,
+        )
 
 
 def linears():

@@ -51,6 +51,18 @@ def training():
         flops=6.0 * tokens * weights + 7 * scores,
         tolerance=1e-3,
     )
+    yield Case(
+        "train",
+        "train gpt bf16",
+        "train_gpt_bf16",
+        "GPT 4 layers d256 h8 T128 b16 Adam bf16",
+        "mixed precision: the same with its products in bfloat16",
+        "step",
+        {"batch": 16},
+        peers=("dlcore-f32", "torch"),
+        flops=6.0 * tokens * weights + 7 * scores,
+        tolerance=1e-2,
+    )
     lenet = (
         2.0 * 64 * (6 * 25 * 28 * 28 + 16 * 150 * 100 + 400 * 120 + 120 * 84 + 84 * 10)
     )
