@@ -16,13 +16,13 @@ __device__ V shuffle_xor(V v, int lanes) {
   if constexpr (sizeof(V) == 4 || sizeof(V) == 8) {
     if constexpr (std::is_arithmetic_v<V>) return __shfl_xor_sync(kAllLanes, v, lanes);
   }
-  union {
-    V value;
-    unsigned word[sizeof(V) / 4];
-  } whole = {v};
+  constexpr int kWords = sizeof(V) / 4;
+  unsigned word[kWords];
+  memcpy(word, &v, sizeof(V));
 #  pragma unroll
-  for (unsigned& w : whole.word) w = __shfl_xor_sync(kAllLanes, w, lanes);
-  return whole.value;
+  for (int i = 0; i < kWords; ++i) word[i] = __shfl_xor_sync(kAllLanes, word[i], lanes);
+  memcpy(&v, word, sizeof(V));
+  return v;
 #else
   return __shfl_xor_sync(kAllLanes, v, lanes);
 #endif
@@ -64,6 +64,14 @@ __device__ V block_fold(V v, Join join) {
     for (int w = 1; w < kWarps; ++w) v = join(v, partial[w]);
   }
   return v;
+}
+
+template <int kThreads, class V, class Join>
+__device__ V fold_threads(V v, Join join) {
+  if constexpr (kThreads == kWarp)
+    return warp_fold(v, join);
+  else
+    return block_fold<kThreads>(v, join);
 }
 
 struct Plus {
