@@ -32,6 +32,25 @@ struct Row {
       if (first + k * kStep < near) held[k] = load<kWidth>(x + first + k * kStep);
   }
 
+  // The row is x + other from here on, which goes to `sum` too.
+  __device__ void add(const T* other, T* sum) {
+    const T* const before = x;
+    const auto one = [&](int64_t at, Part part) {
+      const Part more = load<kWidth>(other + at);
+#pragma unroll
+      for (int j = 0; j < kWidth; ++j) part.v[j] += more.v[j];
+      store(sum + at, part);
+      return part;
+    };
+#pragma unroll
+    for (int k = 0; k < kHeld; ++k)
+      if (first + k * kStep < near) held[k] = one(first + k * kStep, held[k]);
+#pragma unroll 1
+    for (int64_t at = int64_t(first) + kHeld * kStep; at < n; at += kStep)
+      one(at, load<kWidth>(before + at));
+    x = sum;
+  }
+
   // f(place, pack) for each of this thread's packs.
   template <class F>
   __device__ void each(F f) const {

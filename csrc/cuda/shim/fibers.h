@@ -24,7 +24,7 @@ struct Thread {
   unsigned number;         // in its block
   unsigned char* dynamic;  // the block's dynamic shared memory
 };
-extern thread_local Thread* self __attribute__((tls_model("initial-exec")));
+extern thread_local Thread* self;
 
 // Where a thread waits.
 struct Place {
