@@ -12,7 +12,7 @@ namespace DLCORE_ISA {
 namespace {
 
 template <int kWidth, class Y, class F, class... X>
-__global__ void __launch_bounds__(kBlock) map_kernel(Y* y, int64_t n, F f, const X*... x) {
+__global__ void __launch_bounds__(kBlock, 3) map_kernel(Y* y, int64_t n, F f, const X*... x) {
   const auto one = [&](int64_t at, const auto&... in) {
     Pack<Y, kWidth> out;
 #pragma unroll
@@ -71,7 +71,7 @@ __device__ Pack<X, kWidth> load_or_repeat(const X* at, bool varies) {
 
 // Index: unsigned where the output has less than 2^31 elements, as 64-bit division is slow.
 template <class Index, int kWidth, class Y, class F, class... X>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, 3)
     broadcast_kernel(Y* y, Index packs, Index per_row,
                      const __grid_constant__ Walk<sizeof...(X)> walk, F f, const X*... x) {
   for (Index i = static_cast<Index>(grid_thread()); i < packs;

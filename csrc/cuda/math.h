@@ -25,7 +25,11 @@ DLCORE_MATH(expm1, ::expm1f(x), ::expm1(x))
 DLCORE_MATH(log, ::logf(x), ::log(x))
 DLCORE_MATH(log1p, ::log1pf(x), ::log1p(x))
 DLCORE_MATH(erf, ::erff(x), ::erf(x))
+#ifdef __CUDACC__
 DLCORE_MATH(tanh, ::tanhf(x), ::tanh(x))
+#else  // glibc's tanhf is wrong by two units
+DLCORE_MATH(tanh, static_cast<float>(::tanh(static_cast<double>(x))), ::tanh(x))
+#endif
 DLCORE_MATH(sqrt, ::sqrtf(x), ::sqrt(x))
 DLCORE_MATH(abs, ::fabsf(x), ::fabs(x))
 DLCORE_MATH(sin, ::sinf(x), ::sin(x))
@@ -80,7 +84,7 @@ __device__ T exp_minus_square(T x) {
 template <class T>
 __device__ T normal_below(T x) {
   constexpr T kRoot = T(0.70710678118654752440);
-  constexpr T kRest = T(0.70710678118654752440L - static_cast<long double>(kRoot));
+  constexpr T kRest = sizeof(T) == 4 ? T(1.2101617485882341e-8) : T(-4.833646656726457e-17);
   const T bounded = clamp(x, T(-40), T(40));
   const T h = -bounded * kRoot;
   const T lost = fma(-bounded, kRoot, -h) - bounded * kRest;

@@ -2,6 +2,7 @@
 // (rows, cols), weight and bias (cols), mean and rstd (rows). Bound by memory: rows of up to 16384
 // floats forward and 8192 backward are read once, with the gradients of the parameters.
 
+#include "cuda/columns.h"
 #include "cuda/math.h"
 #include "cuda/rows.h"
 #include "kernels/norm.h"
@@ -179,25 +180,6 @@ __global__ void __launch_bounds__(kThreads == kWarp ? kBlock : kThreads, 1)
   }
 }
 
-// 32 columns by kTall rows at a time.
-constexpr int kTall = 8;
-
-// to[c] = the sum of value(i, c) over i from begin to end.
-template <class T, class Value>
-__device__ void sum_column(int64_t begin, int64_t end, int64_t cols, T* to, Value value) {
-  const int64_t c = int64_t(blockIdx.x) * kWarp + threadIdx.x;
-  __shared__ T partial[kTall][kWarp];
-  T sum = T(0);
-  if (c < cols)
-    for (int64_t i = begin + threadIdx.y; i < end; i += kTall) sum += value(i, c);
-  partial[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y == 0 && c < cols) {
-    for (int t = 1; t < kTall; ++t) sum += partial[t][threadIdx.x];
-    to[c] = sum;
-  }
-}
-
 // Of the blockIdx.y-th share of the rows.
 template <class T>
 __global__ void __launch_bounds__(kWarp* kTall)
@@ -209,22 +191,6 @@ __global__ void __launch_bounds__(kWarp* kTall)
     if (blockIdx.z == 1) return d;
     return d * ((p.x[r * p.cols + c] - (p.mean ? p.mean[r] : T(0))) * p.rstd[r]);
   });
-}
-
-template <class T>
-__global__ void __launch_bounds__(kWarp* kTall)
-    join_kernel(const T* partial, int64_t count, int64_t cols, T* dweight, T* dbias) {
-  T* const to = blockIdx.y == 0 ? dweight : dbias;
-  if (!to) return;
-  sum_column(0, count, cols, to,
-             [&](int64_t i, int64_t c) { return partial[(i * 2 + blockIdx.y) * cols + c]; });
-}
-
-template <class T>
-void join(const T* partial, int64_t count, int64_t cols, T* dweight, T* dbias) {
-  launch(join_kernel<T>,
-         Size{dim3(static_cast<unsigned>(ceil_div(cols, kWarp)), 2), dim3(kWarp, kTall)}, partial,
-         count, cols, dweight, dbias);
 }
 
 constexpr int kHeld = 4;
@@ -240,7 +206,7 @@ void backward(const Rows<T>& p, T* dweight, T* dbias) {
     const int64_t blocks = smaller(ceil_div(p.rows, kRows), kWalkingBlocks);
     const Scratch<T> partial(blocks * kRows * 2 * p.cols);
     launch(kernel, Size{static_cast<unsigned>(blocks), kSize}, p, partial);
-    join<T>(partial, blocks * kRows, p.cols, dweight, dbias);
+    join_columns<T, 2>(partial, blocks * kRows, p.cols, {dweight, dbias});
     return;
   }
   launch(kernel, Size{blocks_for(p.rows, kRows), kSize}, p, static_cast<T*>(nullptr));
@@ -252,7 +218,7 @@ void backward(const Rows<T>& p, T* dweight, T* dbias) {
       Size{dim3(static_cast<unsigned>(ceil_div(p.cols, kWarp)), static_cast<unsigned>(shares), 2),
            dim3(kWarp, kTall)},
       p, share, partial);
-  join<T>(partial, shares, p.cols, dweight, dbias);
+  join_columns<T, 2>(partial, shares, p.cols, {dweight, dbias});
 }
 
 template <class T, int kWidth>
