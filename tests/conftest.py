@@ -27,7 +27,9 @@ def pytest_runtest_call(item):
     try:
         return (yield)
     except NotImplementedError as error:
-        if _C.isa() == "cuda_shim" and re.search(r"^\w+ has no cuda kernel$", str(error)):
+        if _C.isa() == "cuda_shim" and re.search(
+            r"^\w+ has no cuda kernel$", str(error)
+        ):
             pytest.skip(str(error))
         raise
 

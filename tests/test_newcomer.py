@@ -113,7 +113,7 @@ def add_in_place(array):
             AttributeError,
             "'float32': dtypes are NumPy's",
         ),
-        (lambda: dl.cuda, AttributeError, "the CPU is the only device"),
+        (lambda: dl.device, AttributeError, "ops run on the CPU: for GPUs see dl.cuda"),
         (lambda: dl.save(MODEL), AttributeError, r"dl.io.save\(path, model.state_dict"),
         (
             lambda: dl.nn.BatchNorm2d(3)([[1.0]]),

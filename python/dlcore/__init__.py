@@ -55,6 +55,7 @@ from .tensor import Tensor, tensor
 _LAZY = (
     "audio",
     "autograd",
+    "cuda",
     "data",
     "decoding",
     "detection",
@@ -93,7 +94,7 @@ _ELSEWHERE = {
     "empty_like full full_like linspace ones ones_like zeros zeros_like",
     "write dl.Tensor(array), which shares its memory": "as_tensor from_numpy",
     "dtypes are NumPy's: np.{0}": "float32 float64 int32 int64",
-    "the CPU is the only device": "cuda device",
+    "ops run on the CPU: for GPUs see dl.cuda": "device",
     "write dl.io.save(path, model.state_dict())": "save",
     "write model.load_state_dict(dl.io.load(path))": "load",
 }
