@@ -23,7 +23,7 @@ def pytest_runtest_setup(item):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
-    """Skips what the CUDA kernels, run on the CPU by the shim, do not have."""
+    """Skips what has no CUDA kernel: those of a CPU are complete."""
     try:
         return (yield)
     except NotImplementedError as error:

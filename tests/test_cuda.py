@@ -4,8 +4,10 @@ Of the kernels themselves the tests of their families tell, on the instruction s
 cuda_shim; nothing here has run on a GPU.
 """
 
+import ctypes
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -32,6 +34,8 @@ def run(code, **environment):
 
 # -- without the plugin --
 
+NO_PLUGIN = "import importlib.util; importlib.util.find_spec = lambda name: None\n"
+
 
 def test_import_does_not_look_for_it():
     code = "import sys; print('dlcore.cuda' in sys.modules, 'ctypes' in sys.modules)"
@@ -41,10 +45,9 @@ def test_import_does_not_look_for_it():
 @pytest.mark.skipif(dl.cuda.is_available(), reason="there is a GPU")
 def test_without_a_plugin_nothing_fails():
     code = (
-        "import importlib.util; importlib.util.find_spec = lambda name: None\n"
         "c = dl.cuda; print(c.why_not(), c.is_available(), c.device_count(), sep='\\n')"
     )
-    assert run(code) == [NOT_INSTALLED, "False", "0"]
+    assert run(NO_PLUGIN + code) == [NOT_INSTALLED, "False", "0"]
 
 
 @pytest.mark.parametrize(
@@ -52,8 +55,7 @@ def test_without_a_plugin_nothing_fails():
     ["synchronize()", "memory_stats()", "empty_cache()", "to_device([1.0])"],
 )
 def test_without_a_plugin_a_call_says_why(call):
-    code = f"import importlib.util; importlib.util.find_spec = lambda name: None\ndl.cuda.{call}"
-    assert run(code) == [f"RuntimeError: cuda: {NOT_INSTALLED}"]
+    assert run(f"{NO_PLUGIN}dl.cuda.{call}") == [f"RuntimeError: cuda: {NOT_INSTALLED}"]
 
 
 def test_a_plugin_that_is_none(tmp_path):
@@ -218,3 +220,46 @@ def test_every_exported_kernel_is_in_the_table(fake):
     )
     assert have == exported
     assert words == (ROOT / "csrc" / "kernels.def").read_text().count("\nKERNEL")
+
+
+# -- the script for a machine with a GPU --
+
+
+@pytest.mark.skipif(not (ROOT / "tools").is_dir(), reason="needs the source tree")
+def test_gpu_script_plans_without_a_gpu():
+    script = [sys.executable, ROOT / "tools" / "h200.py", "--dry-run"]
+    made = subprocess.run(script, capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout
+    assert made.stdout.strip().endswith("families, 0 wrong")
+
+
+@pytest.mark.skipif(not (ROOT / "tools").is_dir(), reason="needs the source tree")
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+def test_gpu_script_knows_the_structs(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import h200_cases
+
+    structs = {
+        "ClassLoss": ("ClassLoss<float>", "weight_sum"),
+        "Reduction": ("Reduction", "reduced2"),
+        "Broadcast": ("Broadcast", "stride_b"),
+        "Gemm": ("Gemm<float>", "packed_a"),
+        "Adam": ("Adam<float>", "maximize"),
+    }
+    for name, (struct, last) in structs.items():
+        numbers = f"sizeof({struct}), offsetof({struct}, {last})"
+        source = tmp_path / f"{name}.cpp"
+        source.write_text(
+            '#include <cstddef>\n#include <cstdio>\n#include "kernels/elementwise.h"\n'
+            '#include "kernels/gemm.h"\n#include "kernels/loss.h"\n'
+            '#include "kernels/optim.h"\n#include "kernels/reduction.h"\n'
+            "using namespace dlcore;\n"
+            f'int main() {{ std::printf("%zu %zu\\n", {numbers}); }}\n'
+        )
+        program = tmp_path / name
+        build = ["g++", "-std=c++20", f"-I{ROOT / 'csrc'}", source, "-o", program]
+        subprocess.run(build, check=True)
+        size, offset = subprocess.check_output([program], text=True).split()
+        mine = getattr(h200_cases, name)
+        assert ctypes.sizeof(mine) == int(size)
+        assert getattr(mine, last).offset == int(offset)

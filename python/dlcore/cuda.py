@@ -86,7 +86,7 @@ def _open():
         if function is None:
             return (
                 None,
-                f"the plugin {path} lacks {name}: install the version of dlcore",
+                f"the plugin {path} is of another version: it lacks {name}",
             )
         function.restype, function.argtypes = result, arguments
         functions[name] = function
@@ -227,8 +227,8 @@ def kernel_count():
 class DeviceArray:
     """Numbers in a GPU's memory, contiguous: made by `to_device`.
 
-    It has `shape`, `dtype`, `nbytes`, and ``__cuda_array_interface__``, by which PyTorch
-    and CuPy take it without a copy. The ops do not take it yet.
+    It has `shape`, `dtype`, `nbytes`, and ``__cuda_array_interface__``, by which
+    PyTorch and CuPy take it without a copy. The ops do not take it yet.
     """
 
     def __init__(self, shape, dtype):

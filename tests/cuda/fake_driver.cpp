@@ -138,11 +138,11 @@ FAKE cuLaunchKernel(CUfunction, unsigned grid, unsigned, unsigned, unsigned bloc
   return CUDA_SUCCESS;
 }
 FAKE cuGetErrorName(CUresult result, const char** name) {
-  *name = result == CUDA_ERROR_LAUNCH_FAILED              ? "CUDA_ERROR_LAUNCH_FAILED"
-          : result == CUDA_ERROR_ILLEGAL_ADDRESS          ? "CUDA_ERROR_ILLEGAL_ADDRESS"
-          : result == CUDA_ERROR_NO_BINARY_FOR_GPU        ? "CUDA_ERROR_NO_BINARY_FOR_GPU"
-          : result == CUDA_ERROR_SYSTEM_DRIVER_MISMATCH   ? "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH"
-                                                          : "CUDA_ERROR";
+  *name = result == CUDA_ERROR_LAUNCH_FAILED            ? "CUDA_ERROR_LAUNCH_FAILED"
+          : result == CUDA_ERROR_ILLEGAL_ADDRESS        ? "CUDA_ERROR_ILLEGAL_ADDRESS"
+          : result == CUDA_ERROR_NO_BINARY_FOR_GPU      ? "CUDA_ERROR_NO_BINARY_FOR_GPU"
+          : result == CUDA_ERROR_SYSTEM_DRIVER_MISMATCH ? "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH"
+                                                        : "CUDA_ERROR";
   return CUDA_SUCCESS;
 }
 FAKE cuGetErrorString(CUresult, const char** words) {

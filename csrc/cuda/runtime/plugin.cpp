@@ -149,6 +149,17 @@ API const char* dlcore_cuda_to_host(void* to, const void* from, size_t bytes) {
 API const char* dlcore_cuda_self_check() {
   return guarded([] { check_device(); });
 }
+// The function of a word, for tools that bring memory of their own; null when there is none. What
+// it throws goes through the caller.
+API void* dlcore_cuda_kernel(const char* word, int bits) {
+#define KERNEL(name)                                                        \
+  if (std::strcmp(word, #name) == 0)                                        \
+    return bits == 32 ? reinterpret_cast<void*>(tables().f32.name.function) \
+                      : reinterpret_cast<void*>(tables().f64.name.function);
+#include "kernels.def"
+#undef KERNEL
+  return nullptr;
+}
 // How many words have a kernel, of how many.
 API int dlcore_cuda_kernels(int* all) {
   int have = 0;
