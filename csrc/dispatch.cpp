@@ -44,7 +44,7 @@ bool has_rest_of_v3() {
 bool cpu_runs(std::string_view name) {
   __builtin_cpu_init();
   const bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
-  if (name == "baseline") return v2;
+  if (name == "baseline" || name == "cuda_shim") return v2;
   const bool v3 = v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                   __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
                   has_rest_of_v3();
@@ -151,7 +151,7 @@ std::vector<std::string> built_isas() {
 }
 
 void missing_kernel(const char* name) {
-  throw NotImplemented(std::string(name) + " has no kernel on this device");
+  throw NotImplemented(std::string(name) + " has no cuda kernel");
 }
 
 }  // namespace dlcore

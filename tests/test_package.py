@@ -136,6 +136,8 @@ FLOORS = {  # folder of csrc -> what its files may include of csrc, by prefix
     "kernels": ("kernels/",),
     "cpu": ("cpu/", "kernels", "runtime/"),
     "bindings": ("bindings/", "dispatch.h", "kernels/", "runtime/"),
+    "cuda": ("cuda/", "kernels"),
+    "cuda/shim": ("cuda/", "runtime/"),
     "": ("dispatch.h", "kernels", "runtime/"),
 }
 CPU_SYSTEM = {"cstdint", "cstddef", "cstring", "limits", "immintrin.h", "arm_neon.h"}

@@ -12,7 +12,11 @@
   using kernel##_signature = void arguments
 
 // A function of these headers: inline always, as the copies of two instruction sets must not meet.
-#define DLCORE_SHARED inline __attribute__((always_inline))
+#ifdef __CUDACC__
+#  define DLCORE_SHARED __host__ __device__ __forceinline__
+#else
+#  define DLCORE_SHARED inline __attribute__((always_inline))
+#endif
 
 // Ends a file of csrc/cpu: makes a kernel visible to the table. The pointers are constants, so
 // that no code built for a newer CPU runs at load.

@@ -58,6 +58,7 @@ from .tensor import Tensor, tensor
 _LAZY = (
     "audio",
     "autograd",
+    "cuda",
     "data",
     "decoding",
     "detection",

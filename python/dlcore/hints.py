@@ -16,7 +16,7 @@ _BY_NUMPY = """
     median quantile unique bincount meshgrid histogram count_nonzero cross kron diff
 """.split()
 _CURES = {
-    "the CPU is the only device": "cuda device is_available",
+    "ops run on the CPU: for GPUs see dl.cuda": "cuda device is_available",
     "dtypes are NumPy's: np.{0}": "float32 float64 int64 int32 uint8",
     "write dl.io.save(path, model.state_dict())": "save",
     "write model.load_state_dict(dl.io.load(path))": "load",

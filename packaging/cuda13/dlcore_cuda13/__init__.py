@@ -1,0 +1,1 @@
+"""The library that dlcore.cuda loads; nothing to import here."""
