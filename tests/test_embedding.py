@@ -248,6 +248,12 @@ def test_modules(torch, rng):
     assert bag.weight.grad.shape == (7, 4)
 
 
+def test_tables_lie_on_lines():
+    for kind in (dl.nn.Embedding, dl.nn.EmbeddingBag):
+        assert kind(50, 48).weight.data.ctypes.data % 64 == 0
+        assert kind(3, 2, dtype=np.float64).weight.dtype == np.float64
+
+
 def test_a_model_with_a_table_is_written_down(rng):
     model = dl.nn.Sequential(dl.nn.Embedding(9, 4), dl.nn.Linear(4, 3)).eval()
     fast = dl.optimize(model, rng.integers(0, 9, (2, 5)))

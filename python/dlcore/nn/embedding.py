@@ -2,12 +2,19 @@
 
 import numpy as np
 
-from .. import init
+from .. import _C, init
 from ..grad_mode import no_grad
 from ..ops import embedding, embedding_bag
 from ..tensor import Tensor
 from .checks import at_least_one
 from .module import Module, Parameter
+
+
+def _on_lines(shape, dtype):
+    """An empty array on a line of the cache: a row off it touches a line more."""
+    if dtype not in (np.float32, np.float64):
+        return np.empty(shape, dtype)
+    return _C.empty(*shape, dtype == np.float64)
 
 
 class _Table(Module):
@@ -40,7 +47,7 @@ class _Table(Module):
         self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
         shape = num_embeddings, embedding_dim
         if _weight is None:
-            self.weight = Parameter(np.empty(shape, dtype or np.float32))
+            self.weight = Parameter(_on_lines(shape, np.dtype(dtype or np.float32)))
             self.reset_parameters()
         else:
             self.weight = Parameter(_weight)
