@@ -93,7 +93,7 @@ METHODS = {
     "addcmul": lambda x, y: x.addcmul(x, y, value=0.5).addcdiv(x, y, value=-2),
     "alpha": lambda x, y: x.add(y, alpha=2).sub(y, alpha=0.5),
     "limits": lambda x, y: x.clamp(y, max=y + 0.1) + x.clamp_min(1) + x.clamp_max(1.2),
-    "flip": lambda x, y: x.flip(0, -1) + x.flip((1,)),
+    "flip": lambda x, y: x.flip(0, -1) + x.flip(dims=(1,)),
     "roll": lambda x, y: x.roll(2) + x.roll((1, -5), (0, 2)),
     "movedim of several": lambda x, y: x.movedim((0, 1), (-1, 0)),
     "tile": lambda x, y: y.tile(2) + y.tile((1, 2)),

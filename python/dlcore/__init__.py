@@ -85,7 +85,7 @@ __all__ = sorted(
             *((name, None) for name in (*_LAZY, *_LAZY_FUNCTIONS)),
         )
         if not name.startswith("_")
-        and name not in ("ModuleType", "hints")
+        and name != "ModuleType"
         and (not isinstance(value, ModuleType) or name in _MODULES)
     }
 )

@@ -16,7 +16,7 @@ from .shape import _sizes, as_array, check_dim, expand, permute, reshape, whole
 _MOST = 1 << 46  # elements: more than memory has
 
 
-def flip(x, *dims):
+def flip(x, dims, *more):
     """Turn the order along dimensions round.
 
     Examples
@@ -28,7 +28,7 @@ def flip(x, *dims):
            [4, 3]])
     """
     a = as_array("flip", x)
-    dims = _dims("flip", dims, a)
+    dims = _dims("flip", (dims, *more), a)
     back, all_of_it = slice(None, None, -1), slice(None)
     return getitem(x, tuple(back if d in dims else all_of_it for d in range(a.ndim)))
 
@@ -149,7 +149,7 @@ def unbind(x, dim=0):
     return tuple(select(x, dim, i) for i in range(a.shape[dim]))
 
 
-def tile(x, *dims):
+def tile(x, dims, *more):
     """Copies side by side: `dims` of them along each dimension, the last ones first.
 
     Examples
@@ -160,7 +160,7 @@ def tile(x, *dims):
     array([[1, 2, 1, 2],
            [1, 2, 1, 2]])
     """
-    a, sizes = as_array("tile", x), _sizes("tile", dims)
+    a, sizes = as_array("tile", x), _sizes("tile", (dims, *more))
     if min(sizes, default=0) < 0:
         raise ValueError(f"tile: each of dims must be at least 0, got {sizes}")
     sizes = (1,) * (a.ndim - len(sizes)) + sizes
