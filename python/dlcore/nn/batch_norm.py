@@ -12,9 +12,7 @@ from .module import Module, Parameter
 class _ChannelNorm(Module):
     """Parameters and running statistics of the channels."""
 
-    def __init__(
-        self, num_features, eps, momentum, affine, track_running_stats, dtype, bias
-    ):
+    def __init__(self, num_features, eps, momentum, affine, track_running_stats, dtype):
         at_least_one(type(self).__name__, num_features=num_features)
         self.num_features = num_features
         self.eps = eps
@@ -23,8 +21,7 @@ class _ChannelNorm(Module):
         self.track_running_stats = track_running_stats
         dtype = dtype or np.float32
         self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
-        shifts = affine and bias
-        self.bias = Parameter(np.zeros(num_features, dtype)) if shifts else None
+        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
         track = track_running_stats
         self.register_buffer(
             "running_mean", np.zeros(num_features, dtype) if track else None
@@ -83,8 +80,6 @@ class _BatchNorm(_ChannelNorm):
         batch's own are used there too.
     dtype : dtype, optional
         Of parameters and statistics: float32 or float64.
-    bias : bool, optional
-        Whether the learned weight has a bias beside it.
 
     Notes
     -----
@@ -100,10 +95,9 @@ class _BatchNorm(_ChannelNorm):
         affine=True,
         track_running_stats=True,
         dtype=None,
-        bias=True,
     ):
         super().__init__(
-            num_features, eps, momentum, affine, track_running_stats, dtype, bias
+            num_features, eps, momentum, affine, track_running_stats, dtype
         )
 
     def forward(self, x, activation=None, residual=None):
@@ -188,8 +182,6 @@ class _InstanceNorm(_ChannelNorm):
         Whether to keep running statistics, for use in evaluation.
     dtype : dtype, optional
         Of parameters and statistics: float32 or float64.
-    bias : bool, optional
-        Whether the learned weight has a bias beside it.
     """
 
     def __init__(
@@ -200,10 +192,9 @@ class _InstanceNorm(_ChannelNorm):
         affine=False,
         track_running_stats=False,
         dtype=None,
-        bias=True,
     ):
         super().__init__(
-            num_features, eps, momentum, affine, track_running_stats, dtype, bias
+            num_features, eps, momentum, affine, track_running_stats, dtype
         )
 
     def forward(self, x):

@@ -1,7 +1,7 @@
 """Transposed convolutions as modules."""
 
 from .. import ops
-from .checks import one_of, several
+from .checks import several
 from .conv import _Convolution
 
 
@@ -17,10 +17,8 @@ class _ConvTranspose(_Convolution):
         groups=1,
         bias=True,
         dilation=1,
-        padding_mode="zeros",
         dtype=None,
     ):
-        one_of(type(self).__name__, "padding_mode", padding_mode, ("zeros",))
         sizes = {
             "kernel_size": (kernel_size, 1),
             "stride": (stride, 1),
@@ -76,8 +74,6 @@ class ConvTranspose1d(_ConvTranspose):
         As for `conv_transpose1d`.
     groups, bias, dtype
         As for `Conv2d`.
-    padding_mode : {'zeros'}
-        There is no other.
 
     Attributes
     ----------
@@ -109,8 +105,6 @@ class ConvTranspose2d(_ConvTranspose):
         As for `conv_transpose2d`.
     groups, bias, dtype
         As for `Conv2d`.
-    padding_mode : {'zeros'}
-        There is no other.
 
     Attributes
     ----------
@@ -146,8 +140,6 @@ class ConvTranspose3d(_ConvTranspose):
         As for `conv_transpose3d`.
     groups, bias, dtype
         As for `Conv2d`.
-    padding_mode : {'zeros'}
-        There is no other.
 
     Attributes
     ----------

@@ -126,8 +126,6 @@ class GroupNorm(Module):
         Whether to learn a weight, 1 at first, and a bias, 0 at first.
     dtype : dtype, optional
         Of the parameters: float32 or float64.
-    bias : bool, optional
-        Whether the learned weight has a bias beside it.
 
     Examples
     --------
@@ -138,9 +136,7 @@ class GroupNorm(Module):
     (1, 4, 3, 3)
     """
 
-    def __init__(
-        self, num_groups, num_channels, eps=1e-5, affine=True, dtype=None, bias=True
-    ):
+    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, dtype=None):
         at_least_one("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
             raise ValueError(
@@ -153,8 +149,7 @@ class GroupNorm(Module):
         self.affine = affine
         dtype = dtype or np.float32
         self.weight = Parameter(np.ones(num_channels, dtype)) if affine else None
-        shifts = affine and bias
-        self.bias = Parameter(np.zeros(num_channels, dtype)) if shifts else None
+        self.bias = Parameter(np.zeros(num_channels, dtype)) if affine else None
 
     def reset_parameters(self):
         """Set the weight to 1 and the bias to 0."""
