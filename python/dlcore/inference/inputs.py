@@ -55,7 +55,7 @@ def filled(given, arrays):
 
 def text_of(key):
     """How `repr` shows a call."""
-    args, named = key
+    args, named = key[:2]
     words = [_text(part) for part in args]
     if named:
         pairs = zip(named[1], named[2], strict=True)
