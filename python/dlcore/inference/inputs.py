@@ -49,7 +49,7 @@ def filled(given, arrays):
     if isinstance(given, (tuple, list)):
         return like(given, [filled(part, arrays) for part in given])
     if isinstance(given, dict):
-        return like_dict(given, lambda part: filled(part, arrays))
+        return like_dict(given, [filled(part, arrays) for part in given.values()])
     return given
 
 
