@@ -58,27 +58,6 @@ LAYERS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("make", "op"),
-    [
-        (lambda: nn.BatchNorm2d(6, bias=False), dl.batch_norm),
-        (lambda: nn.InstanceNorm2d(6, affine=True, bias=False), dl.instance_norm),
-        (lambda: nn.GroupNorm(2, 6, bias=False), dl.group_norm),
-    ],
-)
-def test_a_weight_without_a_bias(rng, make, op):
-    layer = make()
-    assert [name for name, _ in layer.named_parameters()] == ["weight"]
-    layer.weight.data[...] = w = rng.standard_normal(6).astype(np.float32)
-    x = rng.standard_normal((3, 6, 4, 5)).astype(np.float32)
-    given = {"num_groups": 2} if op is dl.group_norm else {}
-    if op is dl.batch_norm:
-        given = {"running_mean": None, "running_var": None, "training": True}
-    np.testing.assert_array_equal(layer(x).data, op(x, weight=w, **given))
-    layer.reset_parameters()
-    assert (layer.weight.data == 1).all()
-
-
 @pytest.mark.parametrize(("name", "args", "options", "shape"), LAYERS)
 def test_modules_like_torch(torch, rng, name, args, options, shape):
     ours = getattr(nn, name)(*args, **options)

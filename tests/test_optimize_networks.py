@@ -31,6 +31,17 @@ def test_networks_at_several_batch_sizes(isa, rng, name):
     assert fused.items() <= kinds(dl.optimize(model, *inputs(rng, 2))).items()
 
 
+@pytest.mark.parametrize("name", ["unet", "gpt", "pair", "lstm"])
+def test_threads_give_the_same_bits(threads, rng, name):
+    make, inputs, _ = NETWORKS[name]
+    x = inputs(rng, 3)
+    fast, results = dl.optimize(make(), *x), set()
+    for n in (1, 2, 3):
+        threads(n)
+        results.add(fast(*x).data.tobytes())
+    assert len(results) == 1
+
+
 @pytest.mark.parametrize("name", ["gpt", "lstm", "pair"])
 def test_float64(rng, name):
     make, inputs, _ = NETWORKS[name]

@@ -1,12 +1,13 @@
 """What a model is called with: arrays, and settings and containers around them.
 
-A call's key says all but the values of its arrays. In it an array is (shape, dtype), a
-container (its type, keys or None, parts), a setting (None, value, its type).
+A call's key says all but the values of its arrays, and whether `autocast` is on. In it
+an array is (shape, dtype), a container (its type, keys or None, parts), a setting (None,
+value, its type).
 """
 
 import numpy as np
 
-from ..grad_mode import is_grad_enabled
+from ..grad_mode import is_autocast_enabled, is_grad_enabled
 from ..tensor import Tensor
 from .plan import like, like_dict
 
@@ -16,7 +17,7 @@ _SETTINGS = str, int, float, bool, type(None), np.dtype, type, slice
 def key_of(args, named, arrays):
     """The key of a call, whose arrays are added to `arrays`."""
     key = tuple([_part(x, arrays) for x in args])
-    return (key, _part(named, arrays)) if named else (key, None)
+    return key, _part(named, arrays) if named else None, is_autocast_enabled()
 
 
 def _part(x, arrays):
@@ -49,13 +50,13 @@ def filled(given, arrays):
     if isinstance(given, (tuple, list)):
         return like(given, [filled(part, arrays) for part in given])
     if isinstance(given, dict):
-        return like_dict(given, lambda part: filled(part, arrays))
+        return like_dict(given, [filled(part, arrays) for part in given.values()])
     return given
 
 
 def text_of(key):
     """How `repr` shows a call."""
-    args, named = key
+    args, named = key[:2]
     words = [_text(part) for part in args]
     if named:
         pairs = zip(named[1], named[2], strict=True)

@@ -142,7 +142,7 @@ def _moved(plan, places, packed):
         lost = any(made is None is not part for made, part in zip(parts, plan))
         return None if lost else like(plan, parts)
     if isinstance(plan, dict):
-        return like_dict(plan, lambda part: _moved(part, places, packed))
+        return like_dict(plan, [_moved(p, places, packed) for p in plan.values()])
     return plan
 
 

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..tensor import Tensor
-
 
 @dataclass(frozen=True, eq=False)
 class Slot:
@@ -29,9 +27,6 @@ class View:
     strides: tuple
     offset: int
     dtype: np.dtype
-
-    def of(self, array):
-        return np.ndarray(self.shape, self.dtype, array, self.offset, self.strides)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,32 +68,16 @@ def slots_of(values):
     return []
 
 
-def value_of(plan, values):
-    kind = type(plan)
-    if kind is Slot:
-        return values[plan]
-    if kind is View:
-        return plan.of(values[plan.slot])
-    if kind is Wrapped:
-        return Tensor(value_of(plan.plan, values))
-    if isinstance(plan, tuple | list):
-        return like(plan, [value_of(part, values) for part in plan])
-    if isinstance(plan, dict):
-        return like_dict(plan, lambda part: value_of(part, values))
-    return plan
-
-
 def like(sequence, parts):
     """The parts as a sequence of the same kind, a named tuple perhaps."""
     kind = type(sequence)
     return kind(*parts) if hasattr(kind, "_fields") else kind(parts)
 
 
-def like_dict(mapping, of):
-    """The same kind of dict, ordered perhaps, of what `of` makes of each value."""
+def like_dict(mapping, parts):
+    """The parts in order as a dict of the same kind, ordered perhaps."""
     made = copy.copy(mapping)
-    for key, part in mapping.items():
-        made[key] = of(part)
+    made.update(zip(mapping, parts, strict=True))
     return made
 
 

@@ -15,6 +15,7 @@ class Program:
         self.inputs, self.output = inputs, output
         self.steps = _needed(steps, output)
         self._dying = self._last_reads()
+        self._numpy = any(isinstance(step.name, np.ufunc) for step in self.steps)
         self._places, self._room = arena.plan(self.steps, self._dying)
         self._ready: tuple = (None, None)  # what weights are packed for, and a function
 
@@ -33,7 +34,11 @@ class Program:
             made = self.inputs, self.steps, self._dying, self._places, self.output
             run = compiled(*made)
             self._ready = target, run
-        return run(arena.make(self._room) if self._room else None, *arrays)
+        block = arena.make(self._room) if self._room else None
+        if not self._numpy:
+            return run(block, *arrays)
+        with np.errstate(all="ignore"):  # as in ops
+            return run(block, *arrays)
 
     def __getstate__(self):
         return {**self.__dict__, "_ready": (None, None)}  # packed for this machine

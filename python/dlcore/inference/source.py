@@ -9,10 +9,17 @@ from .. import _C
 from .._C import conv2d_pack  # as it is: no kernel for those who watch
 from ..tensor import _constant
 from . import arena
-from .plan import Slot, View, Wrapped, fitting, slots_of, value_of
+from .plan import Slot, View, Wrapped, fitting, like, like_dict, slots_of
 
 _AS_INPUTS = ("scaled_dot_product_attention_forward",)  # whose results lie as those do
-_HEAD = {"K": _C, "view": np.ndarray, "wrap": _constant, "fit": fitting, "of": value_of}
+_HEAD = {
+    "K": _C,
+    "view": np.ndarray,
+    "wrap": _constant,
+    "fit": fitting,
+    "like": like,
+    "like_dict": like_dict,
+}
 
 
 def compiled(inputs, steps, dying, places, output):
@@ -91,11 +98,14 @@ class _Text:
             )
         if kind is Wrapped:
             return f"wrap({self.value(plan.plan)})"
-        if kind in (tuple, list):
-            inner = "".join(f"{self.value(part)}, " for part in plan)
-            return f"({inner})" if kind is tuple else f"[{inner}]"
-        values = ", ".join(f"{self.constant(s)}: {self.slot(s)}" for s in set(slots))
-        return f"of({self.constant(plan)}, {{{values}}})"
+        parts = plan.values() if isinstance(plan, dict) else plan
+        inner = "".join(f"{self.value(part)}, " for part in parts)
+        if kind is list:
+            return f"[{inner}]"
+        if kind is tuple:
+            return f"({inner})"
+        word = "like_dict" if isinstance(plan, dict) else "like"
+        return f"{word}({self.constant(plan)}, ({inner}))"
 
     def _place(self, slot, places):
         words = map(self.constant, (slot.shape, slot.dtype))

@@ -151,7 +151,7 @@ class _Trace:
         if isinstance(plan, (tuple, list)):
             return like(plan, [self.own(part) for part in plan])
         if isinstance(plan, dict):
-            return like_dict(plan, self.own)
+            return like_dict(plan, map(self.own, plan.values()))
         if not isinstance(plan, np.ndarray):
             return plan
         slot = Slot(plan.shape, plan.dtype)
@@ -212,7 +212,7 @@ class _Trace:
         if isinstance(value, (tuple, list)):
             return like(value, [self.plan(part) for part in value])
         if isinstance(value, dict):
-            return like_dict(value, self.plan)
+            return like_dict(value, map(self.plan, value.values()))
         return self._array(value) if isinstance(value, np.ndarray) else value
 
     def _array(self, array):

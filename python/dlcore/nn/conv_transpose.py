@@ -1,7 +1,7 @@
 """Transposed convolutions as modules."""
 
 from .. import ops
-from .checks import one_of, several
+from .checks import several
 from .conv import _Convolution
 
 
@@ -20,7 +20,11 @@ class _ConvTranspose(_Convolution):
         padding_mode="zeros",
         dtype=None,
     ):
-        one_of(type(self).__name__, "padding_mode", padding_mode, ("zeros",))
+        if padding_mode != "zeros":
+            raise ValueError(
+                f"{type(self).__name__}: padding_mode must be 'zeros', "
+                f"got {padding_mode!r}"
+            )
         sizes = {
             "kernel_size": (kernel_size, 1),
             "stride": (stride, 1),
@@ -30,6 +34,7 @@ class _ConvTranspose(_Convolution):
         }
         channels = in_channels, out_channels
         super().__init__(self._dims, sizes, channels, channels, groups, bias, dtype)
+        self.padding_mode = padding_mode
 
     def forward(self, x, output_size=None):
         """The result; `output_size` chooses among the sizes a stride allows."""
@@ -76,8 +81,6 @@ class ConvTranspose1d(_ConvTranspose):
         As for `conv_transpose1d`.
     groups, bias, dtype
         As for `Conv2d`.
-    padding_mode : {'zeros'}
-        There is no other.
 
     Attributes
     ----------
@@ -109,8 +112,6 @@ class ConvTranspose2d(_ConvTranspose):
         As for `conv_transpose2d`.
     groups, bias, dtype
         As for `Conv2d`.
-    padding_mode : {'zeros'}
-        There is no other.
 
     Attributes
     ----------
@@ -146,8 +147,6 @@ class ConvTranspose3d(_ConvTranspose):
         As for `conv_transpose3d`.
     groups, bias, dtype
         As for `Conv2d`.
-    padding_mode : {'zeros'}
-        There is no other.
 
     Attributes
     ----------

@@ -13,7 +13,7 @@ from ..tensor import raw, record
 from .activation import sigmoid
 from .arithmetic import add, div, mul, sub
 from .elementwise import neg, reciprocal, rsqrt, square
-from .inputs import plain, wants
+from .inputs import array_of, plain, wants
 from .shape import as_array, whole
 
 SLOPES: dict[
@@ -271,7 +271,7 @@ def _two(op, a, b):
         raise TypeError(f"{op}: a and b must be arrays of one dtype, got {kinds}")
     _check_broadcast(op, *arrays)
     kind = arrays[0].dtype
-    return [np.asarray(raw(x), kind) for x in (a, b)]
+    return [array_of(raw(x)).astype(kind, copy=False) for x in (a, b)]
 
 
 def _is_number(x):
