@@ -98,7 +98,7 @@ DLCORE_INLINE void moments(const T* x, int64_t sets, int64_t pieces, int64_t str
       for (int64_t s = 0; s < sets; ++s) {
         const int64_t row = at + r * stride + s * n;
         fetch(row, cols);
-        first[s].add(cols, [=, &fetch](int64_t i, int64_t lanes, Vec<T>* sum) {
+        first[s].add(cols, [=](int64_t i, int64_t lanes, Vec<T>* sum) {
           if constexpr (requires { fetch.line(row + i); }) fetch.line(row + i);
           sum[0] += load_lanes(x + row + i, lanes);
         });
