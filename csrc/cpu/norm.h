@@ -87,7 +87,8 @@ DLCORE_INLINE void fetch_row(const T* p, int64_t n) {
 // Two passes over each block while it is in L1. The second also adds up what the rounding of the
 // first one's mean left over, and corrects mean and m2 by it. The pieces of `sets` <= kMost sets,
 // n elements each, lie side by side: passed over together, memory is read in longer runs.
-// fetch(at, n) is told in time of every row of n elements that is read.
+// fetch(at, n) is told in time of every row of n elements that is read; fetch.line(at), when it has
+// one, of every vector.
 template <int kMost, class T, class Fetch>
 DLCORE_INLINE void moments(const T* x, int64_t sets, int64_t pieces, int64_t stride, int64_t n,
                            const Fetch& fetch, Moments* all) {
@@ -98,6 +99,7 @@ DLCORE_INLINE void moments(const T* x, int64_t sets, int64_t pieces, int64_t str
         const int64_t row = at + r * stride + s * n;
         fetch(row, cols);
         first[s].add(cols, [=](int64_t i, int64_t lanes, Vec<T>* sum) {
+          if constexpr (requires { fetch.line(row + i); }) fetch.line(row + i);
           sum[0] += load_lanes(x + row + i, lanes);
         });
       }
