@@ -303,6 +303,7 @@ void conv2d_backward_weight(const T* x, const T* dy, T* dw, T* db, const Conv2d&
   if (is_whole(c))
     return product<T>(c.out_channels, window, c.batch, dy, 1, c.out_channels, x, window, 1, dw,
                       false);
+  if (is_long_row<T>(c, c.channels, c.out_channels)) return row_weight_gradient<T>(c, x, dy, dw);
   if (is_point(c) && products_pay(c)) {
     if (!skips_pixels(c)) return point_weight_gradient<T>(c, x, dy, dw);
     T* const picked =
