@@ -312,6 +312,7 @@ void conv2d_backward_weight(const T* x, const T* dy, T* dw, T* db, const Conv2d&
     return buffer_release(picked);
   }
   if constexpr (kIsFloat<T>) {
+    if (is_long_row<T>(c, c.channels, c.out_channels)) return row_weight_gradient(c, x, dy, dw);
     const Direct direct = direct_forward(c);
     if (winograd_weight_pays<T>(direct)) return winograd_weight_gradient(direct, x, dy, dw);
     if (weight_channels_pay<T>(direct)) return channel_weight_gradient<T>(direct, x, dy, dw);

@@ -309,7 +309,7 @@ DLCORE_INLINE bool lanes_pay(const Conv3d& v) {
   const LanePlanes<T> planes(v);
   if (planes.size() * static_cast<int64_t>(sizeof(T)) > 2 * kLaneBytes || c.out_h < 2) return false;
   if (v.kernel_d > 1 || c.stride_h != c.stride_w || c.stride_h > 2) return true;
-  return !has_fast_taps<T>(c) || c.out_w <= (kHasStrips ? kLanes<T> / 2 : 14);
+  return !has_fast_taps<T>(c) || (!kHasStrips && c.out_w <= 14);
 }
 
 DLCORE_INLINE Conv3d one_deep(const Conv2d& c) {

@@ -35,13 +35,24 @@ DLCORE_INLINE Line fma_lanes(__mmask16 lanes, Line a, Line b, Line sum) {
 // read() gives what a row of taps reads of a row of x, `row` being where the first result's first
 // tap reads. Rows `ahead`, of the next block, are asked for meanwhile.
 
-// Stride 1.
-struct ShiftedStrip {
-  static constexpr int64_t kStride = 1;
+// Results of one plane.
+struct OneStrip {
+  static constexpr int64_t kPlanes = 1;
   int64_t ahead;
   __mmask16 here, next, results;
 
-  ShiftedStrip(const Conv2d& c, int64_t j, int64_t block) : ahead(block * c.width) {
+  DLCORE_INLINE_MEMBER Line load(const float* p) const { return load_lanes(results, p); }
+  DLCORE_INLINE_MEMBER void store(float* p, Line v) const {
+    _mm512_mask_storeu_ps(p, results, __m512(v));
+  }
+};
+
+// Stride 1.
+struct ShiftedStrip : OneStrip {
+  static constexpr int64_t kStride = 1;
+
+  ShiftedStrip(const Conv2d& c, int64_t j, int64_t block, bool) {
+    ahead = block * c.width;
     here = lanes_inside(j - c.pad_left, c.width);
     next = lanes_inside(j - c.pad_left + kLine, c.width);
     results = lanes_inside(j, c.out_w);
@@ -56,12 +67,12 @@ struct ShiftedStrip {
 };
 
 // Stride 2.
-struct PartedStrip {
+struct PartedStrip : OneStrip {
   static constexpr int64_t kStride = 2;
-  int64_t ahead;
-  __mmask16 before, here, next, results;
+  __mmask16 before;
 
-  PartedStrip(const Conv2d& c, int64_t j, int64_t block) : ahead(block * 2 * c.width) {
+  PartedStrip(const Conv2d& c, int64_t j, int64_t block, bool) {
+    ahead = block * 2 * c.width;
     const int64_t at = 2 * j - c.pad_left;
     before = lanes_inside(at - 15, c.width) & 0x8000;
     here = lanes_inside(at + 1, c.width);
@@ -78,6 +89,41 @@ struct PartedStrip {
   }
 };
 
+// Stride 1, rows of at most 7 as wide as those of x: a row of one plane and a row of the next
+// (unless the plane is the `last`), each with a zero behind it.
+struct TwinStrip {
+  static constexpr int64_t kStride = 1, kPlanes = 2, kApart = kLine / 2;
+  int64_t ahead, source, target;  // of the next plane, so that it falls into the upper lanes
+  __mmask16 lower, upper, results;
+
+  TwinStrip(const Conv2d& c, int64_t, int64_t, bool last) {
+    ahead = 8 * c.height * c.width;
+    source = c.height * c.width - kApart, target = c.out_h * c.out_w - kApart;
+    lower = lanes_inside(0, c.width);
+    upper = last ? __mmask16(0) : static_cast<__mmask16>(lower << kApart);
+    results = lower | upper;
+  }
+  DLCORE_INLINE_MEMBER Line both(const float* p, int64_t next) const {
+    return Line(_mm512_mask_loadu_ps(__m512(load_lanes(lower, p)), upper, p + next));
+  }
+  DLCORE_INLINE_MEMBER void read(const float* row, Line* taps) const {
+    __builtin_prefetch(row + ahead);
+    taps[1] = both(row + 1, source);
+    taps[0] = joined<15>(taps[1], Line{});
+    taps[2] = joined<1>(Line{}, taps[1]);
+  }
+  DLCORE_INLINE_MEMBER Line load(const float* p) const { return both(p, target); }
+  DLCORE_INLINE_MEMBER void store(float* p, Line v) const {
+    _mm512_mask_storeu_ps(p, lower, __m512(v));
+    _mm512_mask_storeu_ps(p + target, upper, __m512(v));
+  }
+};
+
+DLCORE_INLINE bool is_twin(const Conv2d& c) {
+  return c.stride_w == 1 && c.width < kLine / 2 && c.out_w == c.width && c.pad_left == 1 &&
+         c.out_channels == c.channels;
+}
+
 DLCORE_INLINE Line row_sum(const Line* w, const Line* taps, Line sum) {
   return sum + w[0] * taps[0] + w[1] * taps[1] + w[2] * taps[2];
 }
@@ -87,9 +133,8 @@ struct StripSums {
   Line w[9], start, low, high;
   bool bounded;  // a branch costs less than two comparisons, which take the multiplications' ports
 
-  DLCORE_INLINE_MEMBER void store(float* p, __mmask16 lanes, Line v) const {
-    if (bounded) v = min<float>(high, max<float>(low, v));
-    _mm512_mask_storeu_ps(p, lanes, __m512(v));
+  DLCORE_INLINE_MEMBER Line limited(Line v) const {
+    return bounded ? min<float>(high, max<float>(low, v)) : v;
   }
 };
 
@@ -115,7 +160,7 @@ DLCORE_INLINE void forward_strip(const Conv2d& c, const Strip& strip, const Stri
         next = row_sum(s.w, taps, next);
       }
       if (i < 0) continue;
-      s.store(to, strip.results, done);
+      strip.store(to, s.limited(done));
       to += out_w;
     }
   } else {
@@ -135,7 +180,7 @@ DLCORE_INLINE void forward_strip(const Conv2d& c, const Strip& strip, const Stri
         sum = row_sum(s.w + 6, taps, sum);
         next = row_sum(s.w, taps, next);
       }
-      s.store(to, strip.results, sum);
+      strip.store(to, s.limited(sum));
       sum = next;
     }
   }
@@ -149,38 +194,54 @@ DLCORE_INLINE int64_t strip_cost(const Conv2d& c, int64_t rows) {
   return (rows + 2) * ceil_div(c.out_w, kLine) * 12 * (1 + c.stride_w);
 }
 
+// What belongs to a plane and to the next, in the lanes of each.
+template <class Strip>
+DLCORE_INLINE Line of_planes(float plane, float next) {
+  if constexpr (Strip::kPlanes == 1) return splat<float>(plane);
+  return Line(_mm512_mask_mov_ps(__m512(splat<float>(plane)), 0xff00, __m512(splat<float>(next))));
+}
+
 // Blocks begin..end-1 of rows of planes.
 template <class Strip>
 __attribute__((noinline)) void forward_strips(const PlaneCall<float>& call, const Groups& rows,
                                               int64_t begin, int64_t end) {
   const Conv2d c = call.c;
   const Limits<float> limits(call.finish);
-  const Strip leftmost(c, 0, rows.size);
+  const Strip leftmost(c, 0, rows.size, false);
   StripSums s;
   s.low = splat<float>(limits.low), s.high = splat<float>(limits.high);
   s.bounded = limits.low == 0;
   for (int64_t item = begin; item < end; ++item) {
-    const int64_t plane = item / rows.count;
+    const int64_t plane = item / rows.count * Strip::kPlanes;
+    const bool last = plane + Strip::kPlanes > c.batch * c.out_channels;
     const int64_t first = rows.begin(item % rows.count);
     const int64_t n = rows.begin(item % rows.count + 1) - first;
-    const float* const weight = call.weights(plane);
+    const float *const weight = call.weights(plane), *const next = call.weights(plane + 1);
 #  pragma GCC unroll 9
-    for (int t = 0; t < 9; ++t) s.w[t] = splat<float>(weight[call.backward ? 8 - t : t]);
-    s.start = splat<float>(call.start(plane));
+    for (int t = 0; t < 9; ++t) {
+      const int at = call.backward ? 8 - t : t;
+      s.w[t] = of_planes<Strip>(weight[at], next[at]);
+    }
+    s.start = of_planes<Strip>(call.start(plane), call.start(plane + 1));
     float* const y = call.y + plane * c.out_h * c.out_w;
     for (int64_t j = 0; j < c.out_w; j += kLine)
-      forward_strip<Strip>(c, j == 0 ? leftmost : Strip(c, j, rows.size), s, call.source(plane),
-                           first, n, j, y);
+      forward_strip<Strip>(c, j == 0 && !last ? leftmost : Strip(c, j, rows.size, last), s,
+                           call.source(plane), first, n, j, y);
     if (!limits.all)
-      finish_rows(call.finish, call.y, (plane * c.out_h + first) * c.out_w, 1, n * c.out_w, 0);
+      finish_rows(call.finish, call.y, (plane * c.out_h + first) * c.out_w, Strip::kPlanes - last,
+                  n * c.out_w, c.out_h * c.out_w);
   }
 }
 
 DLCORE_INLINE void forward_planes(const PlaneCall<float>& call) {
   const Conv2d& c = call.c;
-  const auto run = c.stride_w == 2 ? forward_strips<PartedStrip> : forward_strips<ShiftedStrip>;
+  const bool twin = is_twin(c);
+  const auto run = c.stride_w == 2 ? forward_strips<PartedStrip>
+                   : twin          ? forward_strips<TwinStrip>
+                                   : forward_strips<ShiftedStrip>;
   const Groups rows = strip_rows(c);
-  parallel_for(c.batch * c.out_channels * rows.count, grain_for(strip_cost(c, rows.size)),
+  const int64_t planes = ceil_div(c.batch * c.out_channels, 1 + twin);
+  parallel_for(planes * rows.count, grain_for(strip_cost(c, rows.size)),
                [&](int64_t begin, int64_t end) { run(call, rows, begin, end); });
 }
 
@@ -230,97 +291,6 @@ DLCORE_INLINE void data_planes(const Conv2d& c, const float* dy, const float* we
                    dx + plane * c.height * c.width);
     }
   });
-}
-
-// sums[0..8] += dy times what the taps read, sums[9] += dy, of the rows first..first+n-1 of the
-// strip at column j. Only lanes and rows of results count: behind them x may hold what times 0 is
-// not 0.
-template <class Strip>
-DLCORE_INLINE void weight_strip(const Conv2d& c, const Strip& strip, const float* x,
-                                const float* dy, int64_t first, int64_t n, int64_t j, Line* sums) {
-  const int64_t height = c.height, width = c.width, out_w = c.out_w;
-  const auto seen = [=](int64_t h) { return h >= 0 && h < height; };
-  const auto add = [&](int r, __mmask16 lanes, Line g, const Line* taps)
-                       __attribute__((always_inline)) {
-#  pragma GCC unroll 3
-                         for (int s = 0; s < 3; ++s)
-                           sums[3 * r + s] = fma_lanes(lanes, g, taps[s], sums[3 * r + s]);
-                       };
-  int64_t h = first * Strip::kStride - c.pad_top;
-  const float* row = x + h * width + j * Strip::kStride - c.pad_left;
-  const float* from = dy + first * out_w + j;
-  Line taps[3];
-  if constexpr (Strip::kStride == 1) {
-    Line g1{}, g2{};
-    __mmask16 lanes1 = 0, lanes2 = 0;
-    for (int64_t i = 0; i < n + 2; ++i, ++h, row += width, from += out_w) {
-      const __mmask16 lanes = i < n ? strip.results : __mmask16(0);
-      const Line g = load_lanes(lanes, from);
-      sums[9] += g;
-      __builtin_prefetch(from + strip.ahead);
-      if (seen(h)) {
-        strip.read(row, taps);
-        add(0, lanes, g, taps);
-        add(1, lanes1, g1, taps);
-        add(2, lanes2, g2, taps);
-      }
-      g2 = g1, g1 = g, lanes2 = lanes1, lanes1 = lanes;
-    }
-  } else {
-    Line g = load_lanes(strip.results, from);
-    sums[9] += g;
-    if (seen(h)) {
-      strip.read(row, taps);
-      add(0, strip.results, g, taps);
-    }
-    for (int64_t i = 1; i <= n; ++i) {
-      const __mmask16 lanes = i < n ? strip.results : __mmask16(0);
-      const Line next = load_lanes(lanes, from += out_w);
-      sums[9] += next;
-      if (seen(++h)) {
-        strip.read(row + width, taps);
-        add(1, strip.results, g, taps);
-      }
-      row += 2 * width;
-      if (seen(++h)) {
-        strip.read(row, taps);
-        add(2, strip.results, g, taps);
-        add(0, lanes, next, taps);
-      }
-      g = next;
-    }
-  }
-}
-
-// dw and db of the results' channels begin..end-1.
-template <class Strip>
-__attribute__((noinline)) void weight_strips(const Conv2d& call, const float* x, const float* dy,
-                                             float* dw, float* db, int64_t begin, int64_t end) {
-  const Conv2d c = call;
-  const Groups rows = strip_rows(c);
-  const Strip leftmost(c, 0, rows.size);
-  for (int64_t k = begin; k < end; ++k) {
-    Line sums[10] = {};
-    for (int64_t n = 0; n < c.batch; ++n) {
-      const int64_t source = n * c.channels + k * c.channels / c.out_channels;
-      for (int64_t b = 0; b < rows.count; ++b)
-        for (int64_t j = 0; j < c.out_w; j += kLine)
-          weight_strip<Strip>(c, j == 0 ? leftmost : Strip(c, j, rows.size),
-                              x + source * c.height * c.width,
-                              dy + (n * c.out_channels + k) * c.out_h * c.out_w, rows.begin(b),
-                              rows.begin(b + 1) - rows.begin(b), j, sums);
-    }
-#  pragma GCC unroll 9
-    for (int t = 0; t < 9; ++t) dw[k * 9 + t] = hsum<float>(sums[t]);
-    if (db) db[k] = hsum<float>(sums[9]);
-  }
-}
-
-DLCORE_INLINE void weight_planes(const Conv2d& c, const float* x, const float* dy, float* dw,
-                                 float* db) {
-  const auto run = c.stride_w == 2 ? weight_strips<PartedStrip> : weight_strips<ShiftedStrip>;
-  parallel_for(c.out_channels, grain_for(c.batch * strip_cost(c, c.out_h)),
-               [&](int64_t begin, int64_t end) { run(c, x, dy, dw, db, begin, end); });
 }
 
 DLCORE_INLINE bool strips_pay(const Conv2d& c) {

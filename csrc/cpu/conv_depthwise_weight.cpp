@@ -3,7 +3,7 @@
 // pixels are all in them.
 
 #include "cpu/conv_depthwise_lanes.h"
-#include "cpu/conv_depthwise_strips.h"
+#include "cpu/conv_depthwise_strips_weight.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {

@@ -12,6 +12,7 @@ extern conv3d_forward_signature<float>* const conv3d_forward_f32;
 extern conv3d_forward_signature<double>* const conv3d_forward_f64;
 extern conv3d_backward_data_signature<float>* const conv3d_backward_data_f32;
 extern conv3d_backward_data_signature<double>* const conv3d_backward_data_f64;
+extern conv3d_backward_weight_signature<float>* const conv3d_backward_weight_f32;
 
 namespace {
 
@@ -40,6 +41,12 @@ DLCORE_INLINE void row_data_gradient(const Conv2d& c, const T* dy, const T* weig
     conv3d_backward_data_f32(dy, weight, dx, row);
   else
     conv3d_backward_data_f64(dy, weight, dx, row);
+}
+
+// In float32: float64 would need another kernel in its set.
+DLCORE_INLINE void row_weight_gradient(const Conv2d& c, const float* x, const float* dy,
+                                       float* dw) {
+  conv3d_backward_weight_f32(x, dy, dw, {c, 1, 1, 1, 1, 1, 0});
 }
 
 }  // namespace
