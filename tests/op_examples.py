@@ -363,7 +363,7 @@ ALIASES = {
     "bilinear": ["linear", "mul", "reshape"],
     "cosine_similarity": ["norm", "sum", "sum_squares", "mul", "clip"],
     "pairwise_distance": ["norm", "pow", "sum", "add", "sub"],
-    "normalize": ["norm", "pow", "sum", "sum_squares", "div", "clip"],
+    "normalize": ["norm", "pow", "sum", "sum_squares", "div", "clip", "lt", "where"],
     "einsum": ["reshape"],
     **{f"dropout{n}d": ["dropout", "mul"] for n in (1, 2, 3)},
     "feature_alpha_dropout": ["alpha_dropout", "mul", "add"],

@@ -94,13 +94,12 @@ def check_flag(requires_grad):
 
 def set_data(tensor, value):
     """``tensor.data = value``: an array, or a Tensor's."""
-    array = getattr(value, "data", value) if hasattr(value, "grad_fn") else value
-    array = np.asarray(array) if isinstance(array, np.generic) else array
-    if not isinstance(array, np.ndarray) or array.dtype.kind in "cmMOSU":
+    array = value.data if hasattr(value, "grad_fn") else value
+    if not isinstance(array, (np.ndarray, np.generic)):
         raise TypeError(
-            "data: must be an array of real numbers or a Tensor, got "
-            f"{getattr(array, 'dtype', type(array).__name__)}"
+            f"data: must be an array or a Tensor, got {type(array).__name__}"
         )
+    array = as_array(array)
     if tensor.requires_grad and array.dtype.kind in "biu":
         raise TypeError(
             f"data: must be of floating point where a gradient is required, "
@@ -111,8 +110,7 @@ def set_data(tensor, value):
             f"data: must have shape {tensor.shape}, got {array.shape}: make a new "
             "Tensor, or assign a new nn.Parameter to the module's attribute"
         )
-    kind = array.dtype
-    tensor._data = array if kind.isnative else array.astype(kind.newbyteorder("="))
+    tensor._data = array
 
 
 def check_grad(tensor, value):

@@ -6,7 +6,7 @@ _SAME = dict(
     for pair in """
     absolute=abs arccos=acos arccosh=acosh arcsin=asin arcsinh=asinh arctan=atan
     arctan2=atan2 arctanh=atanh concat=cat hstack=cat vstack=cat subtract=sub
-    multiply=mul divide=div true_divide=div floor_divide=floor negative=neg greater=gt
+    multiply=mul divide=div true_divide=div negative=neg greater=gt
     greater_equal=ge less=lt less_equal=le not_equal=ne moveaxis=movedim
     swapaxes=transpose inner=dot mv=matmul tensordot=einsum upsample=interpolate
     Dense=Linear RReLU=LeakyReLU SyncBatchNorm=BatchNorm2d MFCC=mfcc

@@ -264,7 +264,8 @@ def clip(x, min=None, max=None, out=None):
     """
     if min is None and max is None:
         raise ValueError("clip: min or max must be given")
-    if any(np.ndim(raw(limit)) for limit in (min, max)):
+    limits = raw(min), raw(max)
+    if any(isinstance(v, np.ndarray) and v.ndim for v in limits):
         return _between(x, min, max, out)
     low = -inf if min is None else min
     high = inf if max is None else max
