@@ -72,6 +72,7 @@ _LAZY_FUNCTIONS = {
     "detect_anomaly": "autograd",
     "grad": "autograd",
     "optimize": "inference",
+    "quantize_dynamic": "quantization",
     "summary": "summarize",
 }
 _MODULES = ("init", "random")
