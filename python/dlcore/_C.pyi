@@ -318,6 +318,7 @@ def conv1d_forward(
     negative_slope: float,
     out: ndarray | None = None,
     packed: ndarray | None = None,
+    low: bool = False,
 ) -> ndarray: ...
 def conv1d_backward(
     dy: ndarray,
@@ -330,6 +331,7 @@ def conv1d_backward(
     padding: int | Sequence[int | Sequence[int]] | str,
     dilation: int | Sequence[int],
     groups: int,
+    low: bool = False,
 ) -> tuple[ndarray | None, ndarray | None, ndarray | None]: ...
 def conv2d_forward(
     x: ndarray,
@@ -344,6 +346,7 @@ def conv2d_forward(
     negative_slope: float,
     out: ndarray | None = None,
     packed: ndarray | None = None,
+    low: bool = False,
 ) -> ndarray: ...
 def conv2d_pack(
     x: ndarray,
@@ -364,6 +367,7 @@ def conv2d_backward(
     padding: int | Sequence[int | Sequence[int]] | str,
     dilation: int | Sequence[int],
     groups: int,
+    low: bool = False,
 ) -> tuple[ndarray | None, ndarray | None, ndarray | None]: ...
 def conv3d_forward(
     x: ndarray,
@@ -378,6 +382,7 @@ def conv3d_forward(
     negative_slope: float,
     out: ndarray | None = None,
     packed: ndarray | None = None,
+    low: bool = False,
 ) -> ndarray: ...
 def conv3d_backward(
     dy: ndarray,
@@ -390,6 +395,7 @@ def conv3d_backward(
     padding: int | Sequence[int | Sequence[int]] | str,
     dilation: int | Sequence[int],
     groups: int,
+    low: bool = False,
 ) -> tuple[ndarray | None, ndarray | None, ndarray | None]: ...
 def conv_transpose1d_forward(
     x: ndarray,
@@ -1014,6 +1020,7 @@ def rnn_forward(
     batch: int,
     layer: int,
     keep: bool,
+    low: bool = False,
 ) -> tuple[ndarray, ndarray, ndarray | None, ndarray | None, ndarray | None]: ...
 def rnn_backward(
     op: str,
@@ -1032,6 +1039,7 @@ def rnn_backward(
     dc_n: ndarray | None,
     want_dx: bool,
     want_weights: Sequence[bool],
+    low: bool = False,
 ) -> tuple[
     ndarray | None,
     ndarray,
