@@ -132,6 +132,10 @@ std::string isa() {
   return the_chosen().name;
 }
 
+bool has_int8() {
+  return the_chosen().f32.linear_int8.function;
+}
+
 bool has_bf16() {
   return the_chosen().f32.gemm_bf16.function;
 }

@@ -17,6 +17,7 @@ const KernelTable<double>& kernels<double>();
 
 void choose_isa();  // at load: DLCORE_ISA or the best; std::invalid_argument when that cannot run
 std::string isa();  // the instruction set in use
+bool has_int8();    // numbers of 8 bits
 bool has_bf16();    // whether it multiplies in bfloat16
 std::vector<std::string> isas();        // those this CPU can run, lowest first
 std::vector<std::string> built_isas();  // those this build holds

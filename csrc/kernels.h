@@ -14,6 +14,7 @@
 #include "kernels/gather.h"
 #include "kernels/gemm.h"
 #include "kernels/grid_sample.h"
+#include "kernels/int8.h"
 #include "kernels/loss.h"
 #include "kernels/nms.h"
 #include "kernels/norm.h"

@@ -147,6 +147,41 @@ def test_backward_multiplies_as_forward_did(bf16, rng):
                 assert_close(x.grad.data, dy.astype("d") @ w.data, ulp=64, scale=40)
 
 
+def test_point_convolutions(bf16, rng):
+    x = dl.Tensor(rng.standard_normal((2, 64, 20, 20), np.float32), True)
+    w = dl.Tensor(rng.standard_normal((96, 64, 1, 1), np.float32), True)
+    b, dy = (
+        rng.standard_normal(96, np.float32),
+        rng.standard_normal((2, 96, 20, 20), "f"),
+    )
+    with dl.autocast():
+        y = dl.conv2d(x, w, b)
+    y.backward(dy)
+    rows, kernel = x.data.reshape(2, 64, 400), w.data.reshape(96, 64)
+    dy = dy.reshape(2, 96, 400)
+    check(y.data.reshape(2, 96, 400), kernel, rows, b[:, None].astype("d"))
+    check(x.grad.data.reshape(2, 64, 400), kernel.T, dy)
+    along = [a.swapaxes(0, 1).reshape(len(a[0]), -1) for a in (dy, rows)]
+    check(w.grad.data.reshape(96, 64), along[0], along[1].T)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_recurrent_layers(bf16, rng, kind):
+    net = getattr(nn, kind)(64, 48, 2)
+    data = rng.standard_normal((6, 32, 64), np.float32)
+    found = []
+    for low in False, True:
+        x = dl.Tensor(data, requires_grad=True)
+        net.zero_grad()
+        with dl.autocast(enabled=low):
+            y = net(x)[0]
+        y.backward(np.ones(y.shape, np.float32))
+        found.append([y.data, x.grad.data] + [p.grad.data for p in net.parameters()])
+    for full, low in zip(*found, strict=True):
+        assert not np.array_equal(full, low)
+        assert abs(full - low).max() < 0.03 * abs(full).max()
+
+
 def test_checkpoint(bf16, rng):
     data = rng.standard_normal((64, 64), np.float32)
     block = nn.Sequential(nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 64))

@@ -69,7 +69,8 @@ Array parse_residual(const char* op, const Array& x, py::handle residual_, const
 template <int kDims>
 py::object forward(py::handle x_, py::handle weight_, py::handle bias_, py::handle stride,
                    py::handle padding, py::handle dilation, int64_t groups, py::handle activation_,
-                   py::handle residual_, py::handle slope_, py::handle out, py::handle packed_) {
+                   py::handle residual_, py::handle slope_, py::handle out, py::handle packed_,
+                   bool low) {
   constexpr const char* op = kDims == 1 ? "conv1d" : kDims == 2 ? "conv2d" : "conv3d";
   const Array x(op, "x", x_), weight(op, "weight", weight_);
   const ConvCall call = parse_conv(op, kDims, x, weight, stride, padding, dilation, groups);
@@ -87,6 +88,7 @@ py::object forward(py::handle x_, py::handle weight_, py::handle bias_, py::hand
     const T* b = bias.defined() ? bias.data<T>() : nullptr;
     const T* added = residual.defined() ? residual.data<T>() : nullptr;
     const Finish<T> finish{added, activation, static_cast<T>(slope)};
+    plane.bf16 = low && k.gemm_bf16.function;
     if (planar)
       k.conv2d_forward(x.data<T>(), weight.data<T>(), b, y.data<T>(), plane, finish,
                        packed_for(k, weight.data<T>(), plane, packed));
@@ -100,7 +102,7 @@ py::object forward(py::handle x_, py::handle weight_, py::handle bias_, py::hand
 template <int kDims>
 py::object backward(py::handle dy_, py::handle x_, py::handle weight_, bool need_dx, bool need_dw,
                     bool need_db, py::handle stride, py::handle padding, py::handle dilation,
-                    int64_t groups) {
+                    int64_t groups, bool low) {
   constexpr const char* op = kDims == 1   ? "conv1d_backward"
                              : kDims == 2 ? "conv2d_backward"
                                           : "conv3d_backward";
@@ -119,6 +121,7 @@ py::object backward(py::handle dy_, py::handle x_, py::handle weight_, bool need
   with_kernels(x, call.multiply_adds(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
     const T *from = x.data<T>(), *w = weight.data<T>(), *g = dy.data<T>();
+    plane.bf16 = low && k.gemm_bf16.function;
     if (planar) {
       if (need_dx) k.conv2d_backward_data(g, w, dx.data<T>(), plane);
       if (need_dw)
@@ -139,10 +142,10 @@ void bind(Module& m, const char* forward_name, const char* backward_name) {
   m.def(forward_name, &forward<kDims>, py::arg("x"), py::arg("weight"), py::arg("bias"),
         py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
         py::arg("activation"), py::arg("residual"), py::arg("negative_slope"),
-        py::arg("out") = py::none(), py::arg("packed") = py::none());
+        py::arg("out") = py::none(), py::arg("packed") = py::none(), py::arg("low") = false);
   m.def(backward_name, &backward<kDims>, py::arg("dy"), py::arg("x"), py::arg("weight"),
         py::arg("need_dx"), py::arg("need_dw"), py::arg("need_db"), py::arg("stride"),
-        py::arg("padding"), py::arg("dilation"), py::arg("groups"));
+        py::arg("padding"), py::arg("dilation"), py::arg("groups"), py::arg("low") = false);
 }
 
 }  // namespace

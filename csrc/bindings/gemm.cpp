@@ -164,7 +164,7 @@ py::object matmul(py::handle a_, py::handle b_, py::handle out, bool low) {
   with_kernels(a.array, work_of("matmul", a, b, batch), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
     Gemm<T> g = product<T>(a, b, batch, c.array());
-    g.bf16 = low ? k.gemm_bf16.function : nullptr;
+    g.bf16 = low && k.gemm_bf16.function;
     k.gemm(g);
   });
   return c.finish();
@@ -207,7 +207,7 @@ py::object addmm(const char* op, int ndim, py::handle input_, py::handle a_, py:
     Gemm<T> g = product<T>(a, b, batch, c.array());
     g.alpha = static_cast<T>(alpha);
     g.beta = static_cast<T>(beta);
-    g.bf16 = low ? k.gemm_bf16.function : nullptr;
+    g.bf16 = low && k.gemm_bf16.function;
     k.gemm(g);
   });
   return c.finish();
@@ -292,7 +292,7 @@ py::tuple linear_forward(py::handle x, py::handle weight, py::handle bias_, py::
   with_kernels(l.x, l.work(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
     Gemm<T> g = l.forward<T>();
-    g.bf16 = low ? k.gemm_bf16.function : nullptr;
+    g.bf16 = low && k.gemm_bf16.function;
     g.c = y.data<T>();
     g.bias = bias.defined() ? bias.data<T>() : nullptr;
     g.residual = residual.defined() ? residual.data<T>() : nullptr;
@@ -332,7 +332,7 @@ py::tuple linear_backward(py::handle x, py::handle weight, py::handle kept_, py:
       k.linear_gradient(kept.defined() ? kept.data<T>() : nullptr, dy.data<T>(), dz.data<T>(),
                         db.data<T>(), l.rows, l.outs, activation);
     Gemm<T> g = l.forward<T>();
-    g.bf16 = low ? k.gemm_bf16.function : nullptr;
+    g.bf16 = low && k.gemm_bf16.function;
     if (want_dx) {  // (rows, ins) = dz weight
       g.a = dz.data<T>();
       g.a_row = l.outs;

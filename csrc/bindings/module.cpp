@@ -29,6 +29,7 @@ void bind_norm_rows(Module& m);
 void bind_optim(Module& m);
 void bind_reduction(Module& m);
 void bind_gemm(Module& m);
+void bind_int8(Module& m);
 void bind_probe(Module& m);
 void bind_random(Module& m);
 void bind_signal(Module& m);
@@ -79,6 +80,7 @@ PYBIND11_MODULE(_C, made) {
   bind_optim(m);
   bind_reduction(m);
   bind_gemm(m);
+  bind_int8(m);
   bind_probe(m);
   bind_random(m);
   bind_signal(m);

@@ -191,7 +191,7 @@ T* data_or_null(const Array& a) {
 // them, else None.
 py::tuple rnn_forward(const std::string& op, const std::string& mode, py::handle x, py::handle h0,
                       py::handle c0, py::handle weights, py::handle batch_sizes, int64_t batch,
-                      int64_t layer, bool keep) {
+                      int64_t layer, bool keep, bool low) {
   const Layer l(op.c_str(), mode, x, h0, c0, weights, batch_sizes, batch, layer);
   const int type = l.x.typenum();
   const int64_t all = checked_mul(l.op, l.directions, l.outputs);
@@ -203,8 +203,10 @@ py::tuple rnn_forward(const std::string& op, const std::string& mode, py::handle
   if (keep && l.lstm()) cells = Array::empty(l.op, Shape{l.directions, l.rows(), l.hidden}, type);
   with_kernels(l.x, l.work(), [&](const auto& k) {
     using T = scalar_of<decltype(k)>;
-    k.rnn_forward(l.rnn<T>(), y.data<T>(), h_n.data<T>(), data_or_null<T>(c_n),
-                  data_or_null<T>(gates), data_or_null<T>(cells));
+    Rnn<T> r = l.rnn<T>();
+    r.bf16 = low && k.gemm_bf16.function;
+    k.rnn_forward(r, y.data<T>(), h_n.data<T>(), data_or_null<T>(c_n), data_or_null<T>(gates),
+                  data_or_null<T>(cells));
   });
   return py::make_tuple(y.object(), h_n.object(), or_none(c_n), or_none(gates), or_none(cells));
 }
@@ -224,7 +226,7 @@ py::tuple rnn_backward(const std::string& op, const std::string& mode, py::handl
                        py::handle c0, py::handle weights, py::handle batch_sizes, int64_t batch,
                        py::handle y_, py::handle gates_, py::handle cells_, py::handle dy_,
                        py::handle dh_n_, py::handle dc_n_, bool want_dx,
-                       const std::vector<bool>& want_weights) {
+                       const std::vector<bool>& want_weights, bool low) {
   const Layer l(op.c_str(), mode, x, h0, c0, weights, batch_sizes, batch, -1);
   const int type = l.x.typenum();
   CHECK(static_cast<int64_t>(want_weights.size()) == l.directions * kWeights, l.op,
@@ -260,7 +262,9 @@ py::tuple rnn_backward(const std::string& op, const std::string& mode, py::handl
     g.dh0 = dh0.data<T>();
     g.dc0 = data_or_null<T>(dc0);
     for (int64_t d = 0; d < l.directions; ++d) g.weights[d] = Layer::pointers<T>(dw[d]);
-    k.rnn_backward(l.rnn<T>(), y.data<T>(), data_or_null<T>(gates), data_or_null<T>(cells), g);
+    Rnn<T> r = l.rnn<T>();
+    r.bf16 = low && k.gemm_bf16.function;
+    k.rnn_backward(r, y.data<T>(), data_or_null<T>(gates), data_or_null<T>(cells), g);
   });
   return py::make_tuple(or_none(dx), dh0.object(), or_none(dc0), dweights);
 }
@@ -292,10 +296,12 @@ py::object place_rows(const std::string& op, py::handle x_, py::handle index_, d
 void bind_rnn(Module& m) {
   using py::arg;
   m.def("rnn_forward", &rnn_forward, arg("op"), arg("mode"), arg("x"), arg("h0"), arg("c0"),
-        arg("weights"), arg("batch_sizes"), arg("batch"), arg("layer"), arg("keep"));
+        arg("weights"), arg("batch_sizes"), arg("batch"), arg("layer"), arg("keep"),
+        arg("low") = false);
   m.def("rnn_backward", &rnn_backward, arg("op"), arg("mode"), arg("x"), arg("h0"), arg("c0"),
         arg("weights"), arg("batch_sizes"), arg("batch"), arg("y"), arg("gates"), arg("cells"),
-        arg("dy"), arg("dh_n"), arg("dc_n"), arg("want_dx"), arg("want_weights"));
+        arg("dy"), arg("dh_n"), arg("dc_n"), arg("want_dx"), arg("want_weights"),
+        arg("low") = false);
   m.def("place_rows", &place_rows, arg("op"), arg("x"), arg("index"), arg("fill"));
 }
 

@@ -44,6 +44,7 @@ std::pair<double, double> bind_cgroup_quota(const std::string& groups, const std
 void bind_runtime(Module& m) {
   m.def("isa", &isa);
   m.def("has_bf16", &has_bf16);
+  m.def("has_int8", &has_int8);
   m.def("isas", &isas);
   m.def("built_isas", &built_isas);
   m.def("set_isa", &bind_set_isa, py::arg("name"));

@@ -142,7 +142,7 @@ void conv2d_backward_data(const T* dy, const T* weight, T* dx, const Conv2d& c) 
   const int64_t window = c.channels * c.kernel_h * c.kernel_w;
   if (is_whole(c))
     return product<T>(c.batch, window, c.out_channels, dy, c.out_channels, 1, weight, window, 1, dx,
-                      false);
+                      false, c.bf16);
   if (is_point(c) && point_products_pay(c)) return point_data_gradient<T>(c, dy, weight, dx);
   const Direct direct = direct_backward(c);
   if constexpr (kIsFloat<T>) {
@@ -302,7 +302,7 @@ void conv2d_backward_weight(const T* x, const T* dy, T* dw, T* db, const Conv2d&
   if (c.batch == 0) return fill_row<T>(T(0), size, dw);
   if (is_whole(c))
     return product<T>(c.out_channels, window, c.batch, dy, 1, c.out_channels, x, window, 1, dw,
-                      false);
+                      false, c.bf16);
   if (is_point(c) && products_pay(c)) {
     if (!skips_pixels(c)) return point_weight_gradient<T>(c, x, dy, dw);
     T* const picked =

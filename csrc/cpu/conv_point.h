@@ -90,9 +90,10 @@ DLCORE_INLINE void spread_pixels(const Conv2d& c, const T* picked, T* x) {
 template <class T>
 DLCORE_INLINE void product(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row,
                            int64_t a_col, const T* b, int64_t b_row, int64_t b_col, T* c, bool add,
-                           const T* row_bias = nullptr, const Finish<T>& finish = {},
+                           bool bf16, const T* row_bias = nullptr, const Finish<T>& finish = {},
                            const T* packed_a = nullptr) {
   Gemm<T> g{};
+  g.bf16 = bf16;
   g.packed_a = packed_a;
   g.m = m, g.n = n, g.k = k;
   g.a = a, g.a_row = a_row, g.a_col = a_col;
@@ -150,7 +151,7 @@ DLCORE_INLINE void point_forward(const Conv2d& c, const T* x, const T* weight, c
     const int64_t row0 = i % c.groups * results;
     if (finish.residual) last.residual = finish.residual + i * results * pixels;
     product<T>(results, pixels, channels, weight + row0 * channels, channels, 1,
-               x + i * channels * pixels, pixels, 1, y + i * results * pixels, false,
+               x + i * channels * pixels, pixels, 1, y + i * results * pixels, false, c.bf16,
                bias ? bias + row0 : nullptr, last, packed ? packed + i % c.groups * size : nullptr);
   }
 }
@@ -162,7 +163,7 @@ DLCORE_INLINE void point_data_gradient(const Conv2d& c, const T* dy, const T* we
   const int64_t pixels = c.out_h * c.out_w;
   for (int64_t i = 0; i < c.batch * c.groups; ++i)
     product<T>(channels, pixels, results, weight + i % c.groups * results * channels, 1, channels,
-               dy + i * results * pixels, pixels, 1, dx + i * channels * pixels, false);
+               dy + i * results * pixels, pixels, 1, dx + i * channels * pixels, false, c.bf16);
 }
 
 // dw: the sum of dy x^T over the images.
@@ -173,7 +174,7 @@ DLCORE_INLINE void point_weight_gradient(const Conv2d& c, const T* x, const T* d
   for (int64_t i = 0; i < c.batch * c.groups; ++i)
     product<T>(results, channels, pixels, dy + i * results * pixels, pixels, 1,
                x + i * channels * pixels, 1, pixels, dw + i % c.groups * results * channels,
-               i >= c.groups);
+               i >= c.groups, c.bf16);
 }
 
 }  // namespace

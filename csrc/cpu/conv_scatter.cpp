@@ -135,7 +135,7 @@ void scatter(const Conv3d& v, const T* dy, const T* weight, T* dx) {
     for (int64_t first = 0; first < in_group; first += some) {
       const int64_t channels = smaller(some, in_group - first);
       product<T>(channels * taps, n, out_group, w + first * taps, 1, window, source, n, 1, products,
-                 false);
+                 false, false);
       parallel_for(channels * images, grain_for(plane + taps * pixels),
                    [=, &v](int64_t begin, int64_t end) {
                      Scratch scratch(lines.stride * lines.size * static_cast<int64_t>(sizeof(T)));

@@ -8,6 +8,9 @@
 
 namespace dlcore {
 namespace DLCORE_ISA {
+
+extern gemm_bf16_signature<float>* const gemm_bf16_f32;
+
 namespace {
 
 constexpr int64_t kOwnThreads = 1 << 22;  // a batched product this large is cut by itself
@@ -42,18 +45,18 @@ void multiply(const Product<T>& g) {
 }
 
 // Where rounding the operands costs less than it saves.
-template <class T>
-DLCORE_INLINE bool bf16_pays(const Gemm<T>& g) {
+DLCORE_INLINE bool bf16_pays(const Gemm<float>& g) {
   return g.bf16 && smaller(smaller(g.m, g.n), g.k) >= 32 && g.m * g.n * g.k >= 1 << 17 &&
-         g.alpha != T(0);
+         g.alpha != 0;
 }
 
 template <class T>
 DLCORE_INLINE void multiply(const Gemm<T>& g, int64_t i, const T* row_bias = nullptr) {
-  if (bf16_pays(g))
-    g.bf16(g, i, row_bias);
-  else
-    multiply(product_of(g, i, row_bias));
+#ifdef __AVX512F__
+  if constexpr (kIsFloat<T>)
+    if (bf16_pays(g)) return gemm_bf16_f32(g, i, row_bias);
+#endif
+  multiply(product_of(g, i, row_bias));
 }
 
 template <class T>

@@ -17,10 +17,8 @@ constexpr int64_t kBlockCols = 4096;     // of B; with few rows fewer, which sta
 constexpr int64_t kBlockPanels = 24;     // of A that stay in L2: 340 KiB
 constexpr int64_t kChunkWork = 1 << 19;  // multiply-adds worth handing to another thread
 
-// Of a panel, when m rows are spread evenly over panels of up to kTileRows: m is at least 32.
-constexpr int kLeastRows = 10;
-
 struct Bf16Dot {
+  static constexpr bool kRows = false;
   using Vector = __m512;
   using Sum = float;
   DLCORE_INLINE_MEMBER static __m512 add(__m512 sum, __m512i a, __m512i b) {
@@ -117,13 +115,13 @@ struct Slice {
   const float *a, *b;
   int64_t k, steps;  // of the slice: numbers, words
   Word *packed_a, *packed_b;
-  Groups rows;
-  int64_t first_panel, panels;  // of A
+  int64_t first_panel, panels;  // of A: whole ones, but for the last
   int64_t first_col, cols, col_panels;
   TileTarget<float> to;  // of the product's corner
 
   int64_t a_size() const { return round_up(kTileRows * steps, 16); }
   int64_t b_size() const { return kWordCols * steps; }
+  int64_t row(int64_t panel) const { return smaller((first_panel + panel) * kTileRows, g->m); }
 };
 
 // f(first panel, lines) for groups of kAtOnce of `panels` panels, the lines from begin(panel) on.
@@ -141,7 +139,7 @@ DLCORE_INLINE void each_group(int64_t panels, int64_t cost, const Begin& begin_o
 
 DLCORE_INLINE void pack_a(const Slice& s) {
   each_group(
-      s.panels, kTileRows * s.k / 4, [&](int64_t i) { return s.rows.begin(s.first_panel + i); },
+      s.panels, kTileRows * s.k / 4, [&](int64_t i) { return s.row(i); },
       [&](int64_t i, const Lines& lines) {
         pack(s.a, s.g->a_row, s.g->a_col, lines, s.k, s.packed_a + i * s.a_size(), s.a_size(),
              kTileRows);
@@ -167,16 +165,16 @@ __attribute__((noinline)) void run_tiles(const Slice& s, int64_t i0, int64_t i1,
     const Word* b = s.packed_b + j * s.b_size();
     const Word* ahead = j + 1 < j1 ? b + s.b_size() : b;
     for (int64_t i = i0; i < i1; ++i) {
-      const int64_t row = s.rows.begin(s.first_panel + i);
-      const int64_t m = s.rows.begin(s.first_panel + i + 1) - row;
+      const int64_t row = s.row(i);
+      const int64_t m = s.row(i + 1) - row;
       const int64_t n = smaller(kWordCols, s.first_col + s.cols - col);
       const int64_t fetched = smaller((i - i0) * (s.steps / 8) * 16, s.b_size() - 16);
       TileTarget<float> to = s.to;
       to.c += row * to.c_row + col;
       to.added += row * to.added_row + col;
       to.row = row, to.col = col;
-      run_words<Bf16Dot, kLeastRows>(m, s.steps, s.packed_a + i * s.a_size(), b,
-                                     {ahead + fetched, to.added, to.added_row}, sums);
+      run_words<Bf16Dot, kTileRows, kTileRows / 2>(m, s.steps, s.packed_a + i * s.a_size(), 0, b,
+                                                   {ahead + fetched, to.added, to.added_row}, sums);
       finish_words(sums, m, n, to);
     }
   }
@@ -211,14 +209,13 @@ void gemm_bf16(const Gemm<float>& g, int64_t number, const float* row_bias) {
   Epilogue<float> last = whole;
   if (begins) last.residual = nullptr;
 
-  const Groups rows = balanced(g.m, kTileRows), slices = balanced(g.k, kDepth);
-  const Groups row_blocks = balanced(rows.count, kBlockRows / kTileRows);
+  const Groups slices = balanced(g.k, kDepth);
+  const Groups row_blocks = balanced(ceil_div(g.m, kTileRows), kBlockRows / kTileRows);
   const int64_t panels = row_blocks.size + (row_blocks.larger > 0);
   const int64_t cols = smaller(g.m <= 256 ? kBlockCols / 4 : kBlockCols, g.n);
   const int64_t steps = ceil_div(slices.size + 1, 2);
   Slice s{};
   s.g = &g;
-  s.rows = rows;
   const int64_t a_room = panels * round_up(kTileRows * steps, 16);
   const int64_t b_room = ceil_div(cols, kWordCols) * kWordCols * steps;
   Scratch scratch((a_room + b_room) * 4 + 128);

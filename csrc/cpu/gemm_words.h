@@ -20,21 +20,23 @@ struct Fetched {
   int64_t c_row;
 };
 
-// sums[i * kWordCols + j] = word products of A panel and B panel, `steps` words of k, M rows.
+// sums[i * kWordCols + j] = word products of A and a B panel, `steps` words of k, M rows. Word (i,
+// p) of A is a[p * kTileRows + i] of a panel, or a[i * a_row + p] of rows.
 template <class Dot, int M>
-__attribute__((noinline)) void word_tile(int64_t steps, const Word* a, const Word* b,
+__attribute__((noinline)) void word_tile(int64_t steps, const Word* a,
+                                         [[maybe_unused]] int64_t a_row, const Word* b,
                                          Fetched to_fetch, typename Dot::Sum* sums) {
   using Vector = typename Dot::Vector;
   Vector sum[M][2] = {};
   const auto step = [&]() __attribute__((always_inline)) {
-    const __m512i right0 = _mm512_load_si512(b), right1 = _mm512_load_si512(b + 16);
+    const __m512i right0 = _mm512_loadu_si512(b), right1 = _mm512_loadu_si512(b + 16);
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
-      const __m512i left = _mm512_castps_si512(_mm512_set1_ps(a[i]));
+      const __m512i left = _mm512_castps_si512(_mm512_set1_ps(a[Dot::kRows ? i * a_row : i]));
       sum[i][0] = Dot::add(sum[i][0], left, right0);
       sum[i][1] = Dot::add(sum[i][1], left, right1);
     }
-    a += kTileRows;
+    a += Dot::kRows ? 1 : kTileRows;
     b += kWordCols;
   };
 #pragma GCC unroll 1
@@ -55,12 +57,21 @@ __attribute__((noinline)) void word_tile(int64_t steps, const Word* a, const Wor
   }
 }
 
-// kLeast <= m <= M
-template <class Dot, int kLeast, int M = kTileRows>
-DLCORE_INLINE void run_words(int64_t m, int64_t steps, const Word* a, const Word* b,
+template <class... Rest>
+constexpr int first_of_sizes(int first, Rest...) {
+  return first;
+}
+
+// Of m rows, with the next larger of some sizes, falling: rows past m must be readable, their sums
+// mean nothing.
+template <class Dot, int M, int... kSmaller>
+DLCORE_INLINE void run_words(int64_t m, int64_t steps, const Word* a, int64_t a_row, const Word* b,
                              const Fetched& to_fetch, typename Dot::Sum* sums) {
-  if (m == M) return word_tile<Dot, M>(steps, a, b, to_fetch, sums);
-  if constexpr (M > kLeast) run_words<Dot, kLeast, M - 1>(m, steps, a, b, to_fetch, sums);
+  if constexpr (sizeof...(kSmaller) > 0) {
+    constexpr int kNext = first_of_sizes(kSmaller...);
+    if (m <= kNext) return run_words<Dot, kSmaller...>(m, steps, a, a_row, b, to_fetch, sums);
+  }
+  word_tile<Dot, M>(steps, a, a_row, b, to_fetch, sums);
 }
 
 // What most tiles ask for, in fewer steps than finish_tile's.

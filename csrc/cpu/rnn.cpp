@@ -282,7 +282,7 @@ __attribute__((noinline)) void inputs_of_all_steps(const Rnn<T>& r, const Forwar
   T* bias = w.ih_bias ? scratch.take<T>(n) : nullptr;
   for (int64_t i = 0; bias && i < n; ++i) bias[i] = w.ih_bias[i] + (i < both ? w.hh_bias[i] : T(0));
   product<T>(r.rows(), n, r.inputs, r.x, r.inputs, 1, w.ih, 1, r.inputs,
-             run.gates.p + run.gates.row - n, run.gates.row, false, bias);
+             run.gates.p + run.gates.row - n, run.gates.row, false, bias, r.bf16);
 }
 
 // h after each sequence's last step.

@@ -27,9 +27,11 @@ namespace {
 template <class T>
 __attribute__((noinline)) void product(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row,
                                        int64_t a_col, const T* b, int64_t b_row, int64_t b_col,
-                                       T* c, int64_t c_row, bool add, const T* bias = nullptr) {
+                                       T* c, int64_t c_row, bool add, const T* bias = nullptr,
+                                       bool bf16 = false) {
   if (m == 0 || n == 0) return;
   Gemm<T> g{};
+  g.bf16 = bf16;
   g.m = m, g.n = n, g.k = k;
   g.a = a, g.a_row = a_row, g.a_col = a_col;
   g.b = b, g.b_row = b_row, g.b_col = b_col;

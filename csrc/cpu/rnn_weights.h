@@ -102,7 +102,7 @@ void state_weight_gradients(const Backward<T>& run, T* dw) {
   states_before<T>(run, run.y, run.h0, outs, {before, outs});
   const auto multiply = [&](int64_t column, int64_t gate, int64_t gates) {
     product<T>(gates * n, outs, rows, run.sums.p + column, 1, run.sums.row, before, outs, 1,
-               dw + gate * n * outs, outs, false);
+               dw + gate * n * outs, outs, false, nullptr, r.bf16);
   };
   if (gru) {
     multiply(n, 0, 2);
@@ -140,7 +140,8 @@ void joint_weight_gradients(const Backward<T>& run, const RnnWeights<T>& to) {
   const Rows<T> sums = {scratch.take<T>(n * width), width};
   copy_rows<T>({r.x, r.inputs}, beside, rows, r.inputs);
   states_before<T>(run, run.y, run.h0, r.outputs, {beside.p + r.inputs, width});
-  product<T>(n, both, rows, run.sums.p, 1, run.sums.row, beside.p, width, 1, sums.p, width, false);
+  product<T>(n, both, rows, run.sums.p, 1, run.sums.row, beside.p, width, 1, sums.p, width, false,
+             nullptr, r.bf16);
   copy_rows<T>({sums.p, width}, {to.ih, r.inputs}, n, r.inputs);
   copy_rows<T>({sums.p + r.inputs, width}, {to.hh, r.outputs}, n, r.outputs);
 }
@@ -171,17 +172,19 @@ void weight_gradients(const Backward<T>& run) {
   const T* sums = run.sums.p + input_column(r);
   if (g.dx)
     product<T>(rows, ins, n, sums, run.sums.row, 1, run.weights().ih, ins, 1, g.dx, ins,
-               run.direction > 0);
+               run.direction > 0, nullptr, r.bf16);
   const bool one_left = r.cell != RnnCell::gru && r.cell != RnnCell::gru_reset_first;
   if (to.ih && to.hh && one_left && ins + r.outputs <= rows / 2) {
     joint_weight_gradients<T>(run, to);
   } else {
-    if (to.ih) product<T>(n, ins, rows, sums, 1, run.sums.row, r.x, ins, 1, to.ih, ins, false);
+    if (to.ih)
+      product<T>(n, ins, rows, sums, 1, run.sums.row, r.x, ins, 1, to.ih, ins, false, nullptr,
+                 r.bf16);
     if (to.hh) state_weight_gradients<T>(run, to.hh);
   }
   if (to.hr)
     product<T>(r.outputs, r.hidden, rows, run.projected.p, 1, run.projected.row, run.h.p, run.h.row,
-               1, to.hr, r.hidden, false);
+               1, to.hr, r.hidden, false, nullptr, r.bf16);
   bias_gradients<T>(run, to);
   if (to.peephole) peephole_gradients<T>(run, to.peephole);
 }

@@ -13,6 +13,7 @@ struct Conv2d {
   int64_t kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w;
   int64_t pad_top, pad_left;  // pad_bottom and pad_right follow from out_h and out_w
   int64_t groups;
+  bool bf16 = false;  // as in Gemm, for products of matrices as they lie
 };
 
 // What becomes of a convolution's sums: y = activation(sums + bias + residual).

@@ -28,8 +28,7 @@ struct Gemm {
   const int64_t* a_batch;  // offset of each matrix from a and b; C's follow one another
   const int64_t* b_batch;  // null: the same matrix for all
   const T* packed_a;       // of one matrix, as pack_rows in cpu/conv_point.h gives it; may be null
-  // gemm_bf16, for those of the products that it does faster; may be null.
-  void (*bf16)(const Gemm<T>& g, int64_t i, const T* row_bias);
+  bool bf16;  // whether gemm_bf16, which must be there, does the products that it does faster
 };
 
 SIGNATURE(gemm, (const Gemm<T>& g));

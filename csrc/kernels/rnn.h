@@ -49,6 +49,7 @@ struct Rnn {
   const T* x;   // (rows, inputs)
   const T* h0;  // (directions, batch, outputs); null: zeros
   const T* c0;  // (directions, batch, hidden); null: zeros
+  bool bf16;    // as in Gemm, for products over all steps
 
   int64_t rows() const { return first[steps]; }
   int64_t count(int64_t step) const { return first[step + 1] - first[step]; }

@@ -16,6 +16,7 @@ class ShortWay:
 def open_short_ways(yes: bool) -> None: ...
 def isa() -> str: ...
 def has_bf16() -> bool: ...
+def has_int8() -> bool: ...
 def isas() -> list[str]: ...
 def built_isas() -> list[str]: ...
 def set_isa(name: str) -> None: ...
@@ -317,6 +318,7 @@ def conv1d_forward(
     negative_slope: float,
     out: ndarray | None = None,
     packed: ndarray | None = None,
+    low: bool = False,
 ) -> ndarray: ...
 def conv1d_backward(
     dy: ndarray,
@@ -329,6 +331,7 @@ def conv1d_backward(
     padding: int | Sequence[int | Sequence[int]] | str,
     dilation: int | Sequence[int],
     groups: int,
+    low: bool = False,
 ) -> tuple[ndarray | None, ndarray | None, ndarray | None]: ...
 def conv2d_forward(
     x: ndarray,
@@ -343,6 +346,7 @@ def conv2d_forward(
     negative_slope: float,
     out: ndarray | None = None,
     packed: ndarray | None = None,
+    low: bool = False,
 ) -> ndarray: ...
 def conv2d_pack(
     x: ndarray,
@@ -363,6 +367,7 @@ def conv2d_backward(
     padding: int | Sequence[int | Sequence[int]] | str,
     dilation: int | Sequence[int],
     groups: int,
+    low: bool = False,
 ) -> tuple[ndarray | None, ndarray | None, ndarray | None]: ...
 def conv3d_forward(
     x: ndarray,
@@ -377,6 +382,7 @@ def conv3d_forward(
     negative_slope: float,
     out: ndarray | None = None,
     packed: ndarray | None = None,
+    low: bool = False,
 ) -> ndarray: ...
 def conv3d_backward(
     dy: ndarray,
@@ -389,6 +395,7 @@ def conv3d_backward(
     padding: int | Sequence[int | Sequence[int]] | str,
     dilation: int | Sequence[int],
     groups: int,
+    low: bool = False,
 ) -> tuple[ndarray | None, ndarray | None, ndarray | None]: ...
 def conv_transpose1d_forward(
     x: ndarray,
@@ -673,6 +680,19 @@ def linear_backward(
     want_db: bool,
     low: bool = False,
 ) -> tuple[ndarray | None, ndarray | None, ndarray | None, ndarray]: ...
+def linear_int8(
+    x: ndarray, panels: ndarray, scale: ndarray, sum: ndarray, bias: ndarray | None
+) -> ndarray: ...
+def lstm_int8(
+    gates: ndarray,
+    panels: ndarray,
+    scale: ndarray,
+    sum: ndarray,
+    h: ndarray,
+    c: ndarray,
+    first: list[int],
+    reverse: bool,
+) -> tuple[ndarray, ndarray, ndarray]: ...
 def take_rows(
     op: str, x_name: str, index_name: str, x: ndarray, dim: int, index: ndarray
 ) -> tuple[ndarray, ndarray]: ...
@@ -1000,6 +1020,7 @@ def rnn_forward(
     batch: int,
     layer: int,
     keep: bool,
+    low: bool = False,
 ) -> tuple[ndarray, ndarray, ndarray | None, ndarray | None, ndarray | None]: ...
 def rnn_backward(
     op: str,
@@ -1018,6 +1039,7 @@ def rnn_backward(
     dc_n: ndarray | None,
     want_dx: bool,
     want_weights: Sequence[bool],
+    low: bool = False,
 ) -> tuple[
     ndarray | None,
     ndarray,

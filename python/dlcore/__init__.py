@@ -74,6 +74,7 @@ _LAZY_FUNCTIONS = {
     "detect_anomaly": "autograd",
     "grad": "autograd",
     "optimize": "inference",
+    "quantize_dynamic": "quantization",
     "summary": "summarize",
 }
 _MODULES = ("init", "random")

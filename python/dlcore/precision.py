@@ -10,8 +10,9 @@ from .grad_mode import _mode, autocasts, in_block
 class autocast:
     """A block in which products round their inputs to bfloat16; also a decorator.
 
-    Products are `linear`, `matmul`, `mm`, `bmm`, `addmm`, `baddbmm`, `einsum` and what
-    is made of them, forward and backward: backward multiplies as the forward did,
+    Products are `linear`, `matmul`, `mm`, `bmm`, `addmm`, `baddbmm`, `einsum`, 1 x 1
+    convolutions, those of a recurrent layer with the inputs of all steps, and what is
+    made of them, forward and backward: backward multiplies as the forward did,
     wherever it is called. Sums over k, and all other ops, are float32, and so are the
     arrays: no weight or activation is stored in bfloat16, and no scaling of the loss is
     needed. float64 stays as it is.

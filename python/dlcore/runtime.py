@@ -186,7 +186,11 @@ def config():
         "cpu": _C.cpu_name(),
         "caches": ", ".join(known) or "unknown",
         "instruction set": f"{_C.isa()} of {', '.join(isas)}",
-        "products": "float32, float64" + ", bfloat16" * _C.has_bf16(),
+        "products": ", ".join(
+            ["float32", "float64"]
+            + ["bfloat16"] * _C.has_bf16()
+            + ["int8"] * _C.has_int8()
+        ),
         "threads": f"{_C.num_threads()} of {_C.usable_cpus()} usable CPUs",
         "buffer cache": f"{held} of at most {limit}",
     }

@@ -22,7 +22,8 @@ const std::set<std::string> by_python_only = {"encode_boxes",       "encode_boxe
                                               "grid_boxes",         "nms",
                                               "soft_nms",           "roi_align_forward",
                                               "roi_align_backward", "roi_pool_forward",
-                                              "roi_pool_backward",  "gemm_bf16"};
+                                              "roi_pool_backward",  "gemm_bf16",
+                                              "linear_int8",        "lstm_int8"};
 
 double fraction(double error, double allowed) {
   return allowed > 0 ? error / allowed : error;

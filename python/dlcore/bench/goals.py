@@ -30,6 +30,8 @@ GOALS = (
     Goal("gemm small", "ratio", "mean", 1.15),
     Goal("gemm skinny", "ratio", "mean", 2.0),
     Goal("gemm bf16", "ratio", "mean", 1.05),
+    Goal("linear int8", "ratio", "worst", 1.0),
+    Goal("lstm int8", "ratio", "worst", 1.0),
     Goal("linear fwd+bwd", "ratio", "mean", 1.08),
     Goal("conv2d fwd", "ratio", "mean", 1.3),
     Goal("conv2d fwd", "ratio", "worst", 0.97),

@@ -36,6 +36,9 @@ def _linear_gelu(normal, rng, s):
     }
 
 
+_linear_int8 = _linear_gelu
+
+
 def _conv2d(normal, rng, s):
     channels, size, out_channels, kernel, stride, padding = s["shape"]
     out = (size + 2 * padding - kernel) // stride + 1
@@ -378,7 +381,7 @@ def _lstm(normal, rng, s):
     return _rnn(normal, s, 4)
 
 
-_infer_lstm = _lstm
+_infer_lstm = _lstm_int8 = _lstm
 
 
 def _gru(normal, rng, s):

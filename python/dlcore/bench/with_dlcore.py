@@ -7,6 +7,7 @@ import numpy as np
 import dlcore as dl
 
 from .dlcore_inference import infer, infer_encoder, infer_lstm  # noqa: F401
+from .low_precision import linear_int8, lstm_int8, under_autocast  # noqa: F401
 from .networks import GPT, network
 
 
@@ -34,13 +35,7 @@ def gemm(case, variant, a, b):
     return partial(dl.matmul, a, b)
 
 
-def gemm_bf16(case, variant, a, b):
-    return _autocast(variant, gemm(case, variant, a, b))
-
-
-def _autocast(variant, call):
-    """The call under autocast, but for the peer that shows float32."""
-    return call if variant == "dlcore-f32" else dl.autocast("bfloat16")(call)
+gemm_bf16 = under_autocast(gemm)
 
 
 def linear_gelu(case, variant, x, weight, bias, dy):
@@ -344,8 +339,7 @@ def train_gpt(case, variant, x, state, labels):
     return _training(net, optimizer, x, labels)
 
 
-def train_gpt_bf16(case, variant, x, state, labels):
-    return _autocast(variant, train_gpt(case, variant, x, state, labels))
+train_gpt_bf16 = under_autocast(train_gpt)
 
 
 def call(case, variant, x, y):

@@ -9,6 +9,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
+from .torch_low_precision import autocast, linear_int8, lstm_int8  # noqa: F401
 from .torch_networks import (  # noqa: F401  (found here by name)
     _from,
     _layout,
@@ -52,11 +53,7 @@ def gemm(case, variant, a, b):
 
 
 def gemm_bf16(case, variant, a, b):
-    return _autocast(gemm(case, variant, a, b))
-
-
-def _autocast(call):
-    return torch.autocast("cpu", torch.bfloat16)(lambda: call().float())
+    return autocast(gemm(case, variant, a, b))
 
 
 def linear_gelu(case, variant, x, weight, bias, dy):

@@ -88,12 +88,15 @@ class _Recurrent(Module):
         each = len(weights) // (self.num_layers * (1 + self.bidirectional))
         return [weights[i : i + each] for i in range(0, len(weights), each)]
 
+    def _form(self, op, mode):
+        return Form(
+            op, mode, self.bias, self.num_layers, self.bidirectional, self.peephole
+        )
+
     def _run(self, mode, x, h0, c0, lengths):
         """Output, h_n and c_n for what `forward` was given."""
         op = type(self).__name__
-        form = Form(
-            op, mode, self.bias, self.num_layers, self.bidirectional, self.peephole
-        )
+        form = self._form(op, mode)
         args = self._parameters(), self.dropout, self.training
         if isinstance(x, PackedSequence):
             if lengths is not None:

@@ -50,9 +50,12 @@ class _Layer(Module):
         return _add(residual, context, attention.out_proj, drop)
 
     def _feed_forward(self, drop, x, residual):
-        first = self.linear1
-        fused = _FUSED.get(self.activation)
-        hidden = linear(x, first.weight, first.bias, fused)
+        first, fused = self.linear1, _FUSED.get(self.activation)
+        if isinstance(first, Linear):
+            hidden = linear(x, first.weight, first.bias, fused)
+        else:  # one of dlcore.quantization's
+            hidden = first(x)
+            hidden = {"relu": relu, "gelu": gelu}[fused](hidden) if fused else hidden
         if fused is None:
             hidden = self.activation(hidden)
         if _drops(self.dropout):
@@ -68,6 +71,8 @@ def _add(residual, x, last, drop):
     """``residual + drop(last(x))``, in one pass where nothing is dropped."""
     if _drops(drop):
         return add(residual, dropout(last(x), drop.p))
+    if not isinstance(last, Linear):
+        return add(residual, last(x))
     return linear(x, last.weight, last.bias, None, residual)
 
 

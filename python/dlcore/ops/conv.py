@@ -1,6 +1,7 @@
 """Convolution."""
 
 from .. import _C
+from ..grad_mode import autocasts, is_autocast_enabled
 from ..tensor import Tensor, raw, record
 from .activation import gelu, leaky_relu, silu
 from .gemm import _needs_gradient
@@ -225,6 +226,7 @@ def _convolve(op, x, weight, bias, window, finish, out):
         return apart(y, slope, out)
     # Looked up by name at each call: somebody may watch the kernels.
     forward = getattr(_C, op + "_forward")
+    low = bool(autocasts) and is_autocast_enabled()
     y = forward(
         *(raw(t, out) for t in parents[:3]),
         *window,
@@ -232,6 +234,8 @@ def _convolve(op, x, weight, bias, window, finish, out):
         raw(residual, out),
         slope,
         out,
+        None,
+        low,
     )
 
     def backward(dy):
@@ -239,7 +243,7 @@ def _convolve(op, x, weight, bias, window, finish, out):
             dy = getattr(_C, activation + "_backward")(y, dy)
         need = [isinstance(t, Tensor) and t.requires_grad for t in parents]
         gradients = getattr(_C, op + "_backward")
-        return *gradients(dy, raw(x), raw(weight), *need[:3], *window), dy
+        return *gradients(dy, raw(x), raw(weight), *need[:3], *window, low), dy
 
     return record(y, parents, backward)
 

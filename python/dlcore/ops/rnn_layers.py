@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 
 from .. import _C
-from ..grad_mode import is_grad_enabled
+from ..grad_mode import autocasts, is_autocast_enabled, is_grad_enabled
 from ..tensor import raw, record, record_several
 from .dropout import dropout as drop
 from .indexing import cat, getitem
@@ -160,7 +160,8 @@ class Form:
         keep = is_grad_enabled() and any(map(wants, parents))
         arrays = [[raw(w) for w in one] for one in weights]
         head = self.op, self.mode, raw(x), raw(h0), raw(c0), arrays, sizes, batch
-        *results, gates, cells = _C.rnn_forward(*head, layer, keep)
+        low = bool(autocasts) and is_autocast_enabled()
+        *results, gates, cells = _C.rnn_forward(*head, layer, keep, low)
         results = tuple(r for r in results if r is not None)
         if not keep:
             return tuple(record(r, parents, None) for r in results)
@@ -168,7 +169,7 @@ class Form:
 
         def backward(dy, dh_n, dc_n=None):
             dx, dh0, dc0, dweights = _C.rnn_backward(
-                *head, y, gates, cells, dy, dh_n, dc_n, want_x, want
+                *head, y, gates, cells, dy, dh_n, dc_n, want_x, want, low
             )
             return dx, dh0, dc0, *chain.from_iterable(dweights)
 

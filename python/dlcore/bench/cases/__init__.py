@@ -11,7 +11,7 @@ from .ctc import ctcs
 from .detection import detections
 from .elementwise import calls, elementwise
 from .embedding import embeddings, orders
-from .gemm import gemms, gemms_bf16, linears
+from .gemm import gemms, gemms_bf16, int8, linears
 from .inference import inference
 from .loss import losses
 from .networks import networks, training
@@ -28,6 +28,7 @@ CASES = (
     *gemms(),
     *gemms_bf16(),
     *linears(),
+    *int8(),
     *convs(),
     *other_convs(),
     *pools(),

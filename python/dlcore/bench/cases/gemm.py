@@ -93,3 +93,40 @@ def linears():
             writes=times * made,
             tolerance=1e-4,
         )
+
+
+def int8():
+    """Layers with weights of 8 bits against float32 of dlcore's own, and PyTorch's."""
+    why = "inference: a quarter of the weight to read, four products for one"
+    for rows, inside, outside in (
+        (1, 1024, 1024),
+        (8, 1024, 1024),
+        (64, 1024, 1024),
+        (1, 4096, 4096),
+        (512, 768, 3072),
+    ):
+        yield Case(
+            "linear",
+            "linear int8",
+            "linear_int8",
+            f"({rows},{inside})->{outside} int8",
+            why,
+            sizes={"rows": rows, "inside": inside, "outside": outside},
+            peers=("dlcore-f32", "torch"),
+            flops=2.0 * rows * inside * outside,
+            reads=inside * outside + F32 * rows * inside,
+            writes=F32 * rows * outside,
+            tolerance=0.05,
+        )
+    for steps, batch, hidden in ((32, 1, 512), (32, 32, 512)):
+        yield Case(
+            "lstm",
+            "lstm int8",
+            "lstm_int8",
+            f"T{steps} B{batch} {hidden}->{hidden} int8",
+            why,
+            sizes={"shape": (steps, batch, hidden, hidden, 1, 1)},
+            peers=("dlcore-f32", "torch"),
+            flops=16.0 * steps * batch * hidden * hidden,
+            tolerance=0.1,
+        )
