@@ -19,6 +19,8 @@ void choose_isa();  // at load: DLCORE_ISA or the best; std::invalid_argument wh
 std::string isa();  // the instruction set in use
 std::vector<std::string> isas();        // those this CPU can run, lowest first
 std::vector<std::string> built_isas();  // those this build holds
+// One more, which serves whoever sets it: that of a plugin. `name` and `fill` stay for good.
+void add_target(const char* name, void (*fill)(KernelTable<float>&, KernelTable<double>&));
 void set_isa(const std::string& name);  // std::invalid_argument when the CPU cannot run it
 
 }  // namespace dlcore

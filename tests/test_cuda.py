@@ -211,6 +211,23 @@ print(more.cpu().sum())
     ]
 
 
+def test_kernels_on_host_memory(fake):
+    """From an op down to the launch: the fake driver's kernels do nothing."""
+    begin = "dl.cuda.use_host_memory(); dl.set_isa('cuda')\n"
+    x = "np.ones((2, 3), 'f')"
+    assert fake(f"{begin}print(dl.get_isa(), dl.softmax({x}).shape)") == ["cuda (2, 3)"]
+    assert fake(f"{begin}dl.softmax({x})", "launch") == [
+        "RuntimeError: softmax_forward: launch failed: CUDA_ERROR_LAUNCH_FAILED "
+        "(as asked for)"
+    ]
+    assert fake(f"{begin}dl.conv2d({x}[None, None], {x}[None, None])") == [
+        "NotImplementedError: conv2d_forward has no cuda kernel"
+    ]
+    assert fake("dl.cuda.use_host_memory()", "discrete") == [
+        "RuntimeError: cuda: this GPU cannot read the host's memory"
+    ]
+
+
 def test_every_exported_kernel_is_in_the_table(fake):
     (line,) = fake("print(*dl.cuda.kernel_count())")
     have, words = map(int, line.split())

@@ -33,6 +33,7 @@ __all__ = [
     "self_check",
     "synchronize",
     "to_device",
+    "use_host_memory",
     "why_not",
 ]
 
@@ -52,6 +53,14 @@ _FUNCTIONS = {  # of the plugin: how each is called; those of c_char_p give an e
     "to_device": (ctypes.c_char_p, (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)),
     "to_host": (ctypes.c_char_p, (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)),
     "self_check": (ctypes.c_char_p, ()),
+    "use_host_memory": (
+        ctypes.c_char_p,
+        (
+            ctypes.POINTER(ctypes.c_void_p),
+            ctypes.POINTER(ctypes.c_void_p),
+            ctypes.POINTER(ctypes.c_int64),
+        ),
+    ),
     "kernels": (ctypes.c_int, (ctypes.POINTER(ctypes.c_int),)),
 }
 _EXCEPTIONS = {"M": MemoryError, "V": ValueError, "R": RuntimeError}
@@ -207,6 +216,23 @@ def self_check():
         If no GPU can be used, or its results are wrong.
     """
     _call("self_check")
+
+
+def use_host_memory():
+    """Makes the GPU's kernels the instruction set ``"cuda"`` of `dlcore.set_isa`.
+
+    They run on NumPy's arrays where they lie, on GPUs that can read the host's memory
+    (by Linux's HMM, or Grace), and each call waits for the GPU. For tests, not for
+    speed; a kernel that is missing raises NotImplementedError.
+
+    Raises
+    ------
+    RuntimeError
+        If no GPU can be used, or it cannot read the host's memory.
+    """
+    name, fill, size = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_int64()
+    _call("use_host_memory", name, fill, size)
+    _C.add_target(name.value, fill.value, size.value)
 
 
 def kernel_count():
