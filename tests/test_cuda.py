@@ -170,6 +170,50 @@ to_device("text")
     assert fake(code) == ["(3, 4) <f4 3 1 True"]
 
 
+def test_exchange_without_a_copy(fake):
+    code = """
+import gc
+from dlcore_cuda13 import DeviceArray, dlpack, from_cuda, to_device
+
+class Cai:  # of another library, strided
+    def __init__(self, x, **changed):
+        self.__cuda_array_interface__ = {**x.__cuda_array_interface__, **changed}
+
+x = to_device(np.arange(12, dtype="f").reshape(3, 4))
+where = x.__cuda_array_interface__["data"]
+for y in (from_cuda(x), from_cuda(Cai(x)), from_cuda(Cai(x, strides=(16, 4)))):
+    assert y.__cuda_array_interface__["data"] == where and y.dtype == x.dtype
+
+class Dlpack:
+    def __init__(self, x):
+        self.__dlpack__, self.__dlpack_device__ = x.__dlpack__, x.__dlpack_device__
+
+y = from_cuda(Dlpack(x))
+assert y.__cuda_array_interface__["data"] == where and y.shape == (3, 4)
+del x
+gc.collect()
+assert dl.cuda.memory_stats()["used"] == 512 and len(dlpack._given) == 1
+assert y.cpu().tolist() == np.arange(12.0).reshape(3, 4).tolist()
+capsule = y.__dlpack__()
+del capsule  # nobody took it
+assert len(dlpack._given) == 1
+z = to_device(np.ones(3, "?"))
+for wrong in (Cai(y, strides=(4, 12)), np.ones(3), 3):
+    try:
+        from_cuda(wrong)
+    except (TypeError, ValueError, BufferError) as error:
+        print(type(error).__name__, error)
+del y, z, wrong
+gc.collect()
+assert dl.cuda.memory_stats()["used"] == 0 and not dlpack._given
+"""
+    assert fake(code) == [
+        "ValueError from_cuda: x must be contiguous: call .contiguous() first",
+        "BufferError from_cuda: x must be on GPU 0",
+        "TypeError from_cuda: x must be on a GPU, got int",
+    ]
+
+
 def test_allocator(fake):
     code = """
 from dlcore_cuda13 import to_device
