@@ -80,7 +80,8 @@ std::vector<Target>& targets() {
         DLCORE_FOR_EACH_ISA
 #undef ISA
     };
-    const Target* lower = nullptr;  // what a set has no kernel for, the one below it does
+    made->reserve(made->size() + 1);  // for add_target: `chosen` points into it
+    const Target* lower = nullptr;    // what a set has no kernel for, the one below it does
     for (Target& target : *made) {
       if (!target.runs_here) continue;
       if (lower) target.f32 = lower->f32, target.f64 = lower->f64;
@@ -126,6 +127,15 @@ void choose_isa() {
 
 void set_isa(const std::string& name) {
   choose(name, "set_isa: ");
+}
+
+void add_target(const char* name, void (*fill)(KernelTable<float>&, KernelTable<double>&)) {
+  std::vector<Target>& all = targets();
+  for (const Target& target : all)
+    if (std::string_view(target.name) == name) return;
+  if (all.size() == all.capacity()) throw std::runtime_error("add_target: there is one already");
+  all.push_back({name, true, fill});
+  fill(all.back().f32, all.back().f64);
 }
 
 std::string isa() {

@@ -7,12 +7,18 @@ import signal
 import numpy as np
 import pytest
 
-from dlcore import _C
+from dlcore import _C, cuda
 
 # A shell that starts the tests in the background has them ignore SIGINT, and with them
 # the processes in which tests look at what Ctrl-C does.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# On a machine whose GPU reads the host's memory: every test with its kernels.
+if os.environ.get("DLCORE_TEST_CUDA"):
+    cuda.use_host_memory()
+    _C.set_isa("cuda")
 
 
 def pytest_runtest_setup(item):

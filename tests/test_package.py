@@ -137,6 +137,7 @@ FLOORS = {  # folder of csrc -> what its files may include of csrc, by prefix
     "cpu": ("cpu/", "kernels", "runtime/"),
     "bindings": ("bindings/", "dispatch.h", "kernels/", "runtime/"),
     "cuda": ("cuda/", "kernels"),
+    "cuda/runtime": ("cuda/", "kernels", "runtime/"),
     "cuda/shim": ("cuda/", "runtime/"),
     "": ("dispatch.h", "kernels", "runtime/"),
 }

@@ -2,8 +2,8 @@
 """Compiles csrc/cuda for GPUs and refuses kernels that spill or use local memory.
 
 ``tools/cuda_compile.py [FAMILY...] [--archs 75,80,90a] [--jobs N]`` needs nvcc and no
-GPU. Of each kernel it reads what ptxas says; one that uses the stack is an error unless
-a line of ALLOWED names it, with the reason.
+GPU; ``--log FILE`` judges what a build with ``-Xptxas -v`` printed instead. A kernel
+that uses the stack is an error unless a line of ALLOWED names it, with the reason.
 """
 
 import argparse
@@ -49,22 +49,36 @@ def demangle(name):
     return run.stdout.strip().replace("dlcore::cuda::(anonymous namespace)::", "")
 
 
-def complaints(source, text, ok):
+def complaints(name, text, ok):
     """One line for each error, warning and kernel that must not be so."""
     lines = [x for x in text.splitlines() if re.search(r"\b(error|warning)\b", x)]
-    bad = [f"{source.name}: {x[:240]}" for x in lines[:8]]
+    bad = [f"{name}: {x[:240]}" for x in lines[:8]]
     if not ok and not bad:
-        bad = [f"{source.name}: nvcc failed: {text[-400:]}"]
+        bad = [f"{name}: nvcc failed: {text[-400:]}"]
     for mangled, arch, stack, stores, loads, registers in KERNEL.findall(text):
         if int(stack) + int(stores) + int(loads) == 0:
             continue
-        name = demangle(mangled)
-        if not any(re.search(p, name) and arch in on.split() for p, on, _ in ALLOWED):
+        kernel = demangle(mangled)
+        if not any(re.search(p, kernel) and arch in on.split() for p, on, _ in ALLOWED):
             bad.append(
-                f"{source.name} sm_{arch}: stack {stack}, spilled {stores}, "
-                f"{registers} registers: {name[:300]}"
+                f"{name} sm_{arch}: stack {stack}, spilled {stores}, "
+                f"{registers} registers: {kernel[:300]}"
             )
     return bad
+
+
+def compiled(options):
+    """(name, what nvcc printed, whether it succeeded) of each file."""
+    if shutil.which("nvcc") is None:
+        sys.exit("cuda_compile: nvcc is not installed")
+    sources = sorted((ROOT / "csrc" / "cuda").glob("*.cu"))
+    if options.families:
+        sources = [s for s in sources if s.stem in options.families]
+    archs = options.archs.split(",")
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        results = pool.map(lambda source: compile_one(source, archs), sources)
+        for source, (text, ok) in zip(sources, results):
+            yield source.name, text, ok
 
 
 def main():
@@ -72,26 +86,23 @@ def main():
     parser.add_argument("families", nargs="*", help="names of files; default: all")
     parser.add_argument("--archs", default="75,80,90a")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--log", type=pathlib.Path)
     options = parser.parse_args()
-    if shutil.which("nvcc") is None:
-        sys.exit("cuda_compile: nvcc is not installed")
-    sources = sorted((ROOT / "csrc" / "cuda").glob("*.cu"))
-    if options.families:
-        sources = [s for s in sources if s.stem in options.families]
-    archs = options.archs.split(",")
-    bad, count = [], 0
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        results = pool.map(lambda source: compile_one(source, archs), sources)
-        for source, (text, ok) in zip(sources, results):
-            bad += complaints(source, text, ok)
-            count += len(KERNEL.findall(text))
+    if options.log:
+        texts = [(options.log.name, options.log.read_text(), True)]
+    else:
+        texts = compiled(options)
+    bad, found = [], []
+    for name, text, ok in texts:
+        bad += complaints(name, text, ok)
+        found += [kernel[1] for kernel in KERNEL.findall(text)]
     for line in bad:
         print(line)
+    archs = ", ".join(f"sm_{arch}" for arch in sorted(set(found)))
     print(
-        f"ready: {count} kernels for sm_{', sm_'.join(archs)} of {len(sources)} files, "
-        f"{len(bad)} complaints"
+        f"ready: {len(found)} kernels for {archs or 'nothing'}, {len(bad)} complaints"
     )
-    return 1 if bad else 0
+    return 1 if bad or not found else 0
 
 
 if __name__ == "__main__":

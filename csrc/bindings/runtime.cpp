@@ -15,6 +15,14 @@ void bind_set_isa(py::handle name) {
   set_isa(name.cast<std::string>());
 }
 
+// What a plugin's library gives: the address of its name and of its `fill`, and the size of its
+// table, by which one of another version is known.
+void bind_add_target(uint64_t name, uint64_t fill, int64_t bytes) {
+  CHECK(bytes == sizeof(KernelTable<float>), "add_target: the plugin is of another version");
+  add_target(reinterpret_cast<const char*>(name),
+             reinterpret_cast<void (*)(KernelTable<float>&, KernelTable<double>&)>(fill));
+}
+
 void bind_set_num_threads(py::handle n_) {
   const int64_t n = int_argument("set_num_threads", "n", n_);
   const GilReleased released;  // a call of another thread ends first
@@ -48,6 +56,7 @@ void bind_runtime(Module& m) {
   m.def("isas", &isas);
   m.def("built_isas", &built_isas);
   m.def("set_isa", &bind_set_isa, py::arg("name"));
+  m.def("add_target", &bind_add_target, py::arg("name"), py::arg("fill"), py::arg("bytes"));
   m.def("num_threads", &num_threads);
   m.def("set_num_threads", &bind_set_num_threads, py::arg("n"));
   m.def("usable_cpus", &usable_cpus);

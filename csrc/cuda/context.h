@@ -20,6 +20,9 @@ class OpScope {
   const char* before_;
 };
 
+// Ends a function of the table: waits for it where its arrays are in the host's memory.
+void finish_op();
+
 // Memory that kernels launched from here on may use until it is released; what they still do with
 // it comes before whatever a later owner does on the same stream.
 void* device_acquire(size_t bytes);

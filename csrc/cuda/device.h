@@ -125,6 +125,7 @@ struct Entry<void(A...)> {
   static void call(A... arguments) {
     const OpScope scope(Name::text);
     kFunction(arguments...);
+    finish_op();
   }
 };
 #define DLCORE_CUDA_EXPORT(kernel)                                            \

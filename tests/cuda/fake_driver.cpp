@@ -56,7 +56,7 @@ FAKE cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice) {
   if (attribute == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)
     *value = fails("old_gpu") ? 7 : 9;
   else
-    *value = 0;
+    *value = attribute == CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS && !fails("discrete");
   return CUDA_SUCCESS;
 }
 FAKE cuDeviceGetName(char* name, int size, CUdevice) {

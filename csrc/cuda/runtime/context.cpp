@@ -24,6 +24,10 @@ OpScope::~OpScope() {
   op = before_;
 }
 
+void finish_op() {
+  if (host_memory()) check("waiting for the GPU", driver().cuStreamSynchronize(current_stream()));
+}
+
 // From pageable memory, which the driver has copied when the call returns.
 void* device_upload(const void* host, size_t bytes) {
   void* const memory = device_acquire(bytes);

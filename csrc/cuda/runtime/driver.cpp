@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -15,6 +16,7 @@ namespace {
 
 constexpr int kLeastVersion = 13000, kLeastCapability = 75;
 
+std::atomic<bool> on_host_memory{false};
 thread_local int device = 0, made_current = -1;
 
 struct Loaded {
@@ -115,6 +117,17 @@ void make_current() {
   if (!context) check("cuDevicePrimaryCtxRetain", d.cuDevicePrimaryCtxRetain(&context, device));
   check("cuCtxSetCurrent", d.cuCtxSetCurrent(context));
   made_current = device;
+}
+
+bool host_memory() {
+  return on_host_memory.load(std::memory_order_relaxed);
+}
+void use_host_memory() {
+  int can = 0;
+  check("cuDeviceGetAttribute",
+        driver().cuDeviceGetAttribute(&can, CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS, device));
+  if (!can) throw std::runtime_error("cuda: this GPU cannot read the host's memory");
+  on_host_memory = true;
 }
 
 void refuse(const char* what, CUresult result) {

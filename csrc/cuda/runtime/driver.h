@@ -53,6 +53,11 @@ void set_device(int device);  // std::invalid_argument
 CUstream current_stream();
 void make_current();  // the device's primary context, which other libraries use too
 
+// Whether kernels are given pointers into the host's memory, which some GPUs can read; see
+// plugin.cpp.
+bool host_memory();
+void use_host_memory();  // std::runtime_error where the current device cannot
+
 // What the driver said no to, with the op and its own words: std::runtime_error, or OutOfMemory.
 [[noreturn]] void refuse(const char* what, CUresult result);
 inline void check(const char* what, CUresult result) {

@@ -149,6 +149,16 @@ API const char* dlcore_cuda_to_host(void* to, const void* from, size_t bytes) {
 API const char* dlcore_cuda_self_check() {
   return guarded([] { check_device(); });
 }
+// The kernels as one more instruction set of the module, on NumPy's own arrays: for GPUs that read
+// the host's memory (HMM, Grace), and for tests, which so run on them unchanged. Each call waits.
+API const char* dlcore_cuda_use_host_memory(const char** name, void** fill_, int64_t* bytes) {
+  return guarded([=] {
+    use_host_memory();
+    *name = "cuda";
+    *fill_ = reinterpret_cast<void*>(&fill);
+    *bytes = sizeof(KernelTable<float>);
+  });
+}
 // The function of a word, for tools that bring memory of their own; null when there is none. What
 // it throws goes through the caller.
 API void* dlcore_cuda_kernel(const char* word, int bits) {
