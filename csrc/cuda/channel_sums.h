@@ -68,7 +68,7 @@ constexpr int64_t kSmallUnit = 1024;  // elements: the work of a warp
 
 // body.part<kThreads>(unit, part) by all threads of a block, or of a warp for small units.
 template <int kThreads, class Body>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, 2)
     part_kernel(int64_t items, int64_t parts, const __grid_constant__ Body body) {
   constexpr int kEach = kBlock / kThreads;
   const int64_t first = int64_t(blockIdx.x) * kEach + threadIdx.x / kThreads;

@@ -10,7 +10,8 @@ namespace {
 
 // Index: unsigned where all sizes are below 2^31, as 64-bit division is slow.
 template <class Index, class Body>
-__global__ void __launch_bounds__(kBlock) each_kernel(Index n, const __grid_constant__ Body body) {
+__global__ void __launch_bounds__(kBlock, 2)
+    each_kernel(Index n, const __grid_constant__ Body body) {
   for (Index i = static_cast<Index>(grid_thread()); i < n; i += static_cast<Index>(grid_threads()))
     body.at(i);
 }
