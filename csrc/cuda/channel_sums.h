@@ -32,7 +32,7 @@ struct Units {
     const int64_t begin = part * kPart, end = smaller(begin + kPart, elements());
     int64_t i = begin + int64_t(threadIdx.x) % kThreads;
     // Of element i: its piece, and its place in it.
-    int64_t piece = pieces == 1 ? 0 : i / size, at = i - piece * size;
+    int64_t piece = pieces == 1 || i >= end ? 0 : i / size, at = i - piece * size;
     while (i < end) {
       const int64_t stop = smaller(end, i + kFew * kThreads);
       for (; i < stop; i += kThreads) {

@@ -109,11 +109,12 @@ __global__ void __launch_bounds__(kBlock, 2)
     const int64_t positions =
         c.s.batch * (int64_t(seen[0].positions) * seen[1].positions * seen[2].positions);
     if (t < kDeep) steps[0][t] = step_of(c, seen, t, depth);
+    if (positions <= n0) {  // of a phase with fewer
+      __syncthreads();
+      continue;
+    }
     const bool inside = n0 + t % kTile < positions;
-    const Position mine(seen, c.s.axis, c.backward,
-                        inside          ? n0 + t % kTile
-                        : positions > 0 ? positions - 1
-                                        : 0);
+    const Position mine(seen, c.s.axis, c.backward, inside ? n0 + t % kTile : n0);
     const T* const source =
         c.source + (mine.image * c.s.groups + group) * c.channels() * c.source_plane();
     const T* const weight = c.weight + c.taps_at(group, m0, 0);
@@ -121,7 +122,7 @@ __global__ void __launch_bounds__(kBlock, 2)
     T sum[kEach][kEach] = {};
     __syncthreads();
     int now = 0;
-    for (int64_t k = 0; k < depth && positions > n0; k += kDeep, now ^= 1) {
+    for (int64_t k = 0; k < depth; k += kDeep, now ^= 1) {
 #pragma unroll
       for (int i = 0; i < kTile * kDeep / kBlock; ++i) {
         const int deep = t % kDeep, m = t / kDeep + i * (kBlock / kDeep);

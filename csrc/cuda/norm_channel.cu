@@ -309,6 +309,12 @@ void channel_norm_backward(const T* x, const T* y, const T* dy, T* dx, T* dweigh
   const Units sets = sets_of(p);
   const Units units = p.groups == 0 ? sets : Units::rows(p.batch * p.channels, p.size);
   const int64_t parts = units.parts(), n = p.batch * p.channels * p.size;
+  if (n == 0) {
+    const size_t bytes = static_cast<size_t>(p.channels) * sizeof(T);
+    if (dweight) device_clear(dweight, bytes);
+    if (dbias) device_clear(dbias, bytes);
+    return;
+  }
   const Scratch<GradientSums> sums(units.count * parts);
   const Scratch<T> lines(2 * sets.count);
   T *const slope = lines, *const shift = slope + sets.count;
