@@ -193,8 +193,8 @@ void grid_sample_backward(const T* dy, const T* x, const T* grid, T* dx, T* dgri
     if (dx) input_gradient<T, kTaps, kAxes>(dy, grid, dx, p);
     if constexpr (kTaps > 1)
       if (dgrid)
-        each(p.batch * p.out, p.batch * p.channels * larger(plane_of(p), p.out),
-             MoveGrid<T, kTaps, kAxes>{dy, x, grid, dgrid, p});
+        each<1>(p.batch * p.out, p.batch * p.channels * larger(plane_of(p), p.out),
+                MoveGrid<T, kTaps, kAxes>{dy, x, grid, dgrid, p});
   });
 }
 

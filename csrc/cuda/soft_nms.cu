@@ -45,7 +45,7 @@ __device__ T overlap(const Box<T>& a, const Box<T>& b) {
 
 // A score of -inf is a box that is gone.
 template <class T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     soft_nms_kernel(const T* boxes, const T* scores, int64_t n, Decay<T> decay, T* left,
                     int64_t* keep, T* kept_scores, int64_t* count) {
   Best<T> best{-kInf<T>, n};
