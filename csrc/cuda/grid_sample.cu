@@ -68,7 +68,8 @@ void grid_sample_forward(const T* x, const T* grid, T* y, const GridSample& p) {
 
 // -- the gradient of x --
 
-// The taps of every place of a sample: their pixels, as keys, and their weights.
+// The taps of every place of some samples: their pixels, as keys, and their weights. A sample has
+// plane + 1 pixels, the last for what lies outside.
 template <class T, int kTaps, int kAxes>
 struct ListTaps {
   const T* grid;
@@ -78,10 +79,11 @@ struct ListTaps {
   template <class Index>
   __device__ void at(Index j) const {
     const Place<T, kTaps, kAxes> place(p, grid + int64_t(j) * kAxes);
-    const uint32_t outside = static_cast<uint32_t>(p.depth * p.height * p.width);
+    const uint32_t plane = static_cast<uint32_t>(p.depth * p.height * p.width);
+    const uint32_t sample = static_cast<uint32_t>(j / static_cast<Index>(p.out)) * (plane + 1);
     place.each(p, [&](int64_t at, int number, int k, int b, int i) {
       const int64_t to = int64_t(j) * place.kAll + number;
-      items.key[to] = at < 0 ? outside : static_cast<uint32_t>(at);
+      items.key[to] = sample + (at < 0 ? plane : static_cast<uint32_t>(at));
       items.index[to] = static_cast<int32_t>(to);
       weight[to] = place.x.weight[i] * place.y.weight[b] * place.z.weight[k];
     });
@@ -109,44 +111,52 @@ struct FindFirst {
 
 template <class T>
 struct GatherTaps {
-  const T* dy;  // of one sample, as dx
+  const T* dy;  // of the samples, as dx
   const int32_t *index, *first;
   const T* weight;
   T* dx;
-  int64_t plane, out, taps;
+  int64_t channels, plane, out;
+  int32_t taps;
   template <class Index>
   __device__ void at(Index i) const {
-    const Index channel = i / static_cast<Index>(plane), pixel = i - channel * Index(plane);
-    const T* const from = dy + channel * out;
+    const Places<Index> e(i, channels, 1, plane);  // (samples, channels, plane)
+    const int64_t pixel = e.outer * (plane + 1) + e.w;
+    const T* const from = dy + (e.outer * channels + e.d - e.outer) * out;  // place 0 of sample 0
     T sum = T(0);
     for (int32_t k = first[pixel]; k < first[pixel + 1]; ++k) {
       const int32_t tap = index[k];
-      sum = math::fma(weight[tap], from[tap / static_cast<int32_t>(taps)], sum);
+      sum = math::fma(weight[tap], from[tap / taps], sum);
     }
     dx[i] = sum;
   }
 };
 
+// As many samples at once as have kTogether taps, but one.
 template <class T, int kTaps, int kAxes>
 void input_gradient(const T* dy, const T* grid, T* dx, const GridSample& p) {
-  constexpr int64_t kAll = Place<T, kTaps, kAxes>::kAll;
-  const int64_t plane = plane_of(p), taps = p.out * kAll;
-  if (larger(plane, taps) >= int64_t(1) << 31)
+  constexpr int64_t kAll = Place<T, kTaps, kAxes>::kAll, kTogether = int64_t(1) << 23;
+  const int64_t plane = plane_of(p), taps = p.out * kAll, pixels = plane + 1;
+  if (larger(pixels, taps) >= int64_t(1) << 31)
     throw std::invalid_argument(std::string(current_op()) +
                                 ": a sample must have fewer than 2^31 pixels and taps on a GPU");
+  const int64_t most = larger(1, kTogether / larger(1, larger(pixels, taps)));
+  const int64_t together = larger(1, smaller(p.batch, most)), room_size = together * taps;
   int bits = 1;
-  while (plane >> bits) ++bits;
-  const Scratch<uint32_t> keys(2 * taps);
-  const Scratch<int32_t> indices(2 * taps), first(plane + 1);
-  const Scratch<T> weight(taps);
-  for (int64_t n = 0; n < p.batch; ++n) {
-    const Keyed<uint32_t> items{keys, indices}, room{keys + taps, indices + taps};
-    each(p.out, taps, ListTaps<T, kTaps, kAxes>{grid + n * p.out * kAxes, items, weight, p});
-    const Keyed<uint32_t> sorted = radix_sort(items, room, taps, bits);
-    each(plane + 1, taps, FindFirst{sorted.key, taps, first});
-    each(p.channels * plane, p.channels * p.out,
+  while ((together * pixels - 1) >> bits) ++bits;
+  const Scratch<uint32_t> keys(2 * room_size);
+  const Scratch<int32_t> indices(2 * room_size), first(together * pixels);
+  const Scratch<T> weight(room_size);
+  for (int64_t n = 0; n < p.batch; n += together) {
+    const int64_t samples = smaller(together, p.batch - n), all = samples * taps;
+    const Keyed<uint32_t> items{keys, indices}, room{keys + room_size, indices + room_size};
+    each(samples * p.out, all,
+         ListTaps<T, kTaps, kAxes>{grid + n * p.out * kAxes, items, weight, p});
+    const Keyed<uint32_t> sorted = radix_sort(items, room, all, bits);
+    each(samples * pixels, all, FindFirst{sorted.key, all, first});
+    each(samples * p.channels * plane, samples * p.channels * p.out,
          GatherTaps<T>{dy + n * p.channels * p.out, sorted.index, first, weight,
-                       dx + n * p.channels * plane, plane, p.out, kAll});
+                       dx + n * p.channels * plane, p.channels, plane, p.out,
+                       static_cast<int32_t>(kAll)});
   }
 }
 
