@@ -32,7 +32,7 @@ struct Units {
     const int64_t begin = part * kPart, end = smaller(begin + kPart, elements());
     int64_t i = begin + int64_t(threadIdx.x) % kThreads;
     // Of element i: its piece, and its place in it.
-    int64_t piece = pieces == 1 ? 0 : i / size, at = i - piece * size;
+    int64_t piece = pieces == 1 || i >= end ? 0 : i / size, at = i - piece * size;
     while (i < end) {
       const int64_t stop = smaller(end, i + kFew * kThreads);
       for (; i < stop; i += kThreads) {
@@ -68,7 +68,7 @@ constexpr int64_t kSmallUnit = 1024;  // elements: the work of a warp
 
 // body.part<kThreads>(unit, part) by all threads of a block, or of a warp for small units.
 template <int kThreads, class Body>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, 2)
     part_kernel(int64_t items, int64_t parts, const __grid_constant__ Body body) {
   constexpr int kEach = kBlock / kThreads;
   const int64_t first = int64_t(blockIdx.x) * kEach + threadIdx.x / kThreads;

@@ -8,21 +8,23 @@ namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
 
-// Index: unsigned where all sizes are below 2^31, as 64-bit division is slow.
-template <class Index, class Body>
-__global__ void __launch_bounds__(kBlock) each_kernel(Index n, const __grid_constant__ Body body) {
+// Index: unsigned where all sizes are below 2^31, as 64-bit division is slow. kBlocks: of a
+// multiprocessor at once; with one a thread may have twice the registers.
+template <int kBlocks, class Index, class Body>
+__global__ void __launch_bounds__(kBlock, kBlocks)
+    each_kernel(Index n, const __grid_constant__ Body body) {
   for (Index i = static_cast<Index>(grid_thread()); i < n; i += static_cast<Index>(grid_threads()))
     body.at(i);
 }
 
 // `largest`: of the arrays that the body reads or writes, in elements.
-template <class Body>
+template <int kBlocks = 2, class Body>
 void each(int64_t n, int64_t largest, const Body& body) {
   const Size size{blocks_for(n, kBlock), kBlock};
   if (larger(n, largest) < int64_t(1) << 31)
-    launch(each_kernel<uint32_t, Body>, size, static_cast<uint32_t>(n), body);
+    launch(each_kernel<kBlocks, uint32_t, Body>, size, static_cast<uint32_t>(n), body);
   else
-    launch(each_kernel<int64_t, Body>, size, n, body);
+    launch(each_kernel<kBlocks, int64_t, Body>, size, n, body);
 }
 
 // i's places along up to four axes, of which the last is the innermost; the first takes the rest.

@@ -108,19 +108,18 @@ struct UpdateRunning {
   }
 };
 
-// What an element becomes: min(max((x - mean) scale + shift + residual, low), high).
+// What the elements of a plane become: min(max((x - mean) scale + shift + residual, low), high).
 template <class T>
 struct Element {
+  int64_t set;
   T mean, scale, shift;
   template <class Index>
-  __device__ Element(const ChannelNorm<T>& p, Index i, Index& set, Index& channel) {
-    const Index plane = i / static_cast<Index>(p.size), channels = static_cast<Index>(p.channels);
-    const Index sample = plane / channels;
-    channel = plane - sample * channels;
+  __device__ Element(const ChannelNorm<T>& p, Index plane) {
+    const Index channels = static_cast<Index>(p.channels), sample = plane / channels;
+    const Index channel = plane - sample * channels;
     set = channel;
     if (p.groups != 0)
-      set = sample * static_cast<Index>(p.groups) +
-            channel / static_cast<Index>(p.channels / p.groups);
+      set = int64_t(sample) * p.groups + channel / static_cast<Index>(channels / p.groups);
     mean = p.mean[set];
     scale = p.weight ? p.rstd[set] * p.weight[channel] : p.rstd[set];
     shift = p.bias ? p.bias[channel] : T(0);
@@ -128,24 +127,53 @@ struct Element {
   __device__ T before(T x) const { return math::fma(x - mean, scale, shift); }
 };
 
-template <class T>
-struct Normalize {
-  const T* x;
-  T* y;
+// body.write(i, element) for all i: what a plane's have in common is looked up once for a stretch
+// of it, or for each element where planes are short.
+constexpr int kStretch = 2048;
+template <class T, class Body>
+__global__ void __launch_bounds__(kBlock, 2)
+    stretch_kernel(int64_t items, int64_t per_plane, const __grid_constant__ ChannelNorm<T> p,
+                   const __grid_constant__ Body body) {
+  for (int64_t item = blockIdx.x; item < items; item += gridDim.x) {
+    const int64_t plane = item / per_plane, begin = (item - plane * per_plane) * kStretch;
+    const Element<T> e(p, plane);
+    const int64_t end = smaller(begin + kStretch, p.size);
+#pragma unroll 4
+    for (int64_t i = begin + threadIdx.x; i < end; i += kBlock) body.write(plane * p.size + i, e);
+  }
+}
+template <class T, class Body>
+struct OneByOne {
   ChannelNorm<T> p;
+  Body body;
   template <class Index>
   __device__ void at(Index i) const {
-    Index set, channel;
-    const Element<T> e(p, i, set, channel);
+    body.write(i, Element<T>(p, i / static_cast<Index>(p.size)));
+  }
+};
+template <class T, class Body>
+void each_element(const ChannelNorm<T>& p, const Body& body) {
+  const int64_t planes = p.batch * p.channels, n = planes * p.size;
+  if (p.size < kBlock) return each(n, n, OneByOne<T, Body>{p, body});
+  const int64_t per_plane = ceil_div(p.size, kStretch);
+  launch(stretch_kernel<T, Body>, Size{blocks_for(planes * per_plane, 1), kBlock},
+         planes * per_plane, per_plane, p, body);
+}
+
+template <class T>
+struct Normalize {
+  const T *x, *residual;
+  T* y;
+  T low, high;
+  __device__ void write(int64_t i, const Element<T>& e) const {
     T v = e.before(x[i]);
-    if (p.residual) v += p.residual[i];
-    y[i] = math::clamp(v, p.low, p.high);
+    if (residual) v += residual[i];
+    y[i] = math::clamp(v, low, high);
   }
 };
 template <class T>
 void normalize(const T* x, T* y, const ChannelNorm<T>& p) {
-  const int64_t n = p.batch * p.channels * p.size;
-  each(n, n, Normalize<T>{x, y, p});
+  each_element(p, Normalize<T>{x, p.residual, y, p.low, p.high});
 }
 
 // y = (x - mean) rstd weight + bias + residual, cut to [low, high], with the mean and variance of
@@ -190,11 +218,11 @@ void channel_norm_inference(const T* x, T* y, const ChannelNorm<T>& p, const T* 
 template <class T>
 struct Cut {
   const T *x, *y, *dy;
-  ChannelNorm<T> p;
+  T low, high;
   __device__ T at(int64_t i, const Element<T>& e) const {
-    if (!y && p.low == -kInf<T>) return dy[i];
+    if (!y && low == -kInf<T>) return dy[i];
     const T result = y ? y[i] : e.before(x[i]);
-    return result > p.low && result < p.high ? dy[i] : T(0);
+    return result > low && result < high ? dy[i] : T(0);
   }
 };
 
@@ -205,12 +233,12 @@ struct GradientSums {
 template <class T>
 struct SumGradients {
   Cut<T> cut;
+  ChannelNorm<T> p;
   GradientSums* sums;
   Units units;
   template <int kThreads>
   __device__ void part(int64_t unit, int64_t part) const {
-    int64_t set, channel;
-    const Element<T> e(cut.p, unit * units.between, set, channel);
+    const Element<T> e(p, unit);  // the plane of the first sample, or of its own
     PartSums<T, 2> sum;
     const auto add = [&](int64_t i) {
       const T d = cut.at(i, e);
@@ -285,13 +313,10 @@ struct WriteGradient {
   Cut<T> cut;
   const T *slope, *shift;  // null: the statistics are given
   T *dx, *dresidual;
-  template <class Index>
-  __device__ void at(Index i) const {
-    Index set, channel;
-    const Element<T> e(cut.p, i, set, channel);
+  __device__ void write(int64_t i, const Element<T>& e) const {
     const T d = cut.at(i, e);
     T v = d * e.scale;
-    if (slope) v += math::fma(cut.x[i] - e.mean, slope[set], shift[set]);
+    if (slope) v += math::fma(cut.x[i] - e.mean, slope[e.set], shift[e.set]);
     if (dresidual) dresidual[i] = d;
     dx[i] = v;
   }
@@ -305,15 +330,21 @@ struct WriteGradient {
 template <class T>
 void channel_norm_backward(const T* x, const T* y, const T* dy, T* dx, T* dweight, T* dbias,
                            T* dresidual, const ChannelNorm<T>& p, bool batch_statistics) {
-  const Cut<T> cut{x, y, dy, p};
+  const Cut<T> cut{x, y, dy, p.low, p.high};
   const Units sets = sets_of(p);
   const Units units = p.groups == 0 ? sets : Units::rows(p.batch * p.channels, p.size);
   const int64_t parts = units.parts(), n = p.batch * p.channels * p.size;
+  if (n == 0) {
+    const size_t bytes = static_cast<size_t>(p.channels) * sizeof(T);
+    if (dweight) device_clear(dweight, bytes);
+    if (dbias) device_clear(dbias, bytes);
+    return;
+  }
   const Scratch<GradientSums> sums(units.count * parts);
   const Scratch<T> lines(2 * sets.count);
   T *const slope = lines, *const shift = slope + sets.count;
   if (batch_statistics || dweight || dbias) {
-    each_part(units, SumGradients<T>{cut, sums, units});
+    each_part(units, SumGradients<T>{cut, p, sums, units});
     if (parts > 1) each(units.count, units.count, JoinGradients{sums, parts});
   }
   if (batch_statistics)
@@ -324,7 +355,7 @@ void channel_norm_backward(const T* x, const T* y, const T* dy, T* dx, T* dweigh
     each(p.channels, p.channels,
          GradientsOfParameters<T>{sums, p.rstd, dweight, dbias, p.channels, p.groups, units.count,
                                   parts});
-  each(n, n, WriteGradient<T>{cut, batch_statistics ? slope : nullptr, shift, dx, dresidual});
+  each_element(p, WriteGradient<T>{cut, batch_statistics ? slope : nullptr, shift, dx, dresidual});
 }
 
 }  // namespace
