@@ -181,11 +181,6 @@ void conv3d_backward_weight(const T* x, const T* dy, T* dw, const Conv3d& v) {
   if (shares > 1) each(weights, weights, JoinShares<T>{partial, dw, shares, weights});
 }
 
-template <class T>
-void conv2d_backward_weight(const T* x, const T* dy, T* dw, const Conv2d& c) {
-  conv3d_backward_weight(x, dy, dw, volume_of(c));
-}
-
 // -- bias --
 
 template <class T>
@@ -221,6 +216,12 @@ void conv2d_backward_bias(const T* dy, T* db, const Conv2d& c) {
   const Scratch<double> sums(units.count * units.parts());
   each_part(units, SumChannel<T>{dy, sums, units});
   each(units.count, units.count, JoinChannel<T>{sums, db, units.parts()});
+}
+
+template <class T>
+void conv2d_backward_weight(const T* x, const T* dy, T* dw, T* db, const Conv2d& c) {
+  conv3d_backward_weight(x, dy, dw, volume_of(c));
+  if (db) conv2d_backward_bias(dy, db, c);
 }
 
 }  // namespace
