@@ -10,7 +10,8 @@ namespace DLCORE_ISA {
 namespace {
 
 // Asks for the row after the next, a line with every load: a row's lines at once, as many as a core
-// may wait for, hold up its reads (8192 rows of 768: 1.11 to 1.04 ms).
+// may wait for, hold up its reads (8192 rows of 768: layer norm 1.09 to 1.05 ms, RMS norm, which
+// asked for nothing, 1.25 to 1.10).
 template <class T>
 struct RowAhead {
   const T* row;
