@@ -19,6 +19,9 @@ from dlcore import _C
 
 ROOT = pathlib.Path(__file__).parents[1]
 X86 = "avx2" in _C.built_isas()
+pytestmark = pytest.mark.skipif(
+    "cuda_shim" in _C.built_isas(), reason="a build for the tests of CUDA kernels"
+)
 
 
 def python(code, isa):

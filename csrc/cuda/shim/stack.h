@@ -72,12 +72,21 @@ struct Context {
     stack = static_cast<unsigned char*>(memory) + kGuardBytes;
   }
   ~Context() {
-    if (stack) munmap(stack - kGuardBytes, kGuardBytes + kStackBytes);
+    if (!stack) return;
+    unpoison();
+    munmap(stack - kGuardBytes, kGuardBytes + kStackBytes);
+  }
+  // What stands on a stack that nobody comes back to is never destroyed, and ASan takes its memory
+  // for used.
+  void unpoison() {
+#ifdef DLCORE_ASAN
+    __asan_unpoison_memory_region(stack, kStackBytes);
+#endif
   }
 
   void start(void (*entry)()) {
+    unpoison();
 #ifdef DLCORE_ASAN
-    __asan_unpoison_memory_region(stack, kStackBytes);
     fake_stack = nullptr;
 #endif
 #ifdef __x86_64__
