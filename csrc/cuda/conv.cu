@@ -12,9 +12,6 @@ namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
 
-constexpr int kTile = 64, kDeep = 16, kEach = 4;  // kEach * kEach results to a thread
-constexpr int kFewRows = 8;                       // of a group, for which tiles would be empty
-
 // y from x, or backward x from y, of weights (groups, out_group, in_group, taps).
 template <class T>
 struct Convolve {
@@ -87,11 +84,10 @@ template <class T>
 __global__ void __launch_bounds__(kBlock, 2)
     tile_kernel(const __grid_constant__ Convolve<T> c, int64_t tiles, int64_t row_tiles,
                 int64_t position_tiles, int64_t phases) {
-  __shared__ T a_tile[kDeep][kTile], b_tile[kDeep][kTile];
+  __shared__ Tile<T> a_tile, b_tile;
   __shared__ Step steps[2][kDeep];
   __shared__ Seen seen[3];
   const int t = static_cast<int>(threadIdx.x);
-  const int row = t / (kTile / kEach) * kEach, col = t % (kTile / kEach);
   for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
     const int64_t m0 = tile % row_tiles * kTile, others = tile / row_tiles;
     const int64_t n0 = others % position_tiles * kTile, group = others / position_tiles / phases;
@@ -119,23 +115,23 @@ __global__ void __launch_bounds__(kBlock, 2)
         c.source + (mine.image * c.s.groups + group) * c.channels() * c.source_plane();
     const T* const weight = c.weight + c.taps_at(group, m0, 0);
     const int64_t row_step = c.taps_at(0, 1, 0);
-    T sum[kEach][kEach] = {};
+    Results<T> results;
     __syncthreads();
     int now = 0;
     for (int64_t k = 0; k < depth; k += kDeep, now ^= 1) {
 #pragma unroll
       for (int i = 0; i < kTile * kDeep / kBlock; ++i) {
         const int deep = t % kDeep, m = t / kDeep + i * (kBlock / kDeep);
-        a_tile[deep][m] = m0 + m < c.rows() && k + deep < depth
-                              ? weight[m * row_step + steps[now][deep].weight]
-                              : T(0);
+        a_tile.v[deep][m] = m0 + m < c.rows() && k + deep < depth
+                                ? weight[m * row_step + steps[now][deep].weight]
+                                : T(0);
         const int down = t / kTile + i * (kBlock / kTile);
         const Step& step = steps[now][down];
         const int z = mine.z + step.z, y = mine.y + step.y, x = mine.x + step.x;
         const bool seen_inside = inside && static_cast<unsigned>(z) < unsigned(seen[0].source) &&
                                  static_cast<unsigned>(y) < unsigned(seen[1].source) &&
                                  static_cast<unsigned>(x) < unsigned(seen[2].source);
-        b_tile[down][t % kTile] =
+        b_tile.v[down][t % kTile] =
             seen_inside
                 ? source[step.offset + (int64_t(z) * seen[1].source + y) * seen[2].source + x]
                 : T(0);
@@ -143,31 +139,20 @@ __global__ void __launch_bounds__(kBlock, 2)
       if (t < kDeep && k + kDeep < depth)
         steps[now ^ 1][t] = step_of(c, seen, k + kDeep + t, depth);
       __syncthreads();
-#pragma unroll
-      for (int d = 0; d < kDeep; ++d) {
-        T left[kEach], right[kEach];
-#pragma unroll
-        for (int r = 0; r < kEach; ++r) left[r] = a_tile[d][row + r];
-#pragma unroll
-        for (int j = 0; j < kEach; ++j) right[j] = b_tile[d][col + j * (kTile / kEach)];
-#pragma unroll
-        for (int r = 0; r < kEach; ++r)
-#pragma unroll
-          for (int j = 0; j < kEach; ++j) sum[r][j] += left[r] * right[j];
-      }
+      results.add(a_tile, b_tile);
       __syncthreads();
     }
 #pragma unroll
     for (int j = 0; j < kEach; ++j) {
-      const int64_t n = n0 + col + j * (kTile / kEach);
+      const int64_t n = n0 + results.col + j;
       if (n >= positions) continue;
       const Position to(seen, c.s.axis, c.backward, n);
 #pragma unroll
       for (int r = 0; r < kEach; ++r) {
-        const int64_t m = m0 + row + r, channel = group * c.rows() + m;
+        const int64_t m = m0 + results.row + r, channel = group * c.rows() + m;
         if (m < c.rows())
           c.write((to.image * c.s.groups * c.rows() + channel) * c.result_plane() + to.at, channel,
-                  sum[r][j]);
+                  results.sum[r][j]);
       }
     }
     __syncthreads();  // before `seen` changes

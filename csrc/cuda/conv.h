@@ -1,4 +1,4 @@
-// What the convolutions share: a convolution's axes, and one thread's place in its windows.
+// What the convolutions share: a convolution's axes, its windows along one, tiles of products.
 #pragma once
 
 #include <stdexcept>
@@ -75,6 +75,38 @@ struct Seen {
     taps = first_tap < a.kernel ? (a.kernel - first_tap + tap_step - 1) / tap_step : 0;
     source = a.out, base = (phase + a.pad - first_tap * a.dilation) / a.stride, move = 1;
     reach = -(tap_step * a.dilation / a.stride);
+  }
+};
+
+// -- a product's tiles: kTile by kTile results, kDeep deep, kEach * kEach of them to a thread --
+
+constexpr int kTile = 64, kDeep = 16, kEach = 4;
+constexpr int kFewRows = 8;  // of a group, for which tiles would be empty
+
+// Neighbours along kDeep lie in different banks, and kEach along kTile are one load.
+template <class T>
+struct Tile {
+  alignas(kEach * sizeof(T)) T v[kDeep][kTile + kEach];
+};
+
+// This thread's results: rows from `row` and columns from `col`.
+template <class T>
+struct Results {
+  int row, col;
+  T sum[kEach][kEach] = {};
+
+  __device__ Results()
+      : row(static_cast<int>(threadIdx.x) / (kTile / kEach) * kEach),
+        col(static_cast<int>(threadIdx.x) % (kTile / kEach) * kEach) {}
+  __device__ void add(const Tile<T>& a, const Tile<T>& b) {
+#pragma unroll
+    for (int d = 0; d < kDeep; ++d) {
+      const Pack<T, kEach> left = load<kEach>(&a.v[d][row]), right = load<kEach>(&b.v[d][col]);
+#pragma unroll
+      for (int r = 0; r < kEach; ++r)
+#pragma unroll
+        for (int c = 0; c < kEach; ++c) sum[r][c] += left.v[r] * right.v[c];
+    }
   }
 };
 

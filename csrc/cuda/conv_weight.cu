@@ -10,9 +10,6 @@ namespace dlcore {
 namespace DLCORE_ISA {
 namespace {
 
-constexpr int kTile = 64, kDeep = 16, kEach = 4;
-constexpr int kFewRows = 8;
-
 // dw (groups, out_group, in_group * taps), or `shares` of them.
 template <class T>
 struct WeightGradient {
@@ -69,16 +66,15 @@ template <class T>
 __global__ void __launch_bounds__(kBlock, 2)
     weight_kernel(const __grid_constant__ WeightGradient<T> g, int64_t tiles, int64_t row_tiles,
                   int64_t column_tiles) {
-  __shared__ T a_tile[kDeep][kTile + 1], b_tile[kDeep][kTile + 1];
+  __shared__ Tile<T> a_tile, b_tile;
   const ConvShape& s = g.s;
   const int t = static_cast<int>(threadIdx.x), deep = t % kDeep;
-  const int row = t / (kTile / kEach) * kEach, col = t % (kTile / kEach);
   for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
     const int64_t m0 = tile % row_tiles * kTile, others = tile / row_tiles;
     const int64_t n0 = others % column_tiles * kTile, item = others / column_tiles;
     const int64_t group = item % s.groups, part = item / s.groups;
     const int64_t end = smaller((part + 1) * g.share, s.batch * s.out);
-    T sum[kEach][kEach] = {};
+    Results<T> results;
     for (int64_t k = part * g.share; k < end; k += kDeep) {
       const Pixel pixel(s, smaller(k + deep, end - 1));
       const bool inside = k + deep < end;
@@ -88,32 +84,21 @@ __global__ void __launch_bounds__(kBlock, 2)
 #pragma unroll
       for (int i = 0; i < kTile * kDeep / kBlock; ++i) {
         const int along = t / kDeep + i * (kBlock / kDeep);
-        a_tile[deep][along] = inside && m0 + along < s.out_group ? dy[along * s.out] : T(0);
-        b_tile[deep][along] =
+        a_tile.v[deep][along] = inside && m0 + along < s.out_group ? dy[along * s.out] : T(0);
+        b_tile.v[deep][along] =
             inside && n0 + along < g.columns() ? seen_by(g, x, pixel, Column(g, n0 + along)) : T(0);
       }
       __syncthreads();
-#pragma unroll
-      for (int d = 0; d < kDeep; ++d) {
-        T left[kEach], right[kEach];
-#pragma unroll
-        for (int r = 0; r < kEach; ++r) left[r] = a_tile[d][row + r];
-#pragma unroll
-        for (int j = 0; j < kEach; ++j) right[j] = b_tile[d][col + j * (kTile / kEach)];
-#pragma unroll
-        for (int r = 0; r < kEach; ++r)
-#pragma unroll
-          for (int j = 0; j < kEach; ++j) sum[r][j] += left[r] * right[j];
-      }
+      results.add(a_tile, b_tile);
       __syncthreads();
     }
 #pragma unroll
     for (int r = 0; r < kEach; ++r)
 #pragma unroll
       for (int j = 0; j < kEach; ++j) {
-        const int64_t m = m0 + row + r, n = n0 + col + j * (kTile / kEach);
+        const int64_t m = m0 + results.row + r, n = n0 + results.col + j;
         if (m < s.out_group && n < g.columns())
-          g.dw[((part * s.groups + group) * s.out_group + m) * g.columns() + n] = sum[r][j];
+          g.dw[((part * s.groups + group) * s.out_group + m) * g.columns() + n] = results.sum[r][j];
       }
   }
 }
