@@ -10,7 +10,7 @@ namespace dlcore {
 #ifdef DLCORE_NO_UNWIND  // built without tables for exceptions: see CMakeLists.txt
 void* buffer_acquire(size_t bytes) = delete;
 #else
-void* buffer_acquire(size_t bytes);         // std::bad_alloc when there is no memory
+void* buffer_acquire(size_t bytes);  // std::bad_alloc when there is no memory
 #endif
 void buffer_release(void* block) noexcept;  // nullptr is fine
 

@@ -1,8 +1,8 @@
 """What a model is called with: arrays, and settings and containers around them.
 
 A call's key says all but the values of its arrays, and whether `autocast` is on. In it
-an array is (shape, dtype), a container (its type, keys or None, parts), a setting (None,
-value, its type).
+an array is (shape, dtype), a container (its type, keys or None, parts), a setting
+(None, value, its type).
 """
 
 import numpy as np
