@@ -27,7 +27,7 @@ struct JoinSums {
 
 // A block's share of the terms; the last stage, of one block, writes the totals.
 template <int kSums, bool kLast, class Add>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, 3)
     total_kernel(int64_t n, int64_t share, Add add, Sums<kSums>* partial, double* totals) {
   const int64_t begin = blockIdx.x * share, end = smaller(begin + share, n);
   Sums<kSums> sums{};
