@@ -1,0 +1,233 @@
+// Picking rows or single elements by their numbers, and adding up into them. Bound by memory. Sums
+// are made in the order of the index: what goes to one place is brought together by a stable sort,
+// then each place of the result is written once. No atomics on numbers.
+
+#include "cuda/order.h"
+#include "kernels/gather.h"
+
+namespace dlcore {
+namespace DLCORE_ISA {
+namespace {
+
+template <class T, int kWidth>
+__global__ void __launch_bounds__(kBlock)
+    take_kernel(const T* x, const int64_t* index, T* y, int64_t packs, int64_t rows, int64_t count,
+                int64_t inner) {
+  const int64_t across = inner / kWidth;
+  for (int64_t i = grid_thread(); i < packs; i += grid_threads()) {
+    const int64_t row = i / across, o = row / count;
+    const int64_t from = o * rows + index[row - o * count];
+    store(y + i * kWidth, load<kWidth>(x + from * inner + (i - row * across) * kWidth));
+  }
+}
+
+template <class T>
+void take_rows(const T* x, const int64_t* index, T* y, int64_t outer, int64_t rows, int64_t count,
+               int64_t inner) {
+  const int64_t n = outer * count * inner;
+  const auto take = [&](auto* kernel, int64_t packs) {
+    launch(kernel, Size{blocks_for(packs, kBlock), kBlock}, x, index, y, packs, rows, count, inner);
+  };
+  if (inner % kFull<T> == 0 && aligned(x, y))
+    take(take_kernel<T, kFull<T>>, n / kFull<T>);
+  else
+    take(take_kernel<T, 1>, n);
+}
+
+// -- sums --
+
+// How many bits numbers below n have.
+int bits_below(int64_t n) {
+  int bits = 0;
+  while (bits < 63 && int64_t(1) << bits < n) ++bits;
+  return bits;
+}
+
+// The first of n rising keys that is not below `key`.
+template <class K>
+__device__ int64_t first_from(const K* keys, int64_t n, K key) {
+  int64_t low = 0, high = n;
+  while (low < high) {
+    const int64_t middle = (low + high) / 2;
+    if (keys[middle] < key)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+__global__ void __launch_bounds__(kBlock)
+    index_pairs_kernel(const int64_t* index, int64_t n, Pairs<uint64_t> to) {
+  for (int64_t i = grid_thread(); i < n; i += grid_threads()) {
+    to.key[i] = static_cast<uint64_t>(index[i]);
+    to.number[i] = static_cast<uint32_t>(i);
+  }
+}
+
+__global__ void __launch_bounds__(kBlock)
+    starts_kernel(const uint64_t* keys, int64_t count, int64_t rows, uint32_t* starts) {
+  for (int64_t r = grid_thread(); r <= rows; r += grid_threads())
+    starts[r] = static_cast<uint32_t>(first_from(keys, count, static_cast<uint64_t>(r)));
+}
+
+constexpr int kSlices = 8;  // of a row's terms, added up side by side
+
+// A block has a row of y and kWarp packs of its columns at a time. Eight slices of its terms are
+// added up side by side, then in order.
+template <class T, int kWidth>
+__global__ void __launch_bounds__(kWarp* kSlices)
+    add_rows_kernel(const T* x, const T* base, T* y, RowSums<T> s, const uint32_t* starts,
+                    const uint32_t* order) {
+  using Part = Pack<T, kWidth>;
+  __shared__ Part sums[kSlices][kWarp];
+  const int64_t across = ceil_div(s.inner, kWarp * kWidth);
+  for (int64_t item = blockIdx.x; item < s.outer * s.rows * across; item += gridDim.x) {
+    const int64_t row = item / across, o = row / s.rows, r = row - o * s.rows;
+    const int64_t at = ((item - row * across) * kWarp + threadIdx.x) * kWidth;
+    const bool inside = at < s.inner;
+    const int64_t first = starts[r], count = r == s.padding ? 0 : starts[r + 1] - first;
+    Part sum{};
+    for (int64_t e = first + threadIdx.y; inside && e < first + count; e += kSlices) {
+      const int64_t i = order[e], from = o * s.sources + (s.from ? s.from[i] : i);
+      const T factor = s.scale ? s.scale[i] : T(1);
+      const Part part = load<kWidth>(x + from * s.inner + at);
+#pragma unroll
+      for (int j = 0; j < kWidth; ++j) sum.v[j] += factor * part.v[j];
+    }
+    if (count > 1) {  // of all threads of the block alike
+      __syncthreads();
+      sums[threadIdx.y][threadIdx.x] = sum;
+      __syncthreads();
+    }
+    if (threadIdx.y != 0 || !inside) continue;
+    for (int slice = 1; slice < smaller(kSlices, count); ++slice)
+#pragma unroll
+      for (int j = 0; j < kWidth; ++j) sum.v[j] += sums[slice][threadIdx.x].v[j];
+    const T all = s.mean ? s.alpha / static_cast<T>(larger(count, 1)) : s.alpha;
+    const int64_t to = row * s.inner + at;
+#pragma unroll
+    for (int j = 0; j < kWidth; ++j) {
+      const T total = count ? sum.v[j] * all : T(0);
+      sum.v[j] = base ? base[to + j] + total : total;
+    }
+    store(y + to, sum);
+  }
+}
+
+template <class T>
+void add_rows(const T* x, const T* base, T* y, const RowSums<T>& s) {
+  if (s.outer == 0 || s.rows == 0 || s.inner == 0) return;
+  RadixRoom<uint64_t> room(1, larger(1, s.count));
+  const Scratch<uint32_t> starts(s.rows + 1);
+  launch(index_pairs_kernel, Size{blocks_for(s.count, kBlock), kBlock}, s.index, s.count,
+         room.from);
+  if (s.count > 0) radix_sort(room, 1, s.count, bits_below(s.rows));
+  launch(starts_kernel, Size{blocks_for(s.rows + 1, kBlock), kBlock},
+         static_cast<const uint64_t*>(room.from.key), s.count, s.rows,
+         static_cast<uint32_t*>(starts));
+  const auto add = [&](auto* kernel, int64_t width) {
+    const int64_t items = s.outer * s.rows * ceil_div(s.inner, kWarp * width);
+    launch(kernel, Size{blocks_for(items, 1), dim3(kWarp, kSlices)}, x, base, y, s,
+           static_cast<const uint32_t*>(starts), static_cast<const uint32_t*>(room.from.number));
+  };
+  if (s.inner % kFull<T> == 0 && aligned(x, y))
+    add(add_rows_kernel<T, kFull<T>>, kFull<T>);
+  else
+    add(add_rows_kernel<T, 1>, 1);
+}
+
+// -- single elements --
+
+template <class T>
+__global__ void __launch_bounds__(kBlock) gather_kernel(const T* x, T* y, Picks s) {
+  for (int64_t i = grid_thread(); i < s.outer * s.m * s.inner; i += grid_threads()) {
+    const int64_t o = i / (s.m * s.inner);
+    y[i] = x[(o * s.n + s.index[i]) * s.inner + i % s.inner];
+  }
+}
+
+template <class T>
+void gather(const T* x, T* y, const Picks& s) {
+  launch(gather_kernel<T>, Size{blocks_for(s.outer * s.m * s.inner, kBlock), kBlock}, x, y, s);
+}
+
+// Where pick i goes, or `none`.
+__device__ inline int64_t goes_to(const Picks& s, int64_t i, int64_t none) {
+  const int64_t pick = s.index[i], o = i / (s.m * s.inner);
+  return pick < 0 ? none : (o * s.n + pick) * s.inner + i % s.inner;
+}
+
+// Of the picks of one place the last wins: numbers, whose maximum has no order.
+__global__ void __launch_bounds__(kBlock) last_kernel(Picks s, unsigned long long* last) {
+  for (int64_t i = grid_thread(); i < s.outer * s.m * s.inner; i += grid_threads()) {
+    const int64_t to = goes_to(s, i, -1);
+    if (to >= 0) atomicMax(last + to, static_cast<unsigned long long>(i) + 1);
+  }
+}
+template <class T>
+__global__ void __launch_bounds__(kBlock)
+    put_last_kernel(const T* x, const T* source, int64_t step, T* y, int64_t n,
+                    const unsigned long long* last) {
+  for (int64_t i = grid_thread(); i < n; i += grid_threads())
+    y[i] = last[i] ? source[static_cast<int64_t>(last[i] - 1) * step] : x ? x[i] : T(0);
+}
+
+__global__ void __launch_bounds__(kBlock)
+    pick_pairs_kernel(Picks s, int64_t places, Pairs<uint64_t> to) {
+  for (int64_t i = grid_thread(); i < s.outer * s.m * s.inner; i += grid_threads()) {
+    to.key[i] = static_cast<uint64_t>(goes_to(s, i, places));
+    to.number[i] = static_cast<uint32_t>(i);
+  }
+}
+// The first pick of each place adds up all of them.
+template <class T>
+__global__ void __launch_bounds__(kBlock)
+    put_sums_kernel(const T* source, int64_t step, T* y, int64_t picks, int64_t places,
+                    Pairs<uint64_t> from) {
+  for (int64_t e = grid_thread(); e < picks; e += grid_threads()) {
+    const uint64_t to = from.key[e];
+    if (to == static_cast<uint64_t>(places) || (e > 0 && from.key[e - 1] == to)) continue;
+    T sum = y[to];
+    for (int64_t i = e; i < picks && from.key[i] == to; ++i)
+      sum += source[int64_t(from.number[i]) * step];
+    y[to] = sum;
+  }
+}
+
+// Several picks may go to one place: they are put, or added, in their order.
+template <class T>
+void scatter(const T* x, const T* source, int64_t step, T* y, bool add, const Picks& s) {
+  const int64_t places = s.outer * s.n * s.inner, picks = s.outer * s.m * s.inner;
+  if (places == 0) return;
+  const size_t bytes = static_cast<size_t>(places) * sizeof(T);
+  if (!add) {
+    const Scratch<unsigned long long> last(places);
+    device_clear(last, static_cast<size_t>(places) * sizeof(unsigned long long));
+    launch(last_kernel, Size{blocks_for(picks, kBlock), kBlock}, s,
+           static_cast<unsigned long long*>(last));
+    launch(put_last_kernel<T>, Size{blocks_for(places, kBlock), kBlock}, x, source, step, y, places,
+           static_cast<const unsigned long long*>(last));
+    return;
+  }
+  if (x && x != y)
+    device_copy(y, x, bytes);
+  else if (!x)
+    device_clear(y, bytes);
+  if (picks == 0) return;
+  RadixRoom<uint64_t> room(1, picks);
+  launch(pick_pairs_kernel, Size{blocks_for(picks, kBlock), kBlock}, s, places, room.from);
+  radix_sort(room, 1, picks, bits_below(places + 1));
+  launch(put_sums_kernel<T>, Size{blocks_for(picks, kBlock), kBlock}, source, step, y, picks,
+         places, room.from);
+}
+
+}  // namespace
+
+DLCORE_CUDA_EXPORT(take_rows)
+DLCORE_CUDA_EXPORT(add_rows)
+DLCORE_CUDA_EXPORT(gather)
+DLCORE_CUDA_EXPORT(scatter)
+
+}  // namespace DLCORE_ISA
+}  // namespace dlcore
