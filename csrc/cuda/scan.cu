@@ -47,11 +47,12 @@ __device__ V scan_piece(const Scan& s, int64_t line, int64_t begin, int64_t end,
     }
     V all, before = joined_before<Scan>(sum, start, all);
     start = all;
-    if (!kPut) continue;
+    if constexpr (kPut) {
 #pragma unroll
-    for (int j = 0; j < kEach; ++j) {
-      before = Scan::join(before, own[j]);
-      if (first + j < end) s.put(line, first + j, before);
+      for (int j = 0; j < kEach; ++j) {
+        before = Scan::join(before, own[j]);
+        if (first + j < end) s.put(line, first + j, before);
+      }
     }
   }
   return start;
@@ -59,7 +60,7 @@ __device__ V scan_piece(const Scan& s, int64_t line, int64_t begin, int64_t end,
 
 // totals (lines, pieces), null for one piece.
 template <bool kPut, class Scan>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, 3)
     scan_rows_kernel(Scan s, int64_t lines, int64_t pieces, typename Scan::Value* totals) {
   const int64_t share = ceil_div(s.n, pieces);
   for (int64_t item = blockIdx.x; item < lines * pieces; item += gridDim.x) {
