@@ -57,18 +57,20 @@ __device__ int64_t first_from(const K* keys, int64_t n, K key) {
   return low;
 }
 
+template <class K>
 __global__ void __launch_bounds__(kBlock)
-    index_pairs_kernel(const int64_t* index, int64_t n, Pairs<uint64_t> to) {
+    index_pairs_kernel(const int64_t* index, int64_t n, Pairs<K> to) {
   for (int64_t i = grid_thread(); i < n; i += grid_threads()) {
-    to.key[i] = static_cast<uint64_t>(index[i]);
+    to.key[i] = static_cast<K>(index[i]);
     to.number[i] = static_cast<uint32_t>(i);
   }
 }
 
+template <class K>
 __global__ void __launch_bounds__(kBlock)
-    starts_kernel(const uint64_t* keys, int64_t count, int64_t rows, uint32_t* starts) {
+    starts_kernel(const K* keys, int64_t count, int64_t rows, uint32_t* starts) {
   for (int64_t r = grid_thread(); r <= rows; r += grid_threads())
-    starts[r] = static_cast<uint32_t>(first_from(keys, count, static_cast<uint64_t>(r)));
+    starts[r] = static_cast<uint32_t>(first_from(keys, count, static_cast<K>(r)));
 }
 
 constexpr int kSlices = 8;  // of a row's terms, added up side by side
@@ -115,26 +117,34 @@ __global__ void __launch_bounds__(kWarp* kSlices)
   }
 }
 
-template <class T>
-void add_rows(const T* x, const T* base, T* y, const RowSums<T>& s) {
-  if (s.outer == 0 || s.rows == 0 || s.inner == 0) return;
-  RadixRoom<uint64_t> room(1, larger(1, s.count));
+// K: of a row's number.
+template <class K, class T>
+void add_listed_rows(const T* x, const T* base, T* y, const RowSums<T>& s) {
+  RadixRoom<K> room(1, larger(1, s.count));
   const Scratch<uint32_t> starts(s.rows + 1);
-  launch(index_pairs_kernel, Size{blocks_for(s.count, kBlock), kBlock}, s.index, s.count,
+  launch(index_pairs_kernel<K>, Size{blocks_for(s.count, kBlock), kBlock}, s.index, s.count,
          room.from);
   if (s.count > 0) radix_sort(room, 1, s.count, bits_below(s.rows));
-  launch(starts_kernel, Size{blocks_for(s.rows + 1, kBlock), kBlock},
-         static_cast<const uint64_t*>(room.from.key), s.count, s.rows,
-         static_cast<uint32_t*>(starts));
+  launch(starts_kernel<K>, Size{blocks_for(s.rows + 1, kBlock), kBlock}, room.from.key, s.count,
+         s.rows, starts);
   const auto add = [&](auto* kernel, int64_t width) {
     const int64_t items = s.outer * s.rows * ceil_div(s.inner, kWarp * width);
-    launch(kernel, Size{blocks_for(items, 1), dim3(kWarp, kSlices)}, x, base, y, s,
-           static_cast<const uint32_t*>(starts), static_cast<const uint32_t*>(room.from.number));
+    launch(kernel, Size{blocks_for(items, 1), dim3(kWarp, kSlices)}, x, base, y, s, starts,
+           room.from.number);
   };
   if (s.inner % kFull<T> == 0 && aligned(x, y))
     add(add_rows_kernel<T, kFull<T>>, kFull<T>);
   else
     add(add_rows_kernel<T, 1>, 1);
+}
+
+template <class T>
+void add_rows(const T* x, const T* base, T* y, const RowSums<T>& s) {
+  if (s.outer == 0 || s.rows == 0 || s.inner == 0) return;
+  if (s.rows < int64_t(1) << 32)
+    add_listed_rows<uint32_t>(x, base, y, s);
+  else
+    add_listed_rows<uint64_t>(x, base, y, s);
 }
 
 // -- single elements --
@@ -173,25 +183,42 @@ __global__ void __launch_bounds__(kBlock)
     y[i] = last[i] ? source[static_cast<int64_t>(last[i] - 1) * step] : x ? x[i] : T(0);
 }
 
+// Picks from `first` on.
+template <class K>
 __global__ void __launch_bounds__(kBlock)
-    pick_pairs_kernel(Picks s, int64_t places, Pairs<uint64_t> to) {
-  for (int64_t i = grid_thread(); i < s.outer * s.m * s.inner; i += grid_threads()) {
-    to.key[i] = static_cast<uint64_t>(goes_to(s, i, places));
+    pick_pairs_kernel(Picks s, int64_t first, int64_t count, int64_t places, Pairs<K> to) {
+  for (int64_t i = grid_thread(); i < count; i += grid_threads()) {
+    to.key[i] = static_cast<K>(goes_to(s, first + i, places));
     to.number[i] = static_cast<uint32_t>(i);
   }
 }
 // The first pick of each place adds up all of them.
-template <class T>
+template <class T, class K>
 __global__ void __launch_bounds__(kBlock)
-    put_sums_kernel(const T* source, int64_t step, T* y, int64_t picks, int64_t places,
-                    Pairs<uint64_t> from) {
-  for (int64_t e = grid_thread(); e < picks; e += grid_threads()) {
-    const uint64_t to = from.key[e];
-    if (to == static_cast<uint64_t>(places) || (e > 0 && from.key[e - 1] == to)) continue;
+    put_sums_kernel(const T* source, int64_t step, T* y, int64_t count, int64_t places,
+                    Pairs<K> from) {
+  for (int64_t e = grid_thread(); e < count; e += grid_threads()) {
+    const K to = from.key[e];
+    if (to == static_cast<K>(places) || (e > 0 && from.key[e - 1] == to)) continue;
     T sum = y[to];
-    for (int64_t i = e; i < picks && from.key[i] == to; ++i)
+    for (int64_t i = e; i < count && from.key[i] == to; ++i)
       sum += source[int64_t(from.number[i]) * step];
     y[to] = sum;
+  }
+}
+// K: of a place.
+template <class K, class T>
+void add_picks(const T* source, int64_t step, T* y, const Picks& s, int64_t places) {
+  constexpr int64_t kMost = int64_t(1) << 30;  // at a time
+  const int64_t picks = s.outer * s.m * s.inner;
+  for (int64_t first = 0; first < picks; first += kMost) {
+    const int64_t count = smaller(kMost, picks - first);
+    RadixRoom<K> room(1, count);
+    launch(pick_pairs_kernel<K>, Size{blocks_for(count, kBlock), kBlock}, s, first, count, places,
+           room.from);
+    radix_sort(room, 1, count, bits_below(places + 1));
+    launch(put_sums_kernel<T, K>, Size{blocks_for(count, kBlock), kBlock}, source + first * step,
+           step, y, count, places, room.from);
   }
 }
 
@@ -214,12 +241,10 @@ void scatter(const T* x, const T* source, int64_t step, T* y, bool add, const Pi
     device_copy(y, x, bytes);
   else if (!x)
     device_clear(y, bytes);
-  if (picks == 0) return;
-  RadixRoom<uint64_t> room(1, picks);
-  launch(pick_pairs_kernel, Size{blocks_for(picks, kBlock), kBlock}, s, places, room.from);
-  radix_sort(room, 1, picks, bits_below(places + 1));
-  launch(put_sums_kernel<T>, Size{blocks_for(picks, kBlock), kBlock}, source, step, y, picks,
-         places, room.from);
+  if (places < (int64_t(1) << 32) - 1)
+    add_picks<uint32_t>(source, step, y, s, places);
+  else
+    add_picks<uint64_t>(source, step, y, s, places);
 }
 
 }  // namespace

@@ -16,10 +16,6 @@ template <>
 struct KeyOf<double> {
   using type = uint64_t;
 };
-template <>
-struct KeyOf<uint64_t> {
-  using type = uint64_t;
-};
 template <class T>
 using Key = typename KeyOf<T>::type;
 

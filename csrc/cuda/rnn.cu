@@ -188,7 +188,7 @@ struct AfterResetStage {
 };
 
 template <class T, class Stage>
-__global__ void __launch_bounds__(kPart* kPart, 3)
+__global__ void __launch_bounds__(kStepBlock, 4)
     stage_kernel(const __grid_constant__ Directions<T> all, int64_t units, int64_t depth) {
   const Forward<T>& run = all.run[blockIdx.z];
   const Step now = all.now[blockIdx.z], earlier = all.earlier[blockIdx.z];

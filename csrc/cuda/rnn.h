@@ -71,50 +71,84 @@ __device__ const T* state_before(const Step& before, int64_t b, Rows<const T> al
   return initial.p ? initial.at(b) : nullptr;
 }
 
-constexpr int kPart = 16, kDepth = 32;  // a block has kPart sequences and kPart units
+// A block has kSequences by kUnits results of every gate, one of each to a thread, and sums up
+// kDepth terms at a time.
+constexpr int kSequences = 16, kUnits = 8, kDepth = 32, kStepBlock = kSequences * kUnits;
 
-// sum[g] = a(b) . w(g, u) for this thread's sequence b and unit u, in blocks of kDepth through
-// shared memory: operand(b) is a row or null; weight(g, u, k) an element, read by neighbouring
-// threads along k, or along u where kAlongUnits.
+// sum[g] = a(b) . w(g, u) for this thread's sequence b and unit u, through shared memory, the next
+// terms on their way meanwhile. operand(b) is a row; weight(g, u, k) an element, read by
+// neighbouring threads along k, or along u where kAlongUnits.
 template <class T, int kGates, bool kAlongUnits, class Operand, class Weight>
 __device__ void multiply(int64_t sequences, int64_t units, int64_t depth, const Operand& operand,
                          const Weight& weight, T (&sum)[kGates]) {
-  __shared__ T left[kPart][kDepth + 1], right[kGates][kPart][kDepth + 1];
-  const int t = static_cast<int>(threadIdx.x), row = t / kPart, column = t % kPart;
-  const int64_t b0 = int64_t(blockIdx.y) * kPart, u0 = int64_t(blockIdx.x) * kPart;
+  constexpr int kWide = kFull<T>, kStride = kDepth + kWide;
+  constexpr int kLeft = kSequences * kDepth / kStepBlock, kRight = kUnits * kDepth / kStepBlock;
+  alignas(16) __shared__ T left[kSequences][kStride];
+  alignas(16) __shared__ T right[kGates][kUnits][kStride];
+  const int t = static_cast<int>(threadIdx.x), row = t / kUnits, column = t % kUnits;
+  const int64_t b0 = int64_t(blockIdx.y) * kSequences, u0 = int64_t(blockIdx.x) * kUnits;
+  const auto unit = [=](int i) {
+    const int at = t + i * kStepBlock;
+    return kAlongUnits ? at % kUnits : at / kDepth;
+  };
+  const auto term = [=](int i) {
+    const int at = t + i * kStepBlock;
+    return kAlongUnits ? at / kUnits : at % kDepth;
+  };
+  T next_left[kLeft], next_right[kRight][kGates];
+  const auto fetch = [&](int64_t k0) {
 #pragma unroll
-  for (T& s : sum) s = T(0);
-  for (int64_t k0 = 0; k0 < depth; k0 += kDepth) {
-    __syncthreads();
-    for (int i = t; i < kPart * kDepth; i += kPart * kPart) {
-      const int k = i % kDepth, b = i / kDepth;
-      const T* const from = b0 + b < sequences && k0 + k < depth ? operand(b0 + b) : nullptr;
-      left[b][k] = from ? from[k0 + k] : T(0);
-      const int wk = kAlongUnits ? i / kPart : k, u = kAlongUnits ? i % kPart : b;
-      const bool inside = u0 + u < units && k0 + wk < depth;
-#pragma unroll
-      for (int g = 0; g < kGates; ++g) right[g][u][wk] = inside ? weight(g, u0 + u, k0 + wk) : T(0);
+    for (int i = 0; i < kLeft; ++i) {
+      const int64_t b = b0 + (t + i * kStepBlock) / kDepth, k = k0 + t % kDepth;
+      const T* const from = b < sequences && k < depth ? operand(b) : nullptr;
+      next_left[i] = from ? from[k] : T(0);
     }
-    __syncthreads();
-#pragma unroll 8
-    for (int k = 0; k < kDepth; ++k)
+#pragma unroll
+    for (int i = 0; i < kRight; ++i) {
+      const int64_t u = u0 + unit(i), k = k0 + term(i);
 #pragma unroll
       for (int g = 0; g < kGates; ++g)
-        sum[g] = math::fma(left[row][k], right[g][column][k], sum[g]);
+        next_right[i][g] = u < units && k < depth ? weight(g, u, k) : T(0);
+    }
+  };
+#pragma unroll
+  for (T& s : sum) s = T(0);
+  if (b0 >= sequences) return;  // of all threads alike
+  fetch(0);
+  for (int64_t k0 = 0; k0 < depth; k0 += kDepth) {
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < kLeft; ++i) left[(t + i * kStepBlock) / kDepth][t % kDepth] = next_left[i];
+#pragma unroll
+    for (int i = 0; i < kRight; ++i)
+#pragma unroll
+      for (int g = 0; g < kGates; ++g) right[g][unit(i)][term(i)] = next_right[i][g];
+    __syncthreads();
+    if (k0 + kDepth < depth) fetch(k0 + kDepth);
+#pragma unroll
+    for (int k = 0; k < kDepth; k += kWide) {
+      const auto x = load<kWide>(&left[row][k]);
+#pragma unroll
+      for (int g = 0; g < kGates; ++g) {
+        const auto w = load<kWide>(&right[g][column][k]);
+#pragma unroll
+        for (int j = 0; j < kWide; ++j) sum[g] = math::fma(x.v[j], w.v[j], sum[g]);
+      }
+    }
   }
 }
 
 inline Size step_size(int64_t units, int64_t sequences, int64_t directions) {
-  return {
-      dim3(static_cast<unsigned>(ceil_div(units, kPart)),
-           static_cast<unsigned>(ceil_div(sequences, kPart)), static_cast<unsigned>(directions)),
-      kPart * kPart};
+  return {dim3(static_cast<unsigned>(ceil_div(units, kUnits)),
+               static_cast<unsigned>(ceil_div(sequences, kSequences)),
+               static_cast<unsigned>(directions)),
+          kStepBlock};
 }
 __device__ inline int64_t own_sequence() {
-  return int64_t(blockIdx.y) * kPart + threadIdx.x / kPart;
+  return int64_t(blockIdx.y) * kSequences + threadIdx.x / kUnits;
 }
 __device__ inline int64_t own_unit() {
-  return int64_t(blockIdx.x) * kPart + threadIdx.x % kPart;
+  return int64_t(blockIdx.x) * kUnits + threadIdx.x % kUnits;
 }
 
 }  // namespace

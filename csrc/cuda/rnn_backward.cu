@@ -138,7 +138,7 @@ struct ResetUnits {
 // dh = dh of the step after, through W_hh, added where the units left something there; then `Units`
 // of the step in hand. Of a gru the columns of the sums begin with its last gate.
 template <class T, class Units>
-__global__ void __launch_bounds__(kPart* kPart, 3)
+__global__ void __launch_bounds__(kStepBlock, 4)
     first_kernel(const __grid_constant__ Directions<T> all, int64_t depth, int64_t turn,
                  bool adds) {
   const Backward<T>& run = all.run[blockIdx.z];
@@ -164,7 +164,7 @@ __global__ void __launch_bounds__(kPart* kPart, 3)
 
 // A step's second product, with a projection or W_hn, and `Units` of it.
 template <class T, class Units, bool kProjects>
-__global__ void __launch_bounds__(kPart* kPart, 3)
+__global__ void __launch_bounds__(kStepBlock, 4)
     second_kernel(const __grid_constant__ Directions<T> all, int64_t depth) {
   const Backward<T>& run = all.run[blockIdx.z];
   const Step now = all.now[blockIdx.z];
