@@ -108,9 +108,12 @@ __global__ void __launch_bounds__(kThreads, 2)
   const int64_t key = piece * kPieceKeys;
   const int keys = static_cast<int>(larger(0, smaller(kPieceKeys, a.keys - key)));
   const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = threadIdx.x % kWarp;
-  const auto row_of = [&](const auto& x, int i) {
-    return head_of(x, batch, head_of_few(a, kv, i)) + i % a.queries * x.row;
-  };
+  const T* q[kFew];  // a row for each query; of those past the last, the first again
+#pragma unroll
+  for (int i = 0; i < kFew; ++i) {
+    const int64_t few = i < to.queries ? i : 0;
+    q[i] = head_of(a.q, batch, head_of_few(a, kv, few)) + few % a.queries * a.q.row;
+  }
 
   const T* const k = head_of(a.k, batch, kv) + key * a.k.row;
   for (int j = warp * kKeysAtOnce; j < keys; j += kThreads / kWarp * kKeysAtOnce) {
@@ -121,9 +124,9 @@ __global__ void __launch_bounds__(kThreads, 2)
       for (int n = 0; n < kKeysAtOnce; ++n) x[n] = j + n < keys ? k[(j + n) * a.k.row + e] : T(0);
 #pragma unroll
       for (int i = 0; i < kFew; ++i) {
-        const T q = i < to.queries ? row_of(a.q, i)[e] : T(0);
+        const T own = q[i][e];
 #pragma unroll
-        for (int n = 0; n < kKeysAtOnce; ++n) sum[i][n] = math::fma(q, x[n], sum[i][n]);
+        for (int n = 0; n < kKeysAtOnce; ++n) sum[i][n] = math::fma(own, x[n], sum[i][n]);
       }
     }
 #pragma unroll

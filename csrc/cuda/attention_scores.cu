@@ -2,6 +2,7 @@
 // Scores are bound by tanh; rotation by memory.
 
 #include "cuda/columns.h"
+#include "cuda/each.h"
 #include "cuda/math.h"
 #include "cuda/reduce.h"
 #include "kernels/attention.h"
@@ -74,26 +75,31 @@ void additive_scores_backward(const T* q, const T* k, const T* w, const T* ds, T
 }
 
 template <class T>
-__global__ void __launch_bounds__(kBlock)
-    rotary_kernel(const T* x, const T* cos, const T* sin, T* y, int64_t pairs, int64_t rows,
-                  int64_t half, bool interleaved, T sign) {
-  for (int64_t i = grid_thread(); i < pairs; i += grid_threads()) {
-    const int64_t row = i / half, e = i - row * half, table = row % rows * half + e;
-    const int64_t first = 2 * row * half + (interleaved ? 2 * e : e);
+struct Rotated {
+  const T *x, *cos, *sin;
+  T* y;
+  int64_t rows, half;
+  bool interleaved;
+  T sign;
+
+  template <class Index>
+  __device__ void at(Index i) const {
+    const Index pairs = static_cast<Index>(half), row = i / pairs, e = i - row * pairs;
+    const Index table = row % static_cast<Index>(rows) * pairs + e;
+    const int64_t first = 2 * int64_t(row) * half + (interleaved ? 2 * e : e);
     const int64_t second = first + (interleaved ? 1 : half);
     const T a = x[first], b = x[second], turn = sin[table] * sign, stay = cos[table];
     y[first] = a * stay - b * turn;
     y[second] = b * stay + a * turn;
   }
-}
+};
 
 // y may be x.
 template <class T>
 void rotary(const T* x, const T* cos, const T* sin, T* y, int64_t outer, int64_t rows, int64_t half,
             bool interleaved, bool back) {
-  const int64_t pairs = outer * rows * half;
-  launch(rotary_kernel<T>, Size{blocks_for(pairs, kBlock), kBlock}, x, cos, sin, y, pairs, rows,
-         half, interleaved, back ? T(-1) : T(1));
+  each(outer * rows * half, rows * half,
+       Rotated<T>{x, cos, sin, y, rows, half, interleaved, back ? T(-1) : T(1)});
 }
 
 }  // namespace

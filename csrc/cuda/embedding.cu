@@ -2,6 +2,7 @@
 // of a bag. Bound by reading the rows. The gradient of the table is add_rows or scatter, see
 // gather.cu.
 
+#include "cuda/each.h"
 #include "cuda/reduce.h"
 #include "kernels/embedding.h"
 
@@ -10,10 +11,15 @@ namespace DLCORE_ISA {
 namespace {
 
 template <class T, int kWidth>
-__global__ void __launch_bounds__(kBlock) sum_kernel(const T* weight, T* y, Bags<T> s) {
-  const int64_t across = s.dim / kWidth;
-  for (int64_t item = grid_thread(); item < s.bags * across; item += grid_threads()) {
-    const int64_t bag = item / across, at = (item - bag * across) * kWidth;
+struct Summed {
+  const T* weight;
+  T* y;
+  Bags<T> s;
+
+  template <class Index>
+  __device__ void at(Index item) const {
+    const Index across = static_cast<Index>(s.dim / kWidth), bag = item / across;
+    const Index at = (item - bag * across) * kWidth;
     Pack<T, kWidth> sum{};
     int64_t count = 0;
     for (int64_t i = s.offsets[bag]; i < s.offsets[bag + 1]; ++i) {
@@ -27,16 +33,22 @@ __global__ void __launch_bounds__(kBlock) sum_kernel(const T* weight, T* y, Bags
     const T divisor = s.mode == BagMode::mean ? static_cast<T>(larger(count, 1)) : T(1);
 #pragma unroll
     for (int j = 0; j < kWidth; ++j) sum.v[j] /= divisor;
-    store(y + item * kWidth, sum);
+    store(y + int64_t(item) * kWidth, sum);
   }
-}
+};
 
 // The largest of each column and its row; NaN wins, the first of equals does.
 template <class T>
-__global__ void __launch_bounds__(kBlock)
-    max_kernel(const T* weight, T* y, int64_t* best, Bags<T> s) {
-  for (int64_t item = grid_thread(); item < s.bags * s.dim; item += grid_threads()) {
-    const int64_t bag = item / s.dim, at = item - bag * s.dim;
+struct Largest {
+  const T* weight;
+  T* y;
+  int64_t* best;
+  Bags<T> s;
+
+  template <class Index>
+  __device__ void at(Index item) const {
+    const Index bag = item / static_cast<Index>(s.dim);
+    const Index at = item - bag * static_cast<Index>(s.dim);
     T top = T(0);
     int64_t place = -1;
     for (int64_t i = s.offsets[bag]; i < s.offsets[bag + 1]; ++i) {
@@ -49,17 +61,17 @@ __global__ void __launch_bounds__(kBlock)
     y[item] = top;
     best[item] = place;
   }
-}
+};
 
 template <class T>
 void embedding_bag_forward(const T* weight, T* y, int64_t* best, const Bags<T>& s) {
   const int64_t n = s.bags * s.dim;
   if (s.mode == BagMode::max)
-    launch(max_kernel<T>, Size{blocks_for(n, kBlock), kBlock}, weight, y, best, s);
+    each(n, 0, Largest<T>{weight, y, best, s});
   else if (s.dim % kFull<T> == 0 && aligned(weight, y))
-    launch(sum_kernel<T, kFull<T>>, Size{blocks_for(n / kFull<T>, kBlock), kBlock}, weight, y, s);
+    each(n / kFull<T>, 0, Summed<T, kFull<T>>{weight, y, s});
   else
-    launch(sum_kernel<T, 1>, Size{blocks_for(n, kBlock), kBlock}, weight, y, s);
+    each(n, 0, Summed<T, 1>{weight, y, s});
 }
 
 // A warp to a bag.

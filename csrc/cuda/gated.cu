@@ -1,6 +1,7 @@
 // Gated activations: y = a f(b) of the halves of x. Bound by memory.
 
 #include "cuda/activation.h"
+#include "cuda/each.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -28,23 +29,36 @@ __device__ T opened_slope(T b) {
 }
 
 template <class T, Gate kGate, int kWidth>
-__global__ void __launch_bounds__(kBlock) glu_kernel(const T* x, T* y, int64_t packs, int64_t n) {
-  for (int64_t i = grid_thread(); i < packs; i += grid_threads()) {
-    const int64_t at = i * kWidth, from = at + at / n * n;
+struct Gated {
+  const T* x;
+  T* y;
+  int64_t n;
+
+  template <class Index>
+  __device__ void at(Index i) const {
+    const int64_t at = int64_t(i) * kWidth;
+    const Index row = i / static_cast<Index>(n / kWidth);
+    const int64_t from = at + int64_t(row) * n;
     const Pack<T, kWidth> a = load<kWidth>(x + from), b = load<kWidth>(x + from + n);
     Pack<T, kWidth> out;
 #pragma unroll
     for (int j = 0; j < kWidth; ++j) out.v[j] = a.v[j] * opened<T, kGate>(b.v[j]);
     store(y + at, out);
   }
-}
+};
 
 // da = dy f(b), db = dy a f'(b).
 template <class T, Gate kGate, int kWidth>
-__global__ void __launch_bounds__(kBlock)
-    glu_backward_kernel(const T* x, const T* dy, T* dx, int64_t packs, int64_t n) {
-  for (int64_t i = grid_thread(); i < packs; i += grid_threads()) {
-    const int64_t at = i * kWidth, from = at + at / n * n;
+struct GatedBackward {
+  const T *x, *dy;
+  T* dx;
+  int64_t n;
+
+  template <class Index>
+  __device__ void at(Index i) const {
+    const int64_t at = int64_t(i) * kWidth;
+    const Index row = i / static_cast<Index>(n / kWidth);
+    const int64_t from = at + int64_t(row) * n;
     const Pack<T, kWidth> a = load<kWidth>(x + from), b = load<kWidth>(x + from + n);
     const Pack<T, kWidth> d = load<kWidth>(dy + at);
     Pack<T, kWidth> da, db;
@@ -56,15 +70,14 @@ __global__ void __launch_bounds__(kBlock)
     store(dx + from, da);
     store(dx + from + n, db);
   }
-}
+};
 
 template <class T, Gate kGate, int kWidth>
 void launch_glu(const T* x, const T* dy, T* y, int64_t packs, int64_t n) {
-  const Size size{blocks_for(packs, kBlock), kBlock};
   if (dy)
-    launch(glu_backward_kernel<T, kGate, kWidth>, size, x, dy, y, packs, n);
+    each(packs, 0, GatedBackward<T, kGate, kWidth>{x, dy, y, n});
   else
-    launch(glu_kernel<T, kGate, kWidth>, size, x, y, packs, n);
+    each(packs, 0, Gated<T, kGate, kWidth>{x, y, n});
 }
 
 // Backward where dy is not null.

@@ -2,6 +2,7 @@
 // are made in the order of the index: what goes to one place is brought together by a stable sort,
 // then each place of the result is written once. No atomics on numbers.
 
+#include "cuda/each.h"
 #include "cuda/order.h"
 #include "kernels/gather.h"
 
@@ -10,28 +11,29 @@ namespace DLCORE_ISA {
 namespace {
 
 template <class T, int kWidth>
-__global__ void __launch_bounds__(kBlock)
-    take_kernel(const T* x, const int64_t* index, T* y, int64_t packs, int64_t rows, int64_t count,
-                int64_t inner) {
-  const int64_t across = inner / kWidth;
-  for (int64_t i = grid_thread(); i < packs; i += grid_threads()) {
-    const int64_t row = i / across, o = row / count;
-    const int64_t from = o * rows + index[row - o * count];
-    store(y + i * kWidth, load<kWidth>(x + from * inner + (i - row * across) * kWidth));
+struct Taken {
+  const T* x;
+  const int64_t* index;
+  T* y;
+  int64_t rows, count, inner;
+
+  template <class Index>
+  __device__ void at(Index i) const {
+    const Index across = static_cast<Index>(inner / kWidth), row = i / across;
+    const Index o = row / static_cast<Index>(count);
+    const int64_t from = int64_t(o) * rows + index[row - o * static_cast<Index>(count)];
+    store(y + int64_t(i) * kWidth, load<kWidth>(x + from * inner + (i - row * across) * kWidth));
   }
-}
+};
 
 template <class T>
 void take_rows(const T* x, const int64_t* index, T* y, int64_t outer, int64_t rows, int64_t count,
                int64_t inner) {
   const int64_t n = outer * count * inner;
-  const auto take = [&](auto* kernel, int64_t packs) {
-    launch(kernel, Size{blocks_for(packs, kBlock), kBlock}, x, index, y, packs, rows, count, inner);
-  };
   if (inner % kFull<T> == 0 && aligned(x, y))
-    take(take_kernel<T, kFull<T>>, n / kFull<T>);
+    each(n / kFull<T>, 0, Taken<T, kFull<T>>{x, index, y, rows, count, inner});
   else
-    take(take_kernel<T, 1>, n);
+    each(n, 0, Taken<T, 1>{x, index, y, rows, count, inner});
 }
 
 // -- sums --
@@ -150,16 +152,22 @@ void add_rows(const T* x, const T* base, T* y, const RowSums<T>& s) {
 // -- single elements --
 
 template <class T>
-__global__ void __launch_bounds__(kBlock) gather_kernel(const T* x, T* y, Picks s) {
-  for (int64_t i = grid_thread(); i < s.outer * s.m * s.inner; i += grid_threads()) {
-    const int64_t o = i / (s.m * s.inner);
-    y[i] = x[(o * s.n + s.index[i]) * s.inner + i % s.inner];
+struct Gathered {
+  const T* x;
+  T* y;
+  Picks s;
+
+  template <class Index>
+  __device__ void at(Index i) const {
+    const Index inner = static_cast<Index>(s.inner), row = i / inner;
+    const Index o = row / static_cast<Index>(s.m);
+    y[i] = x[(int64_t(o) * s.n + s.index[i]) * s.inner + (i - row * inner)];
   }
-}
+};
 
 template <class T>
 void gather(const T* x, T* y, const Picks& s) {
-  launch(gather_kernel<T>, Size{blocks_for(s.outer * s.m * s.inner, kBlock), kBlock}, x, y, s);
+  each(s.outer * s.m * s.inner, 0, Gathered<T>{x, y, s});
 }
 
 // Where pick i goes, or `none`.

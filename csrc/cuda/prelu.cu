@@ -2,6 +2,7 @@
 // Bound by memory: backward reads x and dy once.
 
 #include "cuda/columns.h"
+#include "cuda/each.h"
 #include "cuda/reduce.h"
 #include "kernels/activation.h"
 
@@ -10,20 +11,24 @@ namespace DLCORE_ISA {
 namespace {
 
 template <class T>
-__global__ void __launch_bounds__(kBlock)
-    prelu_kernel(const T* x, const T* weight, T* y, int64_t n, int64_t channels, int64_t inner) {
-  for (int64_t i = grid_thread(); i < n; i += grid_threads()) {
+struct Bent {
+  const T *x, *weight;
+  T* y;
+  int64_t channels, inner;
+
+  template <class Index>
+  __device__ void at(Index i) const {
     const T v = x[i];
-    y[i] = v > T(0) ? v : v * weight[i / inner % channels];
+    const Index c = i / static_cast<Index>(inner) % static_cast<Index>(channels);
+    y[i] = v > T(0) ? v : v * weight[c];
   }
-}
+};
 
 // y may be x.
 template <class T>
 void prelu_forward(const T* x, const T* weight, T* y, int64_t outer, int64_t channels,
                    int64_t inner) {
-  const int64_t n = outer * channels * inner;
-  launch(prelu_kernel<T>, Size{blocks_for(n, kBlock), kBlock}, x, weight, y, n, channels, inner);
+  each(outer * channels * inner, 0, Bent<T>{x, weight, y, channels, inner});
 }
 
 // Writes dx of one element and gives what it adds to its weight's gradient.
