@@ -2,6 +2,8 @@
 // threads with kMicro x kMicro results each, and what happens to scores.
 #pragma once
 
+#include <type_traits>
+
 #include "cuda/math.h"
 #include "cuda/philox.h"
 #include "cuda/reduce.h"

@@ -37,7 +37,8 @@ __device__ T probability(const Scores<T, kPlain>& s, T product, int64_t query, i
   return math::exp(s.of(product, query, key) - lse);
 }
 
-// A block has kTile keys of a head of keys, and kSlice columns of dK and dV.
+// A block has kTile keys of a head of keys, and kSlice columns of dK and dV. Two to a
+// multiprocessor where the registers do.
 template <class T, int kSlice, bool kPlain>
 __global__ void __launch_bounds__(kThreads, 1)
     key_gradients_kernel(const __grid_constant__ AttentionGradient<T> a, const T* delta,
@@ -97,9 +98,13 @@ __global__ void __launch_bounds__(kThreads, 1)
   }
 }
 
+// Of a multiprocessor: two where the registers do.
+template <int kSlice, bool kPlain>
+constexpr int kBlocks = kPlain && kSlice == 64 ? 2 : 1;
+
 // A block has kTile queries of a head, and kSlice columns of dQ; the first of a head's has dbias.
 template <class T, int kSlice, bool kPlain>
-__global__ void __launch_bounds__(kThreads, 1)
+__global__ void __launch_bounds__(kThreads, kBlocks<kSlice, kPlain>)
     query_gradients_kernel(const __grid_constant__ AttentionGradient<T> a, const T* delta,
                            int64_t slices) {
   constexpr int M = kMicro<T>, C = kSlice / kSide;

@@ -208,9 +208,12 @@ __global__ void __launch_bounds__(kBlock)
   for (int64_t e = grid_thread(); e < count; e += grid_threads()) {
     const K to = from.key[e];
     if (to == static_cast<K>(places) || (e > 0 && from.key[e - 1] == to)) continue;
+    int64_t end = e + 1;
+    if (end < count && from.key[end] == to)
+      end = e + first_from(from.key + e, count - e, static_cast<K>(to + 1));
     T sum = y[to];
-    for (int64_t i = e; i < count && from.key[i] == to; ++i)
-      sum += source[int64_t(from.number[i]) * step];
+#pragma unroll 4
+    for (int64_t i = e; i < end; ++i) sum += source[int64_t(from.number[i]) * step];
     y[to] = sum;
   }
 }

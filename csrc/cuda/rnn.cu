@@ -4,6 +4,8 @@
 // two products (a projection, a reset gate that comes first): h W_hh^T of some sequences and units
 // of all gates in a block, which goes on with the gates. Directions of a layer run side by side.
 
+#include <type_traits>
+
 #include "cuda/rnn.h"
 
 namespace dlcore {
