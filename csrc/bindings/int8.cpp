@@ -12,29 +12,10 @@ PyArrayObject* whole(const char* op, const char* name, py::handle object, int ty
   return a;
 }
 
-// A matrix of 8 bits of `parts` parts of equal length, for rows of k.
-struct Weight {
-  Int8Weight w;
-  Array scale;
-  Weight(const char* op, py::handle panels_, py::handle scale_, py::handle sum_, int64_t k,
-         int64_t parts)
-      : scale(op, "scale", scale_) {
-    PyArrayObject* panels = whole(op, "panels", panels_, NPY_INT8, "int8");
-    PyArrayObject* sum = whole(op, "sum", sum_, NPY_INT32, "int32");
-    const int64_t n = scale.numel(), each = n / parts;
-    CHECK_TYPE(scale.is_float(), op, ": scale must be float32, got float64");
-    CHECK(scale.ndim() == 1 && n % parts == 0 && PyArray_SIZE(sum) == n, op,
-          ": scale and sum must have one number for each row of the weight");
-    CHECK(k >= 0 && k <= kInt8Most, op, ": x must have at most ", kInt8Most, " features, got ", k);
-    const int64_t blocks = checked_mul(op, parts, (each + kInt8Rows - 1) / kInt8Rows);
-    const int64_t words = (k + kInt8Word - 1) / kInt8Word;
-    CHECK(PyArray_SIZE(panels) ==
-              checked_mul(op, checked_mul(op, blocks, words), kInt8Rows * kInt8Word),
-          op, ": panels must be those of a weight of ", n, " rows of ", k, " numbers");
-    w = {n, k, static_cast<const int8_t*>(PyArray_DATA(panels)), scale.data<float>(),
-         static_cast<const int32_t*>(PyArray_DATA(sum))};
-  }
-};
+// In one function: each CHECK would bring its own.
+__attribute__((noinline)) void require(bool holds, const char* op, const char* rule) {
+  CHECK(holds, op, ": ", rule);
+}
 
 Array float_array(const char* op, const char* name, py::handle object) {
   Array a(op, name, object);
@@ -42,16 +23,37 @@ Array float_array(const char* op, const char* name, py::handle object) {
   return a;
 }
 
+// A matrix of 8 bits of `parts` parts of equal length, for rows of k.
+struct Weight {
+  Int8Weight w;
+  Array scale;
+  Weight(const char* op, py::handle panels_, py::handle scale_, py::handle sum_, int64_t k,
+         int64_t parts)
+      : scale(float_array(op, "scale", scale_)) {
+    PyArrayObject* panels = whole(op, "panels", panels_, NPY_INT8, "int8");
+    PyArrayObject* sum = whole(op, "sum", sum_, NPY_INT32, "int32");
+    const int64_t n = scale.numel(), blocks = parts * ((n / parts + kInt8Rows - 1) / kInt8Rows);
+    require(scale.ndim() == 1 && n % parts == 0 && PyArray_SIZE(sum) == n, op,
+            "scale and sum must have one number for each row of the weight");
+    require(k <= kInt8Most, op, "x must have at most 65536 features");
+    const int64_t words = (k + kInt8Word - 1) / kInt8Word;
+    require(PyArray_SIZE(panels) == checked_mul(op, blocks, words * kInt8Rows * kInt8Word), op,
+            "panels must be those of a weight of as many rows as scale, for rows as x has");
+    w = {n, k, static_cast<const int8_t*>(PyArray_DATA(panels)), scale.data<float>(),
+         static_cast<const int32_t*>(PyArray_DATA(sum))};
+  }
+};
+
 // y = x weight^T + bias
 py::object linear_int8(py::handle x_, py::handle panels, py::handle scale, py::handle sum,
                        py::handle bias_) {
   constexpr const char* op = "linear_int8";
   const Array x = float_array(op, "x", x_);
-  CHECK(x.ndim() >= 1, op, ": x must have at least 1 axis, got x.shape = ()");
+  require(x.ndim() >= 1, op, "x must have at least 1 axis");
   const Weight weight(op, panels, scale, sum, x.size(-1), 1);
   const Array bias = bias_.is_none() ? Array() : float_array(op, "bias", bias_);
-  CHECK(!bias.defined() || (bias.ndim() == 1 && bias.size(0) == weight.w.n), op,
-        ": bias must have shape (", weight.w.n, ",), got bias.shape = ", bias.shape());
+  require(!bias.defined() || (bias.ndim() == 1 && bias.size(0) == weight.w.n), op,
+          "bias must have one number for each row of the weight");
   Shape shape = x.shape();
   int64_t m = 1;
   for (int i = 0; i < x.ndim() - 1; ++i) m = checked_mul(op, m, x.size(i));
@@ -59,10 +61,10 @@ py::object linear_int8(py::handle x_, py::handle panels, py::handle scale, py::h
   Array y = Array::empty(op, shape, NPY_FLOAT);
   const int64_t work = checked_mul(op, checked_mul(op, m, weight.w.n), x.size(-1) + 1);
   if (work == 0) return y.object();
-  with_kernels(x, work / 4, [&](const auto& k) {
-    using T = scalar_of<decltype(k)>;
-    k.linear_int8(x.data<T>(), weight.w, bias.defined() ? bias.data<T>() : nullptr, y.data<T>(), m);
-  });
+  std::optional<GilReleased> released;
+  if (work >= 4 * kReleaseFrom) released.emplace();
+  kernels<float>().linear_int8(x.data<float>(), weight.w,
+                               bias.defined() ? bias.data<float>() : nullptr, y.data<float>(), m);
   return y.object();
 }
 
@@ -73,35 +75,39 @@ py::tuple lstm_int8(py::handle gates_, py::handle panels, py::handle scale, py::
   constexpr const char* op = "lstm_int8";
   const Array gates = float_array(op, "gates", gates_), h0 = float_array(op, "h", h_),
               c0 = float_array(op, "c", c_);
-  CHECK(h0.ndim() == 2 && h0.same_shape(c0), op, ": h and c must have shape (batch, hidden)");
-  const int64_t batch = h0.size(0), n = h0.size(1), rows = gates.numel() / (n ? 4 * n : 1);
-  CHECK(n > 0 && gates.ndim() == 2 && gates.size(1) == 4 * n, op,
-        ": gates must have shape (rows, 4 * hidden), got gates.shape = ", gates.shape());
+  require(h0.ndim() == 2 && h0.same_shape(c0), op, "h and c must have shape (batch, hidden)");
+  const int64_t batch = h0.size(0), n = h0.size(1);
+  require(n > 0 && gates.ndim() == 2 && gates.size(1) == 4 * n, op,
+          "gates must have shape (rows, 4 * hidden)");
+  const int64_t rows = gates.size(0);
   const Weight weight(op, panels, scale, sum, n, 4);
-  CHECK(weight.w.n == 4 * n, op, ": scale must have 4 * hidden numbers");
-  CHECK(!first.empty() && first[0] == 0 && first.back() == rows, op,
-        ": first must go from 0 to the rows of gates");
-  for (size_t t = 1; t < first.size(); ++t)
-    CHECK(first[t] >= first[t - 1] &&
-              first[t] - first[t - 1] <= (t > 1 ? first[t - 1] - first[t - 2] : batch),
-          op, ": first must be of steps that fall from at most the batch");
+  require(weight.w.n == 4 * n, op, "scale must have 4 * hidden numbers");
+  require(!first.empty() && first[0] == 0 && first.back() == rows, op,
+          "first must go from 0 to the rows of gates");
+  int64_t most = batch;
+  for (size_t t = 1; t < first.size(); ++t) {
+    const int64_t count = first[t] - first[t - 1];
+    require(first[t] >= first[t - 1] && first[t] <= rows && count <= most, op,
+            "first must be of steps that fall from at most the batch");
+    most = count;
+  }
   Array y = Array::empty(op, Shape{rows, n}, NPY_FLOAT);
   Array h = Array::empty_like(op, h0), c = Array::empty_like(op, c0);
   std::copy_n(h0.data<float>(), batch * n, h.data<float>());
   std::copy_n(c0.data<float>(), batch * n, c.data<float>());
-  with_kernels(gates, checked_mul(op, checked_mul(op, rows, n), n), [&](const auto& k) {
-    using T = scalar_of<decltype(k)>;
-    const LstmInt8<T> l = {static_cast<int64_t>(first.size()) - 1,
-                           batch,
-                           first.data(),
-                           reverse,
-                           gates.data<T>(),
-                           weight.w,
-                           h.data<T>(),
-                           c.data<T>(),
-                           y.data<T>()};
-    k.lstm_int8(l);
-  });
+  const LstmInt8<float> l = {static_cast<int64_t>(first.size()) - 1,
+                             batch,
+                             first.data(),
+                             reverse,
+                             gates.data<float>(),
+                             weight.w,
+                             h.data<float>(),
+                             c.data<float>(),
+                             y.data<float>()};
+  {
+    const GilReleased released;
+    kernels<float>().lstm_int8(l);
+  }
   return py::make_tuple(y.object(), h.object(), c.object());
 }
 

@@ -308,8 +308,10 @@ class _Form(Form):
             return super()._layer(x, h0, c0, weights, sizes, batch, layer)
         a, n = as_array(self.op, x), self.net.hidden_size
         if sizes is None:
-            sizes, batch = [a.shape[1]] * a.shape[0], a.shape[1]
-        first = np.cumsum([0, *sizes]).tolist()
+            steps, batch = a.shape[:2]
+            first = [t * batch for t in range(steps + 1)]
+        else:
+            first = np.cumsum([0, *sizes]).tolist()
         rows = a.reshape(first[-1], a.shape[-1])
         none = np.zeros((self.directions, batch, n), np.float32)
         h0, c0 = (none if s is None else raw(s) for s in (h0, c0))
@@ -319,10 +321,14 @@ class _Form(Form):
             ih, hh = (self.net._weight(f"weight_{kind}{end}") for kind in ("ih", "hh"))
             gates = _C.linear_int8(rows, *ih, None if bias is None else bias.data)
             made.append(_C.lstm_int8(gates, *hh, h0[d], c0[d], first, d == 1))
-        y, h_n, c_n = zip(*made, strict=True)
-        y = y[0] if len(y) == 1 else np.concatenate(y, -1)
-        results = y.reshape(*a.shape[:-1], -1), np.stack(h_n), np.stack(c_n)
-        return tuple(plain(r, x) for r in results)
+        if len(made) == 1:
+            y, h_n, c_n = made[0]
+            results = y, h_n[None], c_n[None]
+        else:
+            ys, h_ns, c_ns = zip(*made, strict=True)
+            results = np.concatenate(ys, -1), np.stack(h_ns), np.stack(c_ns)
+        y = results[0].reshape(*a.shape[:-1], self.directions * n)
+        return tuple(plain(r, x) for r in (y, *results[1:]))
 
     def _float(self, end, inputs):
         ih, hh = (self.net._weight(f"weight_{kind}{end}") for kind in ("ih", "hh"))
