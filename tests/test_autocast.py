@@ -197,14 +197,17 @@ def test_checkpoint(bf16, rng):
         assert np.array_equal(one, other)
 
 
-def test_optimize_keeps_it(bf16, rng):
+def test_optimize_follows_the_block_of_the_call(bf16, rng):
     net = nn.Sequential(nn.Linear(64, 64), nn.ReLU()).eval()
     x = rng.standard_normal((64, 64), np.float32)
-    with dl.autocast():
-        y, fast = dl.matmul(x, x), dl.optimize(net, x)
-        expected = dl.relu(net[0](x))
-    assert np.array_equal(fast(x), expected)
-    assert not np.array_equal(y, dl.matmul(x, x))
+    fast = dl.optimize(net, x)
+    found = []
+    for low in False, True, False:
+        with dl.no_grad(), dl.autocast(enabled=low):
+            found.append(fast(x))
+            assert np.array_equal(found[-1], net(x))
+    assert not np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
 
 
 # -- blocks --

@@ -15,8 +15,9 @@ BF16 = np.dtype(ml_dtypes.bfloat16)
 KINDS = {"float16": np.dtype("float16"), "bfloat16": BF16}
 # These are made of others, each of which rounds.
 COMPOSED = (
-    "cosine_embedding_loss cosine_scores cosine_similarity fast_rcnn_loss istft "
-    "normalize pairwise_distance rpn_loss style_loss tanhshrink"
+    "addcdiv addcmul cosine_embedding_loss cosine_scores cosine_similarity "
+    "fast_rcnn_loss istft lerp normalize pairwise_distance rpn_loss style_loss "
+    "tanhshrink"
 ).split()
 pytestmark = pytest.mark.filterwarnings("ignore:float16 and bfloat16:RuntimeWarning")
 

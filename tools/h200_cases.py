@@ -44,6 +44,7 @@ class Gemm(ctypes.Structure):
         *(("bias", PTR), ("residual", PTR), ("activation", ctypes.c_int)),
         *(("slope", FLOAT), ("derivative", PTR), ("batch", INT)),
         *((n, PTR) for n in ("a_batch", "b_batch", "packed_a")),
+        ("bf16", ctypes.c_bool),
     ]
 
 
