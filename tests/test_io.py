@@ -153,6 +153,12 @@ def test_the_package_safetensors_agrees(path, tmp_path):
     )
 
 
+def test_npz_has_no_bfloat16(tmp_path):
+    pytest.importorskip("ml_dtypes")
+    with pytest.raises(TypeError, match=r"no bfloat16 .*: save .safetensors"):
+        dl.io.save(tmp_path / "a.npz", {"a": dl.ones(3).bfloat16()})
+
+
 def test_safe_open(path):
     dl.io.save_file(STATE, path, {"epoch": "3"})
     with dl.io.safe_open(path, framework="np") as file:

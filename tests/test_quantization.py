@@ -163,6 +163,29 @@ class Net(nn.Module):
         return self.head(self.rnn(self.body(x))[0]) + self.again(self.rnn(x)[0])
 
 
+@pytest.mark.parametrize("scale, exact", [(1e-38, False), (1e-30, True), (3e38, True)])
+def test_rows_of_any_size(int8, rng, scale, exact):
+    """What spreads over less than 255 of the smallest normal numbers counts as 0."""
+    layer = nn.Linear(64, 8, bias=False)
+    x = (rng.uniform(-1, 1, (2, 64)) * scale).astype("f")
+    expected = x.astype("d") @ layer.weight.data.T.astype("d")
+    found = np.asarray(dl.quantize_dynamic(layer)(x))
+    assert np.abs(found - expected * exact).max() <= 0.02 * scale
+
+
+@pytest.mark.filterwarnings("ignore:quantize_dynamic:RuntimeWarning")
+def test_an_optimized_copy_follows_the_instruction_set(rng):
+    net = dl.quantize_dynamic(nn.Sequential(nn.Linear(64, 40)))
+    fast, before = dl.optimize(net), _C.isa()
+    x = rng.standard_normal((2, 64), np.float32)
+    try:
+        for isa in _C.isas():
+            _C.set_isa(isa)
+            np.testing.assert_allclose(fast(x), np.asarray(net(x)), 1e-6, 1e-6)
+    finally:
+        _C.set_isa(before)
+
+
 def test_models(rng, tmp_path):
     net = Net()
     x = rng.standard_normal((3, 4, 32), np.float32)

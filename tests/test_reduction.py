@@ -183,6 +183,13 @@ def test_logsumexp_of_infinities(dtype):
     assert_close(y[2:], np.array([1000 + np.log(2)]))
 
 
+def test_gradient_of_logsumexp_with_nan():
+    x = dl.Tensor([[0.0, 1.0], [np.nan, 2.0]], requires_grad=True)
+    dl.logsumexp(x, 0).sum().backward()
+    assert np.isnan(x.grad.data[:, 0]).all()
+    np.testing.assert_allclose(x.grad.data[:, 1], [0.2689414, 0.7310586], 1e-6)
+
+
 def test_integers_and_bools_are_counted():
     hits = dl.Tensor(np.array([True, False, True]))
     assert dl.sum(hits).item() == 2

@@ -241,3 +241,20 @@ def test_trains():
         last = loss.item()
         first = first or last
     assert last < 0.2 * first
+
+
+def test_own_functions_have_float32_gradients():
+    class Twice(dl.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, dy):
+            return dy * 2
+
+    x = dl.ones(3).half().requires_grad_()
+    y = Twice.apply(x)
+    y.sum().backward()
+    assert y.dtype == np.float16 and x.grad.dtype == np.float32
+    assert (x.grad.data == 2).all()

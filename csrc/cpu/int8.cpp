@@ -51,7 +51,8 @@ __attribute__((noinline)) void round_row(const float* x, int64_t k, const Bytes&
     fault += v - v;  // NaN of what is not finite
   }
   const float top = max_all<float>(high)[0], bottom = -max_all<float>(-low)[0];
-  const float scale = (top - bottom) / 255, inverse = scale > 0 ? 255 / (top - bottom) : 0;
+  // Both finite: what spreads over less than 255 of the smallest normal numbers counts as 0.
+  const float scale = top / 255 - bottom / 255, inverse = scale >= 1.2e-38f ? 1 / scale : 0;
   const __m512i zero = _mm512_set1_epi32(static_cast<int32_t>(-bottom * inverse + 0.5f));
   for (int64_t p = 0; p < k; p += 16) {
     const Vec<float> v = load_part(x + p, smaller(k - p, 16), 0.0f) * inverse;

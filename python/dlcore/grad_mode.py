@@ -9,7 +9,7 @@ class _Mode(threading.local):
     def __init__(self):
         self.recording = True
         self.anomaly = None  # who looks for NaN: see dlcore.autograd.anomaly
-        self.before = []  # of the blocks that this thread is in
+        self.before = []  # what was before each block that this thread is in
         self.casting = False  # see dlcore.autocast
 
 

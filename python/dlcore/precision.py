@@ -62,10 +62,9 @@ class autocast:
                 "faster than float32 on a CPU"
             )
         self._enabled = bool(enabled)
-        self._before = []
 
     def __enter__(self):
-        self._before.append(_mode.casting)
+        _mode.before.append(_mode.casting)
         if self._enabled:
             if not _C.has_bf16():
                 _warn()
@@ -74,7 +73,7 @@ class autocast:
         return self
 
     def __exit__(self, *_):
-        _mode.casting = self._before.pop()
+        _mode.casting = _mode.before.pop()
         if self._enabled:
             autocasts.remove(self)
 

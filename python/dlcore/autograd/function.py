@@ -5,6 +5,7 @@ import weakref
 
 import numpy as np
 
+from ..convert import gradients_dtype
 from ..grad_mode import _mode, enable_grad, no_grad
 from ..tensor import Tensor, _constant, raw, record_several
 
@@ -187,9 +188,10 @@ def _checked(name, args, given):
     for x, dx in zip(args, given, strict=True):
         if dx is None or not isinstance(x, Tensor):
             continue
-        if not isinstance(raw(dx), np.ndarray) or dx.dtype != x.dtype:
+        dtype = gradients_dtype(x.dtype)
+        if not isinstance(raw(dx), np.ndarray) or dx.dtype != dtype:
             raise RuntimeError(
-                f"{name}: backward must return a {x.dtype} gradient for an argument of "
+                f"{name}: backward must return a {dtype} gradient for an argument of "
                 f"shape {x.shape}, got {getattr(dx, 'dtype', type(dx).__name__)}"
             )
         try:

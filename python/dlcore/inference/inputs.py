@@ -1,12 +1,13 @@
 """What a model is called with: arrays, and settings and containers around them.
 
-A call's key says all but the values of its arrays, and whether `autocast` is on. In it
+A call's key says all but the values of its arrays, and which kernels there are. In it
 an array is (shape, dtype), a container (its type, keys or None, parts), a setting
 (None, value, its type).
 """
 
 import numpy as np
 
+from .. import _C
 from ..grad_mode import is_autocast_enabled, is_grad_enabled
 from ..tensor import Tensor
 from .plan import like, like_dict
@@ -17,7 +18,8 @@ _SETTINGS = str, int, float, bool, type(None), np.dtype, type, slice
 def key_of(args, named, arrays):
     """The key of a call, whose arrays are added to `arrays`."""
     key = tuple([_part(x, arrays) for x in args])
-    return key, _part(named, arrays) if named else None, is_autocast_enabled()
+    mode = _C.isa(), is_autocast_enabled()
+    return key, _part(named, arrays) if named else None, mode
 
 
 def _part(x, arrays):
@@ -36,7 +38,10 @@ def _part(x, arrays):
     if isinstance(x, dict):
         return type(x), tuple(x), tuple([_part(part, arrays) for part in x.values()])
     if isinstance(x, _SETTINGS):
-        return None, repr(x) if isinstance(x, slice) else x, type(x)
+        exact = (
+            repr(x) if isinstance(x, (slice, float)) else x
+        )  # -0.0 == 0.0, nan != nan
+        return None, exact, type(x)
     raise TypeError(
         "optimize: inputs must be arrays, Tensors, numbers, or tuples, lists and dicts "
         f"of them, got {type(x).__name__}"
@@ -66,7 +71,7 @@ def text_of(key):
 
 def _text(part):
     if part[0] is None:
-        return repr(part[1])
+        return part[1] if part[2] in (float, slice) else repr(part[1])
     if isinstance(part[0], tuple):
         return str(part[0])
     return f"{part[0].__name__}({', '.join(map(_text, part[2]))})"

@@ -22,7 +22,7 @@ def write(arrays, path, op):
     for name, (_, kind) in arrays.items():
         if "\0" in name:
             raise ValueError(f"{op}: a name in .npz must have no zero, got {name!r}")
-        if kind not in np.sctypeDict:
+        if kind not in np.sctypeDict or np.dtype(kind).isbuiltin != 1:
             raise TypeError(f"{op}: .npz has no {kind} ({name!r}): save .safetensors")
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, (array, _) in arrays.items():

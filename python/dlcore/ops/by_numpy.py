@@ -245,7 +245,7 @@ def equal(a, b):
 def _quietly(function, *arrays):
     """NumPy's result, without its warnings, as an array where it is a number."""
     with np.errstate(all="ignore"):
-        return np.asarray(function(*arrays))
+        return np.asanyarray(function(*arrays))  # one that `optimize` follows stays so
 
 
 def _floats(op, x, name="x"):

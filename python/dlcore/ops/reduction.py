@@ -291,16 +291,16 @@ def logsumexp(x, dim, keepdim=False, *, keepdims=None):
     if a.size == 0:
         y = _C.log(_C.sum(a, dim, True))
     else:
-        top = _finite(_C.amax(a, dim, True))
+        top = _unless_infinite(_C.amax(a, dim, True))
         terms = _C.sub(a, top)
         y = _C.add(_C.log(_C.sum(_C.exp(terms, terms), dim, True)), top)
 
     def backward(dy):
-        shares = _C.exp(_C.sub(a, _finite(y)))
+        shares = _C.exp(_C.sub(a, _unless_infinite(y)))
         return (_C.mul(shares, kept(dy, a, dim)),)
 
     return record(y if keepdim else dropped(y, dim), (x,), backward)
 
 
-def _finite(y):
-    return _C.where(_C.isfinite(y), y, 0.0)
+def _unless_infinite(y):
+    return _C.where(_C.isinf(y), 0.0, y)
