@@ -135,6 +135,20 @@ def test_nothing_is_left_behind():
 
 def test_packed_sequences():
     """Their lengths are Python's: they make the program's shapes."""
-    packed = nn.utils.rnn.pack_sequence([np.ones((3, 4), "f"), np.ones((2, 4), "f")])
-    with pytest.raises(RuntimeError, match=r"x.tolist\(\) makes a number"):
+    sequences = [np.ones((3, 4), "f"), np.ones((2, 4), "f")]
+    packed = nn.utils.rnn.pack_sequence(sequences)
+    with pytest.raises(TypeError, match=r"a PackedSequence's lengths .* lengths=\["):
         dl.optimize(nn.LSTM(4, 5), packed)
+
+    def forward(m, x, lengths):
+        return nn.utils.rnn.pack_padded_sequence(x, lengths)[0]
+
+    with pytest.raises(
+        RuntimeError, match=r"Own: pack_padded_sequence: .* makes a num"
+    ):
+        dl.optimize(Own(forward), np.ones((3, 2, 4), "f"), np.array([3, 2]))
+    padded = nn.utils.rnn.pad_sequence(sequences)
+    fast = dl.optimize(nn.LSTM(4, 5), padded, lengths=[3, 2])
+    got, want = fast(padded, lengths=[3, 2])[0], fast._of[0](packed)[0]
+    want, _ = nn.utils.rnn.pad_packed_sequence(want)
+    np.testing.assert_allclose(got.data, want.data, atol=1e-6)

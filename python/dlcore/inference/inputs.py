@@ -9,6 +9,8 @@ import numpy as np
 
 from .. import _C
 from ..grad_mode import is_autocast_enabled, is_grad_enabled
+from ..nn import KVCache
+from ..nn.utils.rnn import PackedSequence
 from ..tensor import Tensor
 from .plan import like, like_dict
 
@@ -34,6 +36,12 @@ def _part(x, arrays):
         arrays.append(x := _contiguous(x))
         return x.shape, x.dtype.char
     if isinstance(x, (tuple, list)):
+        if isinstance(x, PackedSequence):
+            raise TypeError(
+                "optimize: a PackedSequence's lengths would make the shapes of a "
+                "program: pass padded x and lengths=[...] to recurrent layers, or call "
+                "the model itself"
+            )
         return type(x), None, tuple([_part(part, arrays) for part in x])
     if isinstance(x, dict):
         return type(x), tuple(x), tuple([_part(part, arrays) for part in x.values()])
@@ -42,6 +50,10 @@ def _part(x, arrays):
             repr(x) if isinstance(x, (slice, float)) else x
         )  # -0.0 == 0.0, nan != nan
         return None, exact, type(x)
+    if isinstance(x, KVCache):
+        raise TypeError(
+            "optimize: KVCache is state and grows: call the model itself for decoding"
+        )
     raise TypeError(
         "optimize: inputs must be arrays, Tensors, numbers, or tuples, lists and dicts "
         f"of them, got {type(x).__name__}"

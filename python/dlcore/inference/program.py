@@ -80,8 +80,9 @@ def difference(one, other):
 def _blame(reader):
     return (
         f"{reader} is given numbers that depend on the input, or are random, and come "
-        "from no op: give arrays to dlcore and NumPy as they are, not through "
-        "np.asarray or Python's numbers"
+        "from no op, or written into an array made in forward: build it with dl.cat, "
+        "dl.stack or dl.where, and give arrays to dlcore and NumPy as they are, not "
+        "through np.asarray or Python's numbers"
     )
 
 

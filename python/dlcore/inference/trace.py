@@ -13,7 +13,7 @@ from .plan import Slot, Step, View, Wrapped, like, like_dict, slots_of
 from .program import Program
 from .traced import Traced, following, plain
 
-_OPS = "dlcore.ops."
+_OPS = "dlcore.ops.", "dlcore.nn.utils.rnn"
 _OURS = "dlcore.", "numpy"
 _BY_VALUES = {
     np.nonzero,
@@ -171,7 +171,10 @@ class _Trace:
         same = same and (value.shape, value.dtype) == (array.shape, array.dtype)
         if slot is None:
             if not (same and array.flags.c_contiguous and array.nbytes == owner.nbytes):
-                self._refuse("a part of an array of the model's is written in passing")
+                self._refuse(
+                    "a part of an array of the model's is written in passing: build "
+                    "it with dl.cat, dl.stack or dl.where"
+                )
         elif not (same and place is slot):
             if place is slot:
                 place = None
