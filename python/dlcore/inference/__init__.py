@@ -11,6 +11,7 @@ from ..watch import watching
 from .fuse import fuse
 from .inputs import key_of, text_of
 from .program import difference
+from .state import State
 from .trace import trace
 from .traced import tracing
 
@@ -43,7 +44,8 @@ def optimize(model, *examples, **named):
     RuntimeError
         If `forward` makes a number or a truth of what depends on the input (``if
         x.sum() > 0``, ``float(x)``, ``x.item()``), or a shape (``x[x > 0]``), or draws
-        random numbers: the op and the cure are named.
+        random numbers, or changes arrays of the model (a buffer, a cache): the op or
+        the array and the cure are named.
 
     Notes
     -----
@@ -70,7 +72,8 @@ def optimize(model, *examples, **named):
     way that is not seen (``np.asarray(x.data)`` and then NumPy) are noticed by a second
     input, which must call the same kernels with the same constants and give the model's
     results; a branch on rare values may go unseen there. Where the model does not take
-    its numbers, it is the first input with its rows from the last.
+    its numbers, it is the first input with its rows from the last. A model that is
+    refused because it changes its arrays has their values back, but for parameters.
 
     Examples
     --------
@@ -120,18 +123,28 @@ class Optimized(Module):
                 self._programs.pop(old, None)  # another thread may have done it
         return program.run(arrays)
 
-    @no_grad()
     def _traced(self, given, arrays):
+        state = State(self._of[0])
+        try:
+            return self._program(given, arrays, state)
+        except BaseException:
+            state.restore()
+            raise
+
+    @no_grad()
+    def _program(self, given, arrays, state):
         (model,) = self._of
-        program, _ = trace(model, given, [np.array(a, order="C") for a in arrays])
+        first = [np.array(a, order="C") for a in arrays]
+        program, _ = trace(model, given, first, state)
         try:
             others = [_other(a) for a in arrays]
-            again, want = trace(model, given, [a.copy() for a in others])
+            again, want = trace(model, given, [a.copy() for a in others], state)
         except (ValueError, IndexError):  # numbers that the model does not take
             others = [np.array(a[::-1] if a.ndim else a, order="C") for a in arrays]
-            again, want = trace(model, given, [a.copy() for a in others])
+            again, want = trace(model, given, [a.copy() for a in others], state)
         reason = difference(program, again)
         if reason is not None:
+            reason = state.instead(reason)
             raise RuntimeError(f"optimize: {type(model).__name__}: {reason}")
         program = fuse(program, self._folded)
         if not _agree(program.run(others), want):

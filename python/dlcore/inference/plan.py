@@ -68,6 +68,19 @@ def slots_of(values):
     return []
 
 
+def constants_of(values):
+    """The arrays among them that every run has as they are."""
+    if isinstance(values, np.ndarray):
+        return [values]
+    if isinstance(values, Wrapped):
+        return constants_of(values.plan)
+    if isinstance(values, dict):
+        values = list(values.values())
+    if isinstance(values, (tuple, list)):
+        return [array for value in values for array in constants_of(value)]
+    return []
+
+
 def like(sequence, parts):
     """The parts as a sequence of the same kind, a named tuple perhaps."""
     kind = type(sequence)

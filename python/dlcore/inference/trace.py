@@ -9,8 +9,9 @@ import numpy as np
 from ..tensor import Tensor
 from ..watch import watching
 from .inputs import filled
-from .plan import Slot, Step, View, Wrapped, like, like_dict, slots_of
+from .plan import Slot, Step, View, Wrapped, constants_of, like, like_dict, slots_of
 from .program import Program
+from .state import owner_of
 from .traced import Traced, following, plain
 
 _OPS = "dlcore.ops.", "dlcore.nn.utils.rnn"
@@ -40,17 +41,18 @@ _ATTENTION = "scaled_dot_product_attention_forward"
 _view = np.ndarray.view  # whatever the array's own does
 
 
-def trace(function, given, arrays):
+def trace(function, given, arrays, state):
     """The program of ``function(*args, **named)``, and its result.
 
     `given` are args and named, `arrays` those to take in them. What is neither one of
-    them nor made of one is taken for a constant.
+    them nor made of one is taken for a constant, which `state` watches over.
     """
-    seen = _Trace(type(function).__name__)
+    seen = _Trace(type(function).__name__, state)
     inputs = [seen.slot(array) for array in arrays]
     args, named = filled(given, (Tensor(a.view(Traced)) for a in arrays))
     with watching(seen.see), following(seen):
         result = function(*args, **named)
+    seen.check()
     output = seen.own(seen.plan(result))
     return Program(inputs, seen.steps, output), result
 
@@ -70,9 +72,9 @@ def assigned(whole, place, index, value):
 class _Trace:
     """Watches one forward pass and writes its calls down."""
 
-    def __init__(self, name):
+    def __init__(self, name, state):
         self.steps: list = []
-        self._name = name
+        self._name, self._state = name, state
         self._slots: dict = {}  # of the memory that depends on the inputs, by its owner
 
     # -- told by kernels and by traced arrays --
@@ -93,12 +95,12 @@ class _Trace:
         into = [i for i, a in enumerate(arguments) if a is result]
         if not into or not isinstance(result, np.ndarray):
             made, results = self._results(result)
-            self.steps.append(Step(name, plans, results, (op,)))
+            self._add(Step(name, plans, results, (op,)))
             return made
         i = into[-1]
         plans = (*plans[:i], None, *plans[i + 1 :])  # in place: a new array here
         slot = Slot(result.shape, result.dtype)
-        self.steps.append(Step(name, plans, slot, (op,)))
+        self._add(Step(name, plans, slot, (op,)))
         self._put(result, ..., slot)
         return _view(result, Traced)
 
@@ -126,7 +128,7 @@ class _Trace:
             step = Step(
                 function, plans, results, (_who(function, first=False),), tuple(named)
             )
-            self.steps.append(step)
+            self._add(step)
         return made
 
     def number(self, who):
@@ -155,8 +157,19 @@ class _Trace:
         if not isinstance(plan, np.ndarray):
             return plan
         slot = Slot(plan.shape, plan.dtype)
-        self.steps.append(Step(np.array, (plan,), slot, ("the result",)))
+        self._add(Step(np.array, (plan,), slot, ("the result",)))
         return slot
+
+    def check(self):
+        """Refuse what has changed the model, or numbers that are taken for constant."""
+        reason = self._state.changed(lambda owner: self._find(owner) is not None)
+        if reason is not None:
+            self._refuse(reason)
+
+    def _add(self, step):
+        self.steps.append(step)
+        for array in constants_of(step.arguments):
+            self._state.take(owner_of(array))
 
     def _refuse(self, reason):
         raise RuntimeError(f"optimize: {self._name}: {reason}")
@@ -165,7 +178,7 @@ class _Trace:
 
     def _put(self, array, index, value):
         """Memory was written: from here on it is another slot."""
-        owner = _owner(array)
+        owner = owner_of(array)
         slot, place = self._find(owner), self._array(array)
         same = isinstance(value, Slot) and index is ...
         same = same and (value.shape, value.dtype) == (array.shape, array.dtype)
@@ -181,7 +194,7 @@ class _Trace:
             else:
                 place = place.shape, place.dtype, place.offset, place.strides
             arguments, value = (slot, place, index, value), Slot(slot.shape, slot.dtype)
-            self.steps.append(Step(assigned, arguments, value, ("copy",)))
+            self._add(Step(assigned, arguments, value, ("copy",)))
         self._slots[id(owner)] = weakref.ref(owner), value
 
     def _results(self, result):
@@ -189,7 +202,7 @@ class _Trace:
         if isinstance(result, np.generic):
             result = np.asarray(result)
         if isinstance(result, np.ndarray):
-            if self._find(_owner(result)) is not None:
+            if self._find(owner_of(result)) is not None:
                 return _view(result, Traced), None
             if not result.transpose(_order(result)).flags.c_contiguous:
                 result = np.array(result, order="C")
@@ -202,7 +215,7 @@ class _Trace:
         return result, None
 
     def slot(self, array):
-        owner = _owner(array)
+        owner = owner_of(array)
         order = None if array.flags.c_contiguous else _order(array)
         shape = array.shape if order is None else array.transpose(order).shape
         slot = Slot(shape, array.dtype, order)
@@ -220,7 +233,7 @@ class _Trace:
 
     def _array(self, array):
         """A slot, a view of one, or the array itself."""
-        owner = _owner(array)
+        owner = owner_of(array)
         slot = self._find(owner)
         if slot is None:
             return plain(array)
@@ -238,12 +251,6 @@ class _Trace:
 def _order(array):
     """The axes from the widest stride to the narrowest."""
     return tuple(sorted(range(array.ndim), key=lambda i: -array.strides[i]))
-
-
-def _owner(array):
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
 
 
 def _who(function, first=True):
