@@ -289,6 +289,7 @@ def test_the_second_input_is_another(kind, value):
             assert example.size == 0 or (other != example).all()
 
 
+@pytest.mark.filterwarnings("ignore:optimize.*ever new shapes")
 def test_threads_may_call_at_once(rng):
     fast = dl.optimize(nn.ReLU())
     failed = []

@@ -1,6 +1,7 @@
-"""optimize: models that keep something from call to call."""
+"""optimize: models that keep something from call to call, and calls of many shapes."""
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -177,3 +178,22 @@ def test_arrays_filled_in_place():
 
     with pytest.raises(RuntimeError, match=r"written into an array made in forward: b"):
         dl.optimize(Own(forward), PIECE)
+
+
+def test_many_shapes():
+    fast = dl.optimize(nn.Sequential(nn.Linear(4, 3), nn.ReLU()))
+    (frozen,) = fast._of
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for n in range(1, 33):
+            fast(np.ones((n, 4), "f"))
+    programs = dict(fast._programs)
+    with pytest.warns(UserWarning, match="pad inputs to a few shapes") as warned:
+        for n in range(33, 36):
+            x = np.full((n, 4), 0.5, "f")
+            got = fast(x)
+            assert type(got) is dl.Tensor and not got.requires_grad
+            np.testing.assert_array_equal(got.data, frozen(x).data)
+    assert len(warned) == 1 and warned[0].filename == __file__
+    assert fast._programs == programs and len(programs) == 16
+    fast(np.ones((32, 4), "f"))  # by its program

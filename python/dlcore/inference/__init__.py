@@ -1,6 +1,7 @@
 """A model for inference: its kernels in the fewest passes over memory."""
 
 import copy
+import warnings
 
 import numpy as np
 
@@ -9,13 +10,13 @@ from ..nn import Module
 from ..tensor import Tensor, raw
 from ..watch import watching
 from .fuse import fuse
-from .inputs import key_of, text_of
+from .inputs import filled, key_of, text_of
 from .program import difference
 from .state import State
 from .trace import trace
 from .traced import tracing
 
-_KEPT = 16  # programs, one to the shapes of a call
+_KEPT = 16  # programs, one to the shapes of a call; and as many are given up
 
 
 def optimize(model, *examples, **named):
@@ -67,6 +68,10 @@ def optimize(model, *examples, **named):
     own; optimize again. Dropout is off, as in evaluation mode; `dropout` with
     ``training=True`` is refused.
 
+    The programs of the last 16 shapes are kept. Who has called 32 gets no more: with
+    other shapes the copy itself is run, module by module, and one warning says so. Pad
+    sizes that vary from call to call to a few.
+
     Python's ``if`` and ``for`` in `forward` are followed once for each shape, so they
     may depend on shapes and settings, not on values. Values that leave the arrays by a
     way that is not seen (``np.asarray(x.data)`` and then NumPy) are noticed by a second
@@ -108,6 +113,7 @@ class Optimized(Module):
     def __init__(self, model):
         frozen = copy.deepcopy(model).eval().requires_grad_(False)
         self.__dict__.update(_of=[frozen], _programs={}, _folded={})
+        self.__dict__.update(_given_up=0, _warned=False)
 
     def forward(self, *inputs, **named):
         if tracing() is not None:  # of a model that this one is a part of
@@ -116,12 +122,29 @@ class Optimized(Module):
         key = key_of(inputs, named, arrays)
         program = self._programs.get(key)
         if program is None:
+            if self._given_up >= _KEPT:
+                return self._unfused((inputs, named), arrays)
             with watching(lambda *_: None, alone=True):  # who counts, counts one call
                 program = self._traced((inputs, named), arrays)
             self._programs[key] = program
             for old in list(self._programs)[:-_KEPT]:
                 self._programs.pop(old, None)  # another thread may have done it
+                self.__dict__["_given_up"] += 1
         return program.run(arrays)
+
+    @no_grad()
+    def _unfused(self, given, arrays):
+        (model,) = self._of
+        if not self._warned:
+            self.__dict__["_warned"] = True
+            warnings.warn(
+                f"optimize: {type(model).__name__} is called with ever new shapes, "
+                "which from now on run without a program of their own: pad inputs to "
+                f"a few shapes, at most {_KEPT}",
+                stacklevel=5,
+            )
+        args, named = filled(given, (Tensor(a.copy()) for a in arrays))
+        return model(*args, **named)
 
     def _traced(self, given, arrays):
         state = State(self._of[0])
