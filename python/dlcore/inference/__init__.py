@@ -70,7 +70,7 @@ def optimize(model, *examples, **named):
 
     The programs of the last 16 shapes are kept. Who has called 32 gets no more: with
     other shapes the copy itself is run, module by module, and one warning says so. Pad
-    sizes that vary from call to call to a few.
+    sizes that vary from call to call to a few, and pass numbers that vary as arrays.
 
     Python's ``if`` and ``for`` in `forward` are followed once for each shape, so they
     may depend on shapes and settings, not on values. Values that leave the arrays by a
@@ -138,9 +138,10 @@ class Optimized(Module):
         if not self._warned:
             self.__dict__["_warned"] = True
             warnings.warn(
-                f"optimize: {type(model).__name__} is called with ever new shapes, "
-                "which from now on run without a program of their own: pad inputs to "
-                f"a few shapes, at most {_KEPT}",
+                f"optimize: {type(model).__name__} is called with ever new shapes "
+                "or settings, which from now on run without a program of their own: "
+                f"pad inputs to a few shapes, at most {_KEPT}, and pass numbers that "
+                "vary as arrays",
                 stacklevel=5,
             )
         args, named = filled(given, (Tensor(a.copy()) for a in arrays))
