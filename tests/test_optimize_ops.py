@@ -27,6 +27,7 @@ REFUSED = {
     "nms": SHAPE,
     "soft_nms": SHAPE,
     "nonzero": SHAPE,
+    "allclose": NUMBER,
     "equal": NUMBER,
     "ctc_greedy_decode": NUMBER,
     "ctc_beam_search": NUMBER,
