@@ -197,3 +197,21 @@ def test_many_shapes():
     assert len(warned) == 1 and warned[0].filename == __file__
     assert fast._programs == programs and len(programs) == 16
     fast(np.ones((32, 4), "f"))  # by its program
+
+
+@pytest.mark.filterwarnings("ignore:optimize.*ever new shapes")
+def test_many_shapes_change_nothing():
+    """Neither what is given nor the model itself, as by a program."""
+
+    def forward(m, x):
+        x += 1
+        return [x, m.linear.weight, {"twice": dl.relu(x) * 2.0}]
+
+    fast = dl.optimize(Own(forward))
+    for n in range(40):
+        x = np.full(n, 0.5, "f")
+        one, weight, two = fast(x)
+        assert (x == 0.5).all() and (one.data == 1.5).all()
+        assert (two["twice"].data == 3).all()
+        weight.data[...] = 7
+    assert not (fast._of[0].linear.weight.data == 7).any()

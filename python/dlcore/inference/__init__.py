@@ -145,7 +145,7 @@ class Optimized(Module):
                 stacklevel=5,
             )
         args, named = filled(given, (Tensor(a.copy()) for a in arrays))
-        return model(*args, **named)
+        return copy.deepcopy(model(*args, **named))  # none of the memory of the model
 
     def _traced(self, given, arrays):
         state = State(self._of[0])
