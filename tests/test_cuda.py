@@ -265,9 +265,8 @@ def test_kernels_on_host_memory(fake):
         "RuntimeError: softmax_forward: launch failed: CUDA_ERROR_LAUNCH_FAILED "
         "(as asked for)"
     ]
-    assert fake(f"{begin}dl.conv2d({x}[None, None], {x}[None, None])") == [
-        "NotImplementedError: conv2d_forward has no cuda kernel"
-    ]
+    code = f"dl._C.conv2d_pack({x}[None, None], {x}[None, None], 1, 0, 1, 1)"
+    assert fake(begin + code) == ["NotImplementedError: conv2d_pack has no cuda kernel"]
     assert fake("dl.cuda.use_host_memory()", "discrete") == [
         "RuntimeError: cuda: this GPU cannot read the host's memory"
     ]

@@ -152,3 +152,14 @@ def test_packed_sequences():
     got, want = fast(padded, lengths=[3, 2])[0], fast._of[0](packed)[0]
     want, _ = nn.utils.rnn.pad_packed_sequence(want)
     np.testing.assert_allclose(got.data, want.data, atol=1e-6)
+
+
+def test_a_refusal_that_forward_catches():
+    def forward(m, x):
+        try:
+            return x * 2 if float(x.sum()) > 9 else x + 1
+        except RuntimeError:
+            return x
+
+    with pytest.raises(RuntimeError, match="makes a number of a result"):
+        dl.optimize(Own(forward), PIECE)

@@ -53,6 +53,8 @@ def trace(function, given, arrays, state):
     with watching(seen.see), following(seen):
         result = function(*args, **named)
     seen.check()
+    if seen.refused is not None:  # and forward went on without a word
+        seen.refuse(seen.refused)
     output = seen.own(seen.plan(result))
     return Program(inputs, seen.steps, output), result
 
@@ -75,6 +77,7 @@ class _Trace:
     def __init__(self, name, state):
         self.steps: list = []
         self._name, self._state = name, state
+        self.refused = None
         self._slots: dict = {}  # of the memory that depends on the inputs, by its owner
 
     # -- told by kernels and by traced arrays --
@@ -83,7 +86,7 @@ class _Trace:
         """A kernel's call; the result as those who go on with it should have it."""
         op = name.removesuffix("_forward")
         if name in _RANDOM or (name == _ATTENTION and arguments[4] > 0):
-            self._refuse(
+            self.refuse(
                 f"{op} draws random numbers: pass training=False or p=0, or draw them "
                 "outside and pass them in"
             )
@@ -111,7 +114,7 @@ class _Trace:
         by_mask = any(isinstance(i, Traced) and i.dtype == bool for i in index)
         alone = function is np.where and len(args) == 1
         if function in _BY_VALUES or alone or by_mask:
-            self._refuse(
+            self.refuse(
                 f"the shape of the result of {_who(function)} depends on values, and "
                 "a program's shapes are fixed: use arrays of one shape, as in dl.where"
             )
@@ -135,7 +138,7 @@ class _Trace:
         """Refuse to make a number, or a truth, of a result."""
         op = _who(None)
         who = who if op.startswith("np.") or op == who else f"{op}: {who}"
-        self._refuse(
+        self.refuse(
             f"{who} makes a number of a result, and Python would follow it once for "
             "all inputs: use arrays, as in dl.where"
         )
@@ -164,14 +167,15 @@ class _Trace:
         """Refuse what has changed the model, or numbers that are taken for constant."""
         reason = self._state.changed(lambda owner: self._find(owner) is not None)
         if reason is not None:
-            self._refuse(reason)
+            self.refuse(reason)
 
     def _add(self, step):
         self.steps.append(step)
         for array in constants_of(step.arguments):
             self._state.take(owner_of(array))
 
-    def _refuse(self, reason):
+    def refuse(self, reason):
+        self.refused = reason
         raise RuntimeError(f"optimize: {self._name}: {reason}")
 
     # -- memory and its slots --
@@ -184,7 +188,7 @@ class _Trace:
         same = same and (value.shape, value.dtype) == (array.shape, array.dtype)
         if slot is None:
             if not (same and array.flags.c_contiguous and array.nbytes == owner.nbytes):
-                self._refuse(
+                self.refuse(
                     "a part of an array of the model's is written in passing: build "
                     "it with dl.cat, dl.stack or dl.where"
                 )
