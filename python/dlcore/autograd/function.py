@@ -6,7 +6,8 @@ import weakref
 import numpy as np
 
 from ..grad_mode import _mode, enable_grad, no_grad
-from ..tensor import Tensor, _constant, raw, record_several
+from ..several import record_several
+from ..tensor import Tensor, _constant, raw
 
 
 class Context:

@@ -8,7 +8,7 @@ import operator
 
 import numpy as np
 
-from ..convert import bfloat16, gradients_dtype, is_sixteen
+from ..convert import dtype_of, gradients_dtype, is_sixteen
 from ..tensor import Tensor, raw, record
 
 
@@ -229,15 +229,13 @@ def as_dtype(op, dtype):
     """A dtype; None for ``"cpu"``, where everything is."""
     if isinstance(dtype, str) and dtype == "cpu":
         return None
-    if isinstance(dtype, str) and dtype == "bfloat16":
-        return bfloat16(op)
+    kind = dtype_of(op, dtype)
     try:
-        return np.dtype(dtype if isinstance(dtype, (str, type, np.dtype)) else ())
+        return np.dtype(kind if isinstance(kind, (str, type, np.dtype)) else ())
     except (TypeError, ValueError):
         raise TypeError(
             f"{op}: dtype must be a dtype or 'cpu', the only device, "
             f"got {one_line(dtype)}"
-            + (": pass np.float32 and the like" * ("torch." in str(dtype)))
         ) from None
 
 
