@@ -114,6 +114,58 @@ def test_warns_once():
         x + 1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_place(kind):
+    x = dl.tensor([-1.0, 0.5, 3.0]).to(kind)
+    memory, other = x.data, dl.tensor([1.0, 2.0, -3.0])
+    mask = np.array([True, False, False])
+    for change in (
+        lambda: x.add_(1),
+        lambda: x.mul_(other),
+        lambda: x.sub_(other.to(kind)),
+        lambda: x.clamp_(-2.0, 1.5),
+        lambda: x.lerp_(other.to(kind), 0.3),
+        lambda: x.masked_fill_(mask, 0.25),
+        lambda: x.addcmul_(other.to(kind), other.to(kind)),
+        lambda: x.__iadd__(0.1),
+        lambda: x.__itruediv__(3),
+        lambda: x.relu_(),
+        lambda: x.sqrt_(),
+        lambda: x.__setitem__(0, 0.7),
+        lambda: x.copy_(other),
+        lambda: x.fill_(2.0),
+    ):
+        change()
+        assert x.data is memory and x.dtype == KINDS[kind]
+    assert x.tolist() == [2, 2, 2]
+    y = dl.tensor([0.1, 0.2]).to(kind)
+    expected = (y.float() * 3.3).to(kind)
+    y *= 3.3
+    assert np.array_equal(y.data, expected.data)
+    z = dl.zeros(4, dtype=kind)
+    dl.manual_seed(0)
+    z.normal_(0.0, 2.0)
+    dl.manual_seed(0)
+    w = dl.zeros(4).normal_(0.0, 2.0).to(kind)
+    assert np.array_equal(z.data, w.data) and z.dtype == KINDS[kind]
+    assert (0 <= z.uniform_().float().data).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_made_like_another(kind):
+    x = dl.tensor([1.0, 2.0]).to(kind)
+    for like in dl.zeros_like, dl.ones_like, dl.empty_like:
+        assert like(x).dtype == KINDS[kind] and like(x, np.float32).dtype == "f4"
+    assert dl.full_like(x, 0.5).dtype == KINDS[kind]
+    for made in (
+        dl.full(2, 0.5, dtype=kind),
+        dl.tensor([1.0], dtype=kind),
+        dl.ones(2, dtype=kind),
+        dl.as_tensor([1.0], dtype=kind),
+    ):
+        assert made.dtype == KINDS[kind]
+
+
 # -- modules --
 
 
@@ -173,6 +225,58 @@ def test_state_in_files(tmp_path):
     full = nn.Linear(5, 7)
     full.load_state_dict(net.state_dict())  # widening loses nothing
     assert np.array_equal(full.weight.data, net.weight.data.astype("f"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_loads_by_rounding(kind, tmp_path):
+    net, full = nn.Linear(5, 7).to(kind), nn.Linear(5, 7)
+    net.load_state_dict(full.state_dict())
+    expected = full.weight.data.astype(KINDS[kind])
+    assert np.array_equal(net.weight.data, expected)
+    net.load_state_dict(nn.Linear(5, 7).half().state_dict())
+    net.load_state_dict(nn.Linear(5, 7).double().state_dict())
+    with pytest.raises(RuntimeError, match="weight must have dtype float32, got float"):
+        full.load_state_dict(nn.Linear(5, 7).double().state_dict())
+    for ending in "safetensors", "npz":
+        dl.io.save(tmp_path / f"net.{ending}", full.state_dict())
+        state = dl.io.load(tmp_path / f"net.{ending}", dtype=kind)
+        assert np.array_equal(state["weight"], expected)
+
+
+class TorchDtype:
+    """What PyTorch's dtypes look like."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return f"torch.{self.name}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dtypes_of_pytorch(kind):
+    assert nn.Linear(2, 2).to(TorchDtype(kind)).weight.dtype == KINDS[kind]
+    assert dl.ones(2).to(TorchDtype(kind)).dtype == KINDS[kind]
+    assert dl.ones(2, dtype=TorchDtype(kind)).dtype == KINDS[kind]
+    with pytest.raises(TypeError, match=r"got torch\.quint8$"):
+        dl.ones(2).to(TorchDtype("quint8"))
+
+
+def test_attention_with_a_cache():
+    net = nn.MultiheadAttention(8, 2, batch_first=True).bfloat16().eval()
+    x = dl.Tensor(images(1, 3, 8)).bfloat16()
+    with dl.no_grad():
+        whole, _ = net(x, x, x, is_causal=True, need_weights=False)
+        cache = nn.KVCache(1, 2, 3, 4)
+        steps = [x[:, i : i + 1] for i in range(3)]
+        parts = [net(s, s, s, need_weights=False, cache=cache)[0] for s in steps]
+    assert {y.dtype for y in parts} == {BF16}
+    one_by_one = dl.cat(parts, 1).float()
+    np.testing.assert_allclose(one_by_one.data, whole.float().data, 0.03, 0.03)
+    with pytest.raises(
+        TypeError, match=r"^KVCache: dtype must be float32, .* bfloat16"
+    ):
+        nn.KVCache(1, 2, 3, 4, dtype="bfloat16")
 
 
 # -- optimizers --
@@ -241,3 +345,51 @@ def test_trains():
         last = loss.item()
         first = first or last
     assert last < 0.2 * first
+
+
+ROWS = {
+    "sgd": lambda p: dl.optim.SGD(p, lr=1e-3),
+    "adagrad": lambda p: dl.optim.Adagrad(p, lr=1e-3),
+    "sparse_adam": lambda p: dl.optim.SparseAdam(p, lr=1e-3),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ROWS)
+def test_steps_of_rows(name, kind):
+    stored = nn.Embedding(9, 4, sparse=True).to(kind)
+    wide = nn.Embedding(9, 4, sparse=True)
+    wide.load_state_dict(stored.state_dict())
+    pair = [ROWS[name](net.parameters()) for net in (stored, wide)]
+    start = wide.weight.data.copy()
+    for i in range(20):
+        for net, optimizer in zip((stored, wide), pair, strict=True):
+            optimizer.zero_grad()
+            net(np.array([1, i % 9, 7])).float().sum().backward()
+            optimizer.step()
+    assert stored.to(kind).weight.grad.dtype == np.float32
+    state = pair[0].state[stored.weight]
+    assert abs(wide.weight.data - start).max() > 1e-3
+    assert {v.dtype for v in state.values() if v.ndim} == {np.dtype("f4")}
+    assert np.array_equal(state["master_param"], wide.weight.data)
+    assert np.array_equal(stored.weight.data, wide.weight.data.astype(KINDS[kind]))
+
+
+@pytest.mark.parametrize("how", ["mean", "ema", "one"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_averages(kind, how):
+    utils = dl.optim.swa_utils
+    options = {
+        "mean": {},
+        "ema": {"multi_avg_fn": utils.get_ema_multi_avg_fn(0.999)},
+        "one": {"avg_fn": utils.get_ema_avg_fn(0.999)},
+    }[how]
+    pair = nn.Linear(3, 2).to(kind), nn.Linear(3, 2)
+    averaged = [utils.AveragedModel(net, **options) for net in pair]
+    for i in range(100):
+        for net, average in zip(pair, averaged, strict=True):
+            net.weight.data[...] = 1 + (i > 0)
+            average.update_parameters(net)
+    stored, wide = (a.module.weight.data for a in averaged)
+    assert stored.dtype == KINDS[kind] and 1 < wide[0, 0] < 2
+    assert np.array_equal(stored, wide.astype(KINDS[kind]))
