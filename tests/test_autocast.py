@@ -279,7 +279,7 @@ def test_refuses(arguments, match):
         dl.autocast(*arguments)
 
 
-def test_dtype_of_pytorch():
+def test_dtype_of_pytorch(quiet):
     class Dtype:
         __repr__ = lambda self: "torch.bfloat16"  # noqa: E731
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..ops import add
+from ..convert import is_sixteen
+from ..ops import add, to
 from ..ops.shape import as_array, as_dtype
 from ..tensor import raw
 from .checks import at_least_one
@@ -66,7 +67,8 @@ class SinusoidalPositions(Module):
                 f"and a last axis of {width}, got x.shape = {shape}"
             )
         rows = self.table[start : start + shape[axis]]
-        return add(x, rows if self.batch_first else rows[:, None])
+        y = add(x, rows if self.batch_first else rows[:, None])
+        return to(y, x.dtype) if is_sixteen(x.dtype) else y
 
 
 class KVCache:
