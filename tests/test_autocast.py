@@ -269,12 +269,23 @@ def test_counts_for_its_thread(quiet):
     [
         (("float16",), r"^autocast: dtype must be 'bfloat16', got 'float16'"),
         ((np.float32,), r"^autocast: dtype must be 'bfloat16', got 'float32'"),
-        (("cuda", "bfloat16"), r"^autocast: device_type must be 'cpu', got 'cuda'$"),
+        (("cuda", "bfloat16"), r"^autocast: device_type must be 'cpu', .*got 'cuda'$"),
+        (("cuda",), r"^autocast: device_type must be 'cpu', .*got 'cuda'$"),
+        (("cpu", "torch.float16"), r"^autocast: dtype must be 'bfloat16'"),
     ],
 )
 def test_refuses(arguments, match):
     with pytest.raises(ValueError, match=match):
         dl.autocast(*arguments)
+
+
+def test_dtype_of_pytorch(quiet):
+    class Dtype:
+        __repr__ = lambda self: "torch.bfloat16"  # noqa: E731
+
+    for given in ("cpu", Dtype()), (Dtype(),):
+        with dl.autocast(*given):
+            assert dl.is_autocast_enabled()
 
 
 def test_without_the_instructions(rng, isa):

@@ -268,7 +268,17 @@ BAD = [
     (
         lambda: dl.quantize_dynamic(nn.Linear(2, 2, dtype="float64")),
         TypeError,
-        "weight must be float32, got float64",
+        "the model: a weight must be float32, got float64: call model.float",
+    ),
+    (
+        lambda: dl.quantize_dynamic(nn.Sequential(nn.Linear(2, 2)).double()),
+        TypeError,
+        "^quantize_dynamic: layer '0': a weight must be float32, got float64",
+    ),
+    (
+        lambda: dl.quantize_dynamic(dl.optimize(nn.Linear(2, 2))),
+        TypeError,
+        r"quantize first, dl.optimize\(dl.quantize_dynamic\(model\)\)$",
     ),
 ]
 
@@ -313,3 +323,36 @@ def test_bad_inputs(int8):
             _C.lstm_int8(*args[:i], bad, *args[i + 1 :])
     with pytest.raises(TypeError, match="panels must be a C-contiguous array of int8"):
         _C.linear_int8(args[0], args[1].astype("i4"), *args[2:4], None)
+
+
+def test_the_rest_is_frozen(rng):
+    net = nn.Sequential(
+        nn.Embedding(9, 8), nn.LayerNorm(8), nn.Linear(8, 8), nn.LSTM(8, 4)
+    )
+    copy = dl.quantize_dynamic(net)
+    y, _ = copy(np.array([[1, 2], [3, 4]]))
+    assert y.shape == (2, 2, 4) and not getattr(y, "requires_grad", False)
+    assert not any(p.requires_grad for p in copy.parameters())
+    assert all(p.requires_grad for p in net.parameters())
+
+
+def test_one_class_or_name():
+    for spec in nn.Linear, "0":
+        net = dl.quantize_dynamic(nn.Sequential(nn.Linear(2, 2), nn.LSTM(2, 2)), spec)
+        kinds = [type(layer).__name__ for layer in net]
+        assert kinds == ["DynamicQuantizedLinear", "LSTM"]
+
+
+@pytest.mark.filterwarnings("ignore:float16 and bfloat16:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:quantize_dynamic:RuntimeWarning")
+@pytest.mark.parametrize("native", [True, False])
+def test_16_bits(rng, monkeypatch, native):
+    if not native:
+        monkeypatch.setattr(_C, "has_int8", lambda: False)
+    x = dl.Tensor(rng.standard_normal((3, 2, 40), np.float32)).half()
+    for layer in nn.Linear(40, 8), nn.LSTM(40, 8, 2, bidirectional=True):
+        net = quantized(layer.half())
+        results = net(x), net(x.float())
+        stored, wide = (r if isinstance(r, dl.Tensor) else r[0] for r in results)
+        assert stored.dtype == np.float16 and wide.dtype == np.float32
+        np.testing.assert_allclose(stored.float().data, wide.data, 2e-2, 2e-2)

@@ -114,6 +114,84 @@ def test_warns_once():
         x + 1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_place(kind):
+    x = dl.tensor([-1.0, 0.5, 3.0]).to(kind)
+    memory, other = x.data, dl.tensor([1.0, 2.0, -3.0])
+    mask = np.array([True, False, False])
+    for change in (
+        lambda: x.add_(1),
+        lambda: x.mul_(other),
+        lambda: x.sub_(other.to(kind)),
+        lambda: x.clamp_(-2.0, 1.5),
+        lambda: x.lerp_(other.to(kind), 0.3),
+        lambda: x.masked_fill_(mask, 0.25),
+        lambda: x.addcmul_(other.to(kind), other.to(kind)),
+        lambda: x.__iadd__(0.1),
+        lambda: x.__itruediv__(3),
+        lambda: x.relu_(),
+        lambda: x.sqrt_(),
+        lambda: x.__setitem__(0, 0.7),
+        lambda: x.copy_(other),
+        lambda: x.fill_(2.0),
+    ):
+        change()
+        assert x.data is memory and x.dtype == KINDS[kind]
+    assert x.tolist() == [2, 2, 2]
+    y = dl.tensor([0.1, 0.2]).to(kind)
+    expected = (y.float() * 3.3).to(kind)
+    y *= 3.3
+    assert np.array_equal(y.data, expected.data)
+    z = dl.zeros(4, dtype=kind)
+    dl.manual_seed(0)
+    z.normal_(0.0, 2.0)
+    dl.manual_seed(0)
+    w = dl.zeros(4).normal_(0.0, 2.0).to(kind)
+    assert np.array_equal(z.data, w.data) and z.dtype == KINDS[kind]
+    assert (0 <= z.uniform_().float().data).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_views_share_memory(kind):
+    for view in (
+        lambda x: x[1],
+        lambda x: x.T,
+        lambda x: x.reshape(-1),
+        lambda x: x.flatten(),
+        lambda x: x.transpose(0, 1),
+        lambda x: x.unsqueeze(0).squeeze(0),
+        lambda x: x.split(1)[1],
+    ):
+        x = dl.zeros(2, 3, dtype=kind)
+        view(x).add_(1)
+        assert x.sum().item() == view(x).numel()
+    assert not np.shares_memory(x.clone().data, x.data)
+    w = dl.tensor([1.0, 2.0], requires_grad=True).to(kind).detach()
+    w.requires_grad_()
+    y = (w.reshape(2, 1)[:1] * 3).float().sum()
+    with dl.no_grad():
+        w[:1].add_(1)
+    with pytest.raises(RuntimeError, match="in place"):
+        y.backward()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_made_like_another(kind):
+    x = dl.tensor([1.0, 2.0]).to(kind)
+    for like in dl.zeros_like, dl.ones_like, dl.empty_like:
+        assert like(x).dtype == KINDS[kind] and like(x, np.float32).dtype == "f4"
+    assert dl.full_like(x, 0.5).dtype == KINDS[kind]
+    for made in (
+        dl.full(2, 0.5, dtype=kind),
+        dl.tensor([1.0], dtype=kind),
+        dl.ones(2, dtype=kind),
+        dl.as_tensor([1.0], dtype=kind),
+        dl.ones(2).new_zeros(3, dtype=kind),
+        nn.SinusoidalPositions(2, 4)(dl.zeros(2, 1, 4, dtype=kind)),
+    ):
+        assert made.dtype == KINDS[kind]
+
+
 # -- modules --
 
 
@@ -175,72 +253,56 @@ def test_state_in_files(tmp_path):
     assert np.array_equal(full.weight.data, net.weight.data.astype("f"))
 
 
-# -- optimizers --
-
-OPTIMIZERS = {
-    "sgd": lambda p: dl.optim.SGD(p, lr=1e-4, momentum=0.9),
-    "adam": lambda p: dl.optim.Adam(p, lr=1e-4),
-    "adamw": lambda p: dl.optim.AdamW(p, lr=1e-4, amsgrad=True),
-    "lion": lambda p: dl.optim.Lion(p, lr=1e-4),
-}
-
-
-def steps(p, optimizer, n, start=0):
-    for i in range(start, start + n):
-        g = np.random.default_rng(i).standard_normal(p.shape).astype("f")
-        p.grad = dl.Tensor(g)
-        optimizer.step()
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_optimizers_keep_float32_masters(name):
-    start = np.linspace(-1, 1, 33).astype(BF16)
-    stored = dl.Tensor(start.copy(), requires_grad=True)
-    wide = dl.Tensor(start.astype("f"), requires_grad=True)
-    memory = stored.data
-    pair = OPTIMIZERS[name]([stored]), OPTIMIZERS[name]([wide])
-    steps(stored, pair[0], 30)
-    steps(wide, pair[1], 30)
-    assert stored.data is memory and stored.dtype == BF16
-    assert np.array_equal(pair[0].state[stored]["master_param"], wide.data)
-    assert np.array_equal(stored.data, wide.data.astype(BF16))
-    # to the bit from a snapshot
-    twin = dl.Tensor(stored.data.copy(), requires_grad=True)
-    resumed = OPTIMIZERS[name]([twin])
-    resumed.load_state_dict(pair[0].state_dict())
-    steps(twin, resumed, 5, 30)
-    steps(wide, pair[1], 5, 30)
-    assert np.array_equal(resumed.state[twin]["master_param"], wide.data)
+@pytest.mark.parametrize("kind", KINDS)
+def test_loads_by_rounding(kind, tmp_path):
+    net, full = nn.Linear(5, 7).to(kind), nn.Linear(5, 7)
+    net.load_state_dict(full.state_dict())
+    expected = full.weight.data.astype(KINDS[kind])
+    assert np.array_equal(net.weight.data, expected)
+    net.load_state_dict(nn.Linear(5, 7).half().state_dict())
+    net.load_state_dict(nn.Linear(5, 7).double().state_dict())
+    with pytest.raises(RuntimeError, match="weight must have dtype float32, got float"):
+        full.load_state_dict(nn.Linear(5, 7).double().state_dict())
+    for ending in "safetensors", "npz":
+        dl.io.save(tmp_path / f"net.{ending}", full.state_dict())
+        state = dl.io.load(tmp_path / f"net.{ending}", dtype=kind)
+        assert np.array_equal(state["weight"], expected)
 
 
-def test_optimizer_sees_what_others_wrote():
-    p = dl.Tensor(np.ones(4, BF16), requires_grad=True)
-    optimizer = dl.optim.SGD([p], lr=2.0**-12)
-    p.grad = dl.Tensor(np.ones(4, "f"))
-    optimizer.step()
-    assert (p.data == 1).all()  # too small a step for 8 bits, kept in the copy
-    p.data[1] = 3
-    optimizer.step()
-    master = optimizer.state[p]["master_param"]
-    assert master.tolist() == [1 - 2**-11, 3 - 2**-12, 1 - 2**-11, 1 - 2**-11]
+class TorchDtype:
+    """What PyTorch's dtypes look like."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return f"torch.{self.name}"
 
 
-def test_trains():
-    dl.manual_seed(0)
-    net = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 1)).bfloat16()
-    optimizer = dl.optim.Adam(net.parameters(), lr=1e-2)
-    x = images(64, 4)
-    target = (x**2).sum(1, keepdims=True)
-    first = last = None
-    for _ in range(150):
-        optimizer.zero_grad()
-        loss = dl.mse_loss(net(dl.Tensor(x).bfloat16()).float(), target)
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimizer.step()
-        last = loss.item()
-        first = first or last
-    assert last < 0.2 * first
+@pytest.mark.parametrize("kind", KINDS)
+def test_dtypes_of_pytorch(kind):
+    assert nn.Linear(2, 2).to(TorchDtype(kind)).weight.dtype == KINDS[kind]
+    assert dl.ones(2).to(TorchDtype(kind)).dtype == KINDS[kind]
+    assert dl.ones(2, dtype=TorchDtype(kind)).dtype == KINDS[kind]
+    with pytest.raises(TypeError, match=r"got torch\.quint8$"):
+        dl.ones(2).to(TorchDtype("quint8"))
+
+
+def test_attention_with_a_cache():
+    net = nn.MultiheadAttention(8, 2, batch_first=True).bfloat16().eval()
+    x = dl.Tensor(images(1, 3, 8)).bfloat16()
+    with dl.no_grad():
+        whole, _ = net(x, x, x, is_causal=True, need_weights=False)
+        cache = nn.KVCache(1, 2, 3, 4)
+        steps = [x[:, i : i + 1] for i in range(3)]
+        parts = [net(s, s, s, need_weights=False, cache=cache)[0] for s in steps]
+    assert {y.dtype for y in parts} == {BF16}
+    one_by_one = dl.cat(parts, 1).float()
+    np.testing.assert_allclose(one_by_one.data, whole.float().data, 0.03, 0.03)
+    with pytest.raises(
+        TypeError, match=r"^KVCache: dtype must be float32, .* bfloat16"
+    ):
+        nn.KVCache(1, 2, 3, 4, dtype="bfloat16")
 
 
 def test_own_functions_have_float32_gradients():

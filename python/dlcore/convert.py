@@ -25,6 +25,14 @@ def bfloat16(op):
     return np.dtype(ml_dtypes.bfloat16)
 
 
+def dtype_of(op, dtype):
+    """What was asked for by name, as a type, or as PyTorch's ``torch.float16``."""
+    name = str(dtype)
+    if name.startswith("torch."):
+        name = dtype = name.removeprefix("torch.")
+    return bfloat16(op) if name == "bfloat16" else dtype
+
+
 def widened(array):
     """What an op computes with: an array of 16-bit numbers as float32."""
     if not is_sixteen(array.dtype):

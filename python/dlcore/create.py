@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .tensor import Tensor, raw
+from .convert import dtype_of
+from .tensor import Tensor
 
 __all__ = [
     "arange",
@@ -36,7 +37,8 @@ def _made(op, make, device, requires_grad=False):
 def _of(name, value):
     def new(*size, dtype=np.float32, device=None, requires_grad=False):
         size = size[0] if len(size) == 1 and np.iterable(size[0]) else size
-        return _made(name, lambda: np.full(size, value, dtype), device, requires_grad)
+        kind = dtype_of(name, dtype)
+        return _made(name, lambda: np.full(size, value, kind), device, requires_grad)
 
     new.__doc__ = f"""A Tensor of {value}s, its lengths given one by one or as a tuple.
 
@@ -91,12 +93,13 @@ def full(size, fill_value, dtype=None, device=None, requires_grad=False):
     tensor([0.5, 0.5])
     """
     kind = dtype or (np.float32 if isinstance(fill_value, float) else None)
+    kind = dtype_of("full", kind)
     return _made("full", lambda: np.full(size, fill_value, kind), device, requires_grad)
 
 
 def full_like(x, fill_value, dtype=None, device=None, requires_grad=False):
     """One number in the shape and dtype of `x`: an array like an array, or a Tensor."""
-    a = raw(x)
+    a = x.data if isinstance(x, Tensor) else x
     if not isinstance(a, np.ndarray):
         raise TypeError(f"full_like: x must be an array, got {type(x).__name__}")
     y = full(a.shape, fill_value, dtype or a.dtype, device, requires_grad)
@@ -169,10 +172,10 @@ def as_tensor(data, dtype=None, device=None):
     >>> dl.as_tensor(np.ones(2)).dtype
     dtype('float64')
     """
-    if isinstance(data, Tensor) and (dtype is None or data.dtype == dtype):
-        return data
     array = Tensor(data).data
-    kind = array.dtype if dtype is None else dtype
+    kind = array.dtype if dtype is None else dtype_of("as_tensor", dtype)
+    if isinstance(data, Tensor) and array.dtype == kind:
+        return data
     return _made("as_tensor", lambda: array.astype(kind, copy=False), device)
 
 

@@ -22,7 +22,7 @@ class autocast:
     device_type : str, optional
         ``"cpu"``, as in PyTorch, or the dtype itself.
     dtype : dtype or str, optional
-        ``"bfloat16"``, the only one.
+        ``"bfloat16"``, the only one; ``torch.bfloat16`` too.
     enabled : bool, optional
         False: a block in which products are float32 again.
 
@@ -51,11 +51,15 @@ class autocast:
 
     def __init__(self, device_type="cpu", dtype=None, enabled=True):
         name = getattr(device_type, "__name__", str(device_type))
-        if dtype is None and name != "cpu":
+        if dtype is None and ("float" in name or "int" in name or name == "half"):
             dtype = device_type
         elif name != "cpu":
-            raise ValueError(f"autocast: device_type must be 'cpu', got {name!r}")
+            raise ValueError(
+                "autocast: device_type must be 'cpu', the only device, or a dtype, "
+                f"got {name!r}"
+            )
         dtype = "bfloat16" if dtype is None else getattr(dtype, "__name__", str(dtype))
+        dtype = dtype.removeprefix("torch.")
         if dtype != "bfloat16":
             raise ValueError(
                 f"autocast: dtype must be 'bfloat16', got {dtype!r}: no other one is "

@@ -15,10 +15,10 @@ from . import _C, nn
 from .grad_mode import is_grad_enabled
 from .nn.module import Module
 from .ops import linear
-from .ops.inputs import plain, wants
+from .ops.inputs import wants
 from .ops.rnn_layers import Form
 from .ops.shape import as_array
-from .tensor import Tensor, raw
+from .tensor import raw, record
 
 _ROWS, _WORD = 32, 4  # of a panel: see csrc/kernels/int8.h
 
@@ -31,8 +31,8 @@ def quantize_dynamic(
     Parameters
     ----------
     model : Module
-        In float32.
-    qconfig_spec : set of type or of str, optional
+        In float32, or stored in 16 bits.
+    qconfig_spec : type, str, or set of them, optional
         Which layers, by class or by name in the model: `nn.Linear` and `nn.LSTM`, which
         is the default.
     dtype : str, optional
@@ -46,12 +46,14 @@ def quantize_dynamic(
     -------
     Module
         The model, with `DynamicQuantizedLinear` and `DynamicQuantizedLSTM` in the
-        places of those layers. It has no gradients.
+        places of those layers. It has no gradients: the parameters of its other layers
+        are frozen, as by ``requires_grad_(False)``.
 
     Raises
     ------
     TypeError
-        If `model` is no Module, or a class or dtype has no such layer.
+        If `model` is no Module, is what `optimize` returned, or has float64 weights, or
+        a class or dtype has no such layer.
     ValueError
         If a weight is not finite, or a name is not the model's.
 
@@ -75,6 +77,13 @@ def quantize_dynamic(
     if not isinstance(model, Module):
         kind = type(model).__name__
         raise TypeError(f"{_OP}: model must be a Module, got {kind}")
+    if type(model).__name__ == "Optimized":
+        raise TypeError(
+            f"{_OP}: model must not be what dl.optimize returned: quantize first, "
+            "dl.optimize(dl.quantize_dynamic(model))"
+        )
+    if isinstance(qconfig_spec, (type, str)):
+        qconfig_spec = {qconfig_spec}
     if mapping is not None or str(dtype).rpartition(".")[2] not in ("qint8", "int8"):
         raise TypeError(f"{_OP}: dtype must be 'qint8', and mapping None, got {dtype}")
     wanted = set(_LAYERS) if qconfig_spec is None else set(qconfig_spec)
@@ -87,7 +96,7 @@ def quantize_dynamic(
         except AttributeError:
             raise ValueError(f"{_OP}: the model has no layer {one!r}") from None
     model = model if inplace else copy.deepcopy(model)
-    return _replaced(model, wanted, "", False, {})
+    return _replaced(model, wanted, "", False, {}).requires_grad_(False)
 
 
 _OP = "quantize_dynamic"
@@ -100,7 +109,11 @@ def _replaced(module, wanted, name, chosen, done):
         return done[id(module)][1]
     new, kind = module, _LAYERS.get(type(module))
     if kind is not None and (chosen or type(module) in wanted) and kind.serves(module):
-        new = kind(module)
+        try:
+            new = kind(module)
+        except (TypeError, ValueError) as error:
+            place = f"layer {name!r}" if name else "the model"
+            raise type(error)(f"{_OP}: {place}: {error}") from None
     done[id(module)] = module, new
     for key, child in list(module._held(Module)):
         if isinstance(module, nn.MultiheadAttention):
@@ -119,9 +132,11 @@ def _rounded(weight, parts=1):
     """Panels of int8, the scale and the sum of each row; `parts` begin panels."""
     w = np.asarray(raw(weight))
     if w.dtype != np.float32:
-        raise TypeError(f"{_OP}: a weight must be float32, got {w.dtype}")
+        raise TypeError(
+            f"a weight must be float32, got {w.dtype}: call model.float() first"
+        )
     if not np.isfinite(w).all():
-        raise ValueError(f"{_OP}: a weight must be finite")
+        raise ValueError("a weight must be finite")
     n, k = w.shape
     scale = abs(w).max(1, initial=0) / np.float32(127)
     q = np.rint(w / np.where(scale > 0, scale, 1)[:, None]).astype(np.int8)
@@ -231,10 +246,10 @@ class DynamicQuantizedLinear(_Quantized):
             )
         if not _C.has_int8():
             _warn()
-            return linear(x, self.weight(), bias)
+            return record(linear(raw(x), self.weight(), bias), (x,), None)
         panels, scale = self.weight_panels.data, self.weight_scale.data
         y = _C.linear_int8(raw(x), panels, scale, self.weight_sum.data, bias)
-        return Tensor(y) if isinstance(x, Tensor) else y
+        return record(y, (x,), None)
 
     def extra_repr(self):
         return (
@@ -305,7 +320,9 @@ class _Form(Form):
         if not _C.has_int8():
             _warn()
             weights = [self._float(end, raw(x).shape[-1]) for end in ends]
-            return super()._layer(x, h0, c0, weights, sizes, batch, layer)
+            given = map(raw, (x, h0, c0))
+            made = super()._layer(*given, weights, sizes, batch, layer)
+            return tuple(record(r, (x,), None) for r in made)
         a, n = as_array(self.op, x), self.net.hidden_size
         if sizes is None:
             steps, batch = a.shape[:2]
@@ -328,7 +345,7 @@ class _Form(Form):
             ys, h_ns, c_ns = zip(*made, strict=True)
             results = np.concatenate(ys, -1), np.stack(h_ns), np.stack(c_ns)
         y = results[0].reshape(*a.shape[:-1], self.directions * n)
-        return tuple(plain(r, x) for r in (y, *results[1:]))
+        return tuple(record(r, (x,), None) for r in (y, *results[1:]))
 
     def _float(self, end, inputs):
         ih, hh = (self.net._weight(f"weight_{kind}{end}") for kind in ("ih", "hh"))

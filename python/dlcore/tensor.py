@@ -6,7 +6,6 @@ walk over the nodes is in `dlcore.tape`. The operators and methods (``x + y``,
 ``x.sum()``) are attached by `dlcore.ops.methods`.
 """
 
-import functools
 import itertools
 from operator import attrgetter
 
@@ -16,6 +15,7 @@ from .convert import (
     as_array,
     check_flag,
     check_grad,
+    dtype_of,
     is_sixteen,
     set_data,
     sixteen,
@@ -254,7 +254,8 @@ def tensor(data, dtype=None, requires_grad=False):
     tensor([1., 2.], dtype=float64)
     """
     array = Tensor(data).data
-    return Tensor(array.astype(array.dtype if dtype is None else dtype), requires_grad)
+    kind = array.dtype if dtype is None else dtype_of("tensor", dtype)
+    return Tensor(array.astype(kind), requires_grad)
 
 
 def _rebuild(kind, data, requires_grad):
@@ -350,55 +351,6 @@ def _stored(y, parents):
     arrays = (p.data if isinstance(p, Tensor) else p for p in parents)
     kind = storage_of(a for a in arrays if isinstance(a, np.ndarray) and a.ndim)
     return y if kind is None else y.astype(kind)
-
-
-def record_several(ys, parents, backward):
-    """`record` for an op of several results that one backward serves.
-
-    Parameters
-    ----------
-    ys : tuple of ndarray
-        The results.
-    parents : tuple
-        As for `record`.
-    backward : callable
-        ``backward(*dys)``: None for a result that no gradient reached.
-
-    Returns
-    -------
-    tuple of ndarray or Tensor
-    """
-    if sixteen:
-        ys = tuple(_stored(y, parents) for y in ys)
-    given = [None] * len(ys)
-    nothing = np.zeros(1, np.float32)  # each result is younger, and gives first
-
-    def together(_, backward=backward):
-        dys = given.copy()
-        given[:] = [None] * len(ys)
-        return backward(*dys)
-
-    joint = record(nothing, parents, _of(backward, together))
-    if not isinstance(joint, Tensor) or joint._node is None:
-        return tuple(record(y, parents, None) for y in ys)
-
-    def result(i):
-        def give(dy, backward=None):
-            given[i] = dy
-            return (_constant(nothing) if isinstance(dy, Tensor) else nothing,)
-
-        return record(ys[i], (joint,), _of(backward, give))
-
-    return tuple(map(result, range(len(ys))))
-
-
-def _of(backward, part):
-    """A part of `backward` under its name; see `dlcore.autograd.recorded`."""
-    part.__qualname__ = backward.__qualname__
-    recorded = getattr(backward, "recorded", None)
-    if recorded is not None:
-        part.recorded = functools.partial(part, backward=recorded)
-    return part
 
 
 def shadow(x):

@@ -3,7 +3,8 @@
 from ..grad_mode import _mode, enable_grad
 from ..precision import autocast
 from ..random import get_rng_state, set_rng_state
-from ..tensor import Tensor, clock, record, record_several
+from ..several import record_several
+from ..tensor import Tensor, clock, record
 
 
 def checkpoint(function, *args, use_reentrant=False, preserve_rng_state=True, **kwargs):

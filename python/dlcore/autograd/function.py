@@ -7,7 +7,8 @@ import numpy as np
 
 from ..convert import gradients_dtype
 from ..grad_mode import _mode, enable_grad, no_grad
-from ..tensor import Tensor, _constant, raw, record_several
+from ..several import record_several
+from ..tensor import Tensor, _constant, raw
 
 
 class Context:

@@ -66,8 +66,8 @@ def optimize(model, *examples, **named):
     Later calls run the program alone: no module, no Tensor. Several threads may call it
     at once. Weights edited in place afterwards change nothing here: the copy has its
     own; optimize again. Inputs are separate arrays that stay as they are: what forward
-    writes into one is seen in the results alone. Dropout is off, as in evaluation mode; `dropout` with
-    ``training=True`` is refused.
+    writes into one is seen in the results alone. Dropout is off, as in evaluation mode;
+    `dropout` with ``training=True`` is refused.
 
     The programs of the last 16 shapes are kept. Who has called 32 gets no more: with
     other shapes the copy itself is run, module by module, and one warning says so. Pad

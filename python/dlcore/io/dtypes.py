@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..convert import dtype_of, is_sixteen
 from ..tensor import Tensor
 from .files import Fault
 
@@ -35,11 +36,12 @@ def wanted(op, dtype):
     """The dtype that floating-point arrays are asked to have, or None."""
     if dtype is None:
         return None
-    if np.dtype(dtype).char not in "efd":
+    dtype = np.dtype(dtype_of(op, dtype))
+    if dtype.char not in "efd" and not is_sixteen(dtype):
         raise TypeError(
-            f"{op}: dtype must be float16, float32 or float64, got {np.dtype(dtype)}"
+            f"{op}: dtype must be float16, float32, float64 or bfloat16, got {dtype}"
         )
-    return np.dtype(dtype)
+    return dtype
 
 
 def little(name, dtype=None):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import init
+from ..convert import is_sixteen
 from ..ops import (
     add,
     cat,
@@ -16,6 +17,7 @@ from ..ops import (
     reshape,
     softmax,
     squeeze,
+    to,
     transpose,
     unsqueeze,
     where,
@@ -239,6 +241,8 @@ class MultiheadAttention(Module):
                 attn_mask, key_padding_mask, is_causal, length, keys, extra, query
             )
             y, weights = _attend(q, k, v, mask, causal, drop, need_weights)
+            if is_sixteen(q.dtype):  # a cache is float32
+                y = to(y, q.dtype)
             order = (0, 2, 1, 3) if self.batch_first else (2, 0, 1, 3)
             y = reshape(permute(y, order), *query.shape)
         if rank == 2:

@@ -4,7 +4,8 @@ import itertools
 import weakref
 
 from ..grad_mode import is_grad_enabled
-from ..tensor import Tensor, raw, record_several
+from ..several import record_several
+from ..tensor import Tensor, raw
 
 _number = itertools.count()
 

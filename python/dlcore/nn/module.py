@@ -6,9 +6,8 @@ assignment, when somebody asks; reading an attribute and calling cost what Pytho
 
 import numpy as np
 
-from ..convert import as_array, gradients_dtype, is_sixteen
-from ..ops.shape import as_dtype
 from ..tensor import Tensor
+from .cast import cast
 from .hooks import Hookable, call_with_hooks
 from .parameter import Parameter
 from .state import load
@@ -282,7 +281,8 @@ class Module(Hookable):
         Raises
         ------
         RuntimeError
-            If a name, a shape or a dtype does not fit; then nothing was copied.
+            If a name, a shape or a dtype does not fit; then nothing was copied. What is
+            stored in 16 bits takes any floating-point numbers, rounded.
         TypeError
             If `state_dict` is no mapping.
         """
@@ -327,8 +327,8 @@ class Module(Hookable):
         Parameters
         ----------
         *args : dtype, "cpu" or Tensor
-            ``to(dtype)``, ``to("cpu", dtype)``, or ``to(tensor)`` for its dtype. They
-            are on the CPU already.
+            ``to(dtype)``, ``to("cpu", dtype)``, or ``to(tensor)`` for its dtype;
+            PyTorch's dtypes too. They are on the CPU already.
         device, dtype : optional
             The same by name.
 
@@ -344,25 +344,7 @@ class Module(Hookable):
         float16 and bfloat16 store the parameters in half the memory; ops compute on
         float32 copies. Gradients, and buffers, which gather statistics, are float32.
         """
-        given = (x for x in (*args, device, dtype) if x is not None)
-        given = (x.dtype if isinstance(x, Tensor) else x for x in given)
-        dtypes = [as_dtype("to", x) for x in given]
-        dtype = next((x for x in reversed(dtypes) if x is not None), None)
-        if dtype is None:
-            return self
-        narrow = is_sixteen(dtype)
-        if dtype not in (np.float32, np.float64) and not narrow:
-            raise TypeError(
-                f"to: dtype must be float32, float64, float16 or bfloat16, got {dtype}"
-            )
-        wide = gradients_dtype(dtype)
-        for tensor in self.parameters():
-            tensor.data = as_array(tensor.data.astype(dtype, copy=False))
-            if tensor.grad is not None:
-                tensor.grad.data = tensor.grad.data.astype(wide, copy=False)
-        for tensor in self.buffers():
-            if tensor.data.dtype.kind == "f":
-                tensor.data = tensor.data.astype(wide, copy=False)
+        cast(self, (*args, device, dtype))
         return self
 
     def float(self):

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from ..ops import add
-from ..ops.shape import as_array
+from ..convert import is_sixteen
+from ..ops import add, to
+from ..ops.shape import as_array, as_dtype
 from ..tensor import raw
 from .checks import at_least_one
 from .module import Module
@@ -66,7 +67,8 @@ class SinusoidalPositions(Module):
                 f"and a last axis of {width}, got x.shape = {shape}"
             )
         rows = self.table[start : start + shape[axis]]
-        return add(x, rows if self.batch_first else rows[:, None])
+        y = add(x, rows if self.batch_first else rows[:, None])
+        return to(y, x.dtype) if is_sixteen(x.dtype) else y
 
 
 class KVCache:
@@ -79,7 +81,8 @@ class KVCache:
     value_dim : int, optional
         `key_dim` by default.
     dtype : dtype, optional
-        float32 or float64.
+        float32, the default, or float64. Tokens stored in 16 bits are kept as float32,
+        what attention computes with.
 
     Attributes
     ----------
@@ -107,7 +110,12 @@ class KVCache:
         value_dim = key_dim if value_dim is None else value_dim
         at_least_one("KVCache", batch=batch, heads=heads, max_len=max_len)
         at_least_one("KVCache", key_dim=key_dim, value_dim=value_dim)
-        dtype = dtype or np.float32
+        dtype = as_dtype("KVCache", dtype or np.float32)
+        if dtype not in (np.float32, np.float64):
+            raise TypeError(
+                "KVCache: dtype must be float32, which keeps tokens of 16 bits too, or "
+                f"float64, got {dtype}"
+            )
         self.keys = np.zeros((batch, heads, max_len, key_dim), dtype)
         self.values = np.zeros((batch, heads, max_len, value_dim), dtype)
         self.length = 0

@@ -8,6 +8,7 @@ backward, whichever tensor that shares the memory it was written through.
 import numpy as np
 
 from .. import ops
+from ..convert import gradients_dtype
 from ..grad_mode import is_grad_enabled
 from ..random import normal, uniform
 from ..tensor import Tensor, raw
@@ -59,9 +60,10 @@ def _into(name, op, self, *others, **options):
             raise TypeError(f"{name}: the result must fit into {array.dtype}: cast it")
         array[...] = y.data
     else:
+        values = raw(self)
         if name not in _WITHOUT_OUT:
-            options["out"] = array
-        y = op(array, *(raw(x) for x in others), **options)
+            options["out"] = values
+        y = op(values, *(raw(x) for x in others), **options)
         if y is not array:
             array[...] = y
     writes.add(self)
@@ -110,7 +112,10 @@ def copy_(self, src):
 def clamp_(self, min=None, max=None):
     """`clamp` in the memory of this tensor, which is returned."""
     array = _writable("clamp_", self)
-    ops.clamp(array, min, max, out=array)
+    values = raw(self)
+    y = ops.clamp(values, raw(min), raw(max), out=values)
+    if y is not array:
+        array[...] = y
     writes.add(self)
     return self
 
@@ -118,7 +123,7 @@ def clamp_(self, min=None, max=None):
 def masked_fill_(self, mask, value):
     """Set the elements where `mask` is True to a number; returns the tensor."""
     array = _writable("masked_fill_", self, value)
-    array[...] = ops.masked_fill(array, raw(mask), raw(value))
+    array[...] = ops.masked_fill(raw(self), raw(mask), raw(value))
     writes.add(self)
     return self
 
@@ -135,7 +140,7 @@ def normal_(self, mean=0.0, std=1.0):
 
 def _drawn(name, draw, self, *parameters):
     array = _writable(name, self)
-    array[...] = draw(*parameters, array.shape, array.dtype)
+    array[...] = draw(*parameters, array.shape, gradients_dtype(array.dtype))
     writes.add(self)
     return self
 

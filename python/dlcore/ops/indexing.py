@@ -5,9 +5,10 @@ import math
 import numpy as np
 
 from .. import _C
+from ..convert import gradients_dtype
 from ..tensor import Tensor, record
 from .inputs import array_of
-from .shape import as_array, check_dim, one_axis, whole
+from .shape import as_array, as_stored, check_dim, one_axis, whole
 
 _SIMPLE = (int, np.integer, slice, type(None), type(...))  # names no element twice
 
@@ -91,7 +92,7 @@ def split(x, split_size_or_sections, dim=0):
     >>> [len(piece) for piece in dl.split(np.zeros(5), 2)]
     [2, 2, 1]
     """
-    a = as_array("split", x)
+    a = as_stored("split", x)
     dim = check_dim("split", dim, a)
     n, sections = a.shape[dim], split_size_or_sections
     if isinstance(sections, (tuple, list)):
@@ -124,7 +125,7 @@ def chunk(x, chunks, dim=0):
     >>> [len(piece) for piece in dl.chunk(np.zeros(5), 2)]
     [3, 2]
     """
-    a = as_array("chunk", x)
+    a = as_stored("chunk", x)
     chunks = whole("chunk", "chunks", chunks)
     if chunks < 1:
         raise ValueError(f"chunk: chunks must be at least 1, got {chunks}")
@@ -139,7 +140,7 @@ def getitem(x, index):
     The gradient of repeated indices is added up in the order of the index: the same
     bits in every run.
     """
-    a = as_array("getitem", x)
+    a = as_stored("getitem", x)
     parts = index if isinstance(index, tuple) else (index,)
     repeats = False
     if not all(isinstance(p, _SIMPLE) for p in parts):
@@ -153,7 +154,7 @@ def getitem(x, index):
     def backward(dy):
         if repeats:
             return (_added_up(dy, a, parts),)
-        dx = np.zeros_like(a)
+        dx = np.zeros_like(a, gradients_dtype(a.dtype))
         dx[index] = dy
         return (dx,)
 

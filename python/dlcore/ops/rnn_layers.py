@@ -9,7 +9,8 @@ import numpy as np
 
 from .. import _C
 from ..grad_mode import autocasts, is_autocast_enabled, is_grad_enabled
-from ..tensor import raw, record, record_several
+from ..several import record_several
+from ..tensor import raw, record
 from .dropout import dropout as drop
 from .indexing import cat, getitem
 from .inputs import array_of, wants

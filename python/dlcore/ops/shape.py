@@ -8,7 +8,7 @@ import operator
 
 import numpy as np
 
-from ..convert import bfloat16, gradients_dtype, is_sixteen
+from ..convert import dtype_of, gradients_dtype, is_sixteen, sixteen
 from ..tensor import Tensor, raw, record
 
 
@@ -40,7 +40,7 @@ def reshape(x, *shape):
     array([[0., 1.],
            [2., 3.]])
     """
-    a = as_array("reshape", x)
+    a = as_stored("reshape", x)
     shape = _sizes("reshape", shape)
     try:
         y = a.reshape(shape)
@@ -74,7 +74,7 @@ def flatten(x, start_dim=0, end_dim=-1):
     >>> dl.flatten(np.zeros((2, 3, 4)), 1).shape
     (2, 12)
     """
-    a = as_array("flatten", x)
+    a = as_stored("flatten", x)
     if a.ndim == 0:
         return reshape(x, 1)
     start, end = check_dim("flatten", start_dim, a), check_dim("flatten", end_dim, a)
@@ -98,7 +98,7 @@ def transpose(x, dim0, dim1):
     >>> dl.transpose(np.zeros((2, 3)), 0, 1).shape
     (3, 2)
     """
-    a = as_array("transpose", x)
+    a = as_stored("transpose", x)
     dim0, dim1 = check_dim("transpose", dim0, a), check_dim("transpose", dim1, a)
     return record(a.swapaxes(dim0, dim1), (x,), lambda dy: (dy.swapaxes(dim0, dim1),))
 
@@ -113,7 +113,7 @@ def permute(x, *dims):
     >>> dl.permute(np.zeros((2, 3, 4)), 2, 0, 1).shape
     (4, 2, 3)
     """
-    a = as_array("permute", x)
+    a = as_stored("permute", x)
     dims = [check_dim("permute", d, a) for d in _sizes("permute", dims)]
     if sorted(dims) != list(range(a.ndim)):
         raise ValueError(
@@ -134,7 +134,7 @@ def squeeze(x, dim=None):
     >>> dl.squeeze(np.zeros((1, 3, 1))).shape
     (3,)
     """
-    a = as_array("squeeze", x)
+    a = as_stored("squeeze", x)
     dims = range(a.ndim) if dim is None else dim if np.iterable(dim) else (dim,)
     dims = {check_dim("squeeze", d, a) for d in dims}
     y = a.squeeze(tuple(d for d in dims if a.shape[d] == 1))
@@ -151,7 +151,7 @@ def unsqueeze(x, dim):
     >>> dl.unsqueeze(np.zeros(3), -1).shape
     (3, 1)
     """
-    a = as_array("unsqueeze", x)
+    a = as_stored("unsqueeze", x)
     dim = whole("unsqueeze", "dim", dim)
     if not -a.ndim - 1 <= dim <= a.ndim:
         raise IndexError(
@@ -171,7 +171,7 @@ def expand(x, *sizes):
     >>> dl.expand(np.zeros((3, 1)), 2, -1, 4).shape
     (2, 3, 4)
     """
-    a = as_array("expand", x)
+    a = as_stored("expand", x)
     sizes = _sizes("expand", sizes)
     kept = (0,) * (len(sizes) - a.ndim) + a.shape
     shape = tuple(k if s == -1 else s for k, s in zip(kept, sizes, strict=False))
@@ -194,7 +194,7 @@ def clone(x):
     >>> dl.clone(dl.Tensor([1.0]))
     tensor([1.])
     """
-    return record(as_array("clone", x).copy(), (x,), lambda dy: (dy,))
+    return record(as_stored("clone", x).copy(), (x,), lambda dy: (dy,))
 
 
 def to(x, dtype):
@@ -229,15 +229,13 @@ def as_dtype(op, dtype):
     """A dtype; None for ``"cpu"``, where everything is."""
     if isinstance(dtype, str) and dtype == "cpu":
         return None
-    if isinstance(dtype, str) and dtype == "bfloat16":
-        return bfloat16(op)
+    kind = dtype_of(op, dtype)
     try:
-        return np.dtype(dtype if isinstance(dtype, (str, type, np.dtype)) else ())
+        return np.dtype(kind if isinstance(kind, (str, type, np.dtype)) else ())
     except (TypeError, ValueError):
         raise TypeError(
             f"{op}: dtype must be a dtype or 'cpu', the only device, "
             f"got {one_line(dtype)}"
-            + (": pass np.float32 and the like" * ("torch." in str(dtype)))
         ) from None
 
 
@@ -298,3 +296,8 @@ def check_dim(op, dim, a):
             f"for x.shape = {a.shape}, got {dim}"
         )
     return dim % a.ndim
+
+
+def as_stored(op, x):
+    """`as_array` for ops that only move elements: of 16 bits they are views too."""
+    return x.data if sixteen and isinstance(x, Tensor) else as_array(op, x)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from .. import ops
+from ..convert import dtype_of
 from ..hints import answer_missing
 from ..tensor import Tensor, raw, tensor
 from .shape import check_dim, whole
@@ -106,7 +107,8 @@ def where(self, condition, other):
 def new_full(self, size, fill_value, dtype=None, requires_grad=False):
     """A tensor of one number, in the dtype of this one."""
     size = size if np.iterable(size) else (size,)
-    array = np.full(tuple(size), fill_value, self.dtype if dtype is None else dtype)
+    kind = self.dtype if dtype is None else dtype_of("new_full", dtype)
+    array = np.full(tuple(size), fill_value, kind)
     return Tensor(array, requires_grad)
 
 

@@ -20,7 +20,7 @@ def masters(state, params):
         (p, p.data) for p in params if p.grad is not None and is_sixteen(p.data.dtype)
     ]
     for p, array in stored:
-        p.data = _master(state.setdefault(p, {}), array)
+        p.data = master_of(state.setdefault(p, {}), array)
     try:
         yield
     finally:
@@ -29,7 +29,8 @@ def masters(state, params):
             p.data = array
 
 
-def _master(kept, array):
+def master_of(kept, array):
+    """The float32 copy in `kept`, with what others wrote into the array since."""
     master = kept.get(NAME)
     if master is None:
         kept[NAME] = master = array.astype(np.float32, order="C")

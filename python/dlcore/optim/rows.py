@@ -5,6 +5,7 @@ import numpy as np
 from .. import _C
 from ..ops.row_sparse import RowSparse
 from ..tensor import Tensor
+from .masters import NAME as MASTER
 
 # Those whose step of a row needs that row alone, and leaves a row without gradient.
 _ALONE = ("Adagrad", "SGD", "SparseAdam")
@@ -52,6 +53,7 @@ def _step(optimizer, group, p):
         state[rows] = {
             name: _take(value, few) if value.ndim else value
             for name, value in state[p].items()
+            if name != MASTER  # p.data itself during a step
         }
     try:
         optimizer._step(None, group, [rows], [p.grad.values])

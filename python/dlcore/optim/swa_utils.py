@@ -6,12 +6,14 @@ from itertools import chain
 import numpy as np
 
 from .. import _C
+from ..convert import is_sixteen
 from ..grad_mode import no_grad
 from ..nn import Module
 from ..nn.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
-from ..tensor import Tensor, changed
+from ..tensor import Tensor, changed, raw
 from .lr_scheduler.cycle import _half_cosine
 from .lr_scheduler.scheduler import LRScheduler
+from .masters import master_of
 
 __all__ = [
     "SWALR",
@@ -196,6 +198,7 @@ class AveragedModel(Module):
         self.avg_fn = avg_fn
         self.multi_avg_fn = multi_avg_fn
         self.use_buffers = use_buffers
+        self._masters = {}  # of averages in 16 bits, which a small share would not move
 
     def forward(self, *args, **kwargs):
         return self.module(*args, **kwargs)
@@ -226,23 +229,37 @@ class AveragedModel(Module):
             ours, theirs = [*ours, *kept], [*theirs, *current]
             kept = current = []
         n = self.n_averaged.item()
-        real = [t.data.dtype.kind == "f" and n > 0 for t in ours]
+        real = [n > 0 and _is_real(t.data.dtype) for t in ours]
         for a, b in chain(
             ((a, b) for a, b, r in zip(ours, theirs, real) if not r),
             zip(kept, current),
         ):
             np.copyto(a.data, b.data)
-        averages = [a for a, r in zip(ours, real) if r]
-        weights = [b for b, r in zip(theirs, real) if r]
+        stored = [a for a, r in zip(ours, real) if r]
+        averages = [Tensor(self._wide(a)) for a in stored]
+        weights = [Tensor(raw(b)) for b, r in zip(theirs, real) if r]
         if self.avg_fn is not None:
             for a, b in zip(averages, weights):
-                new = self.avg_fn(a.detach(), b.detach(), n)
+                new = self.avg_fn(a, b, n)
                 np.copyto(a.data, new.data if isinstance(new, Tensor) else new)
         elif averages:
             average = self.multi_avg_fn or get_swa_multi_avg_fn()
-            average([a.detach() for a in averages], [b.detach() for b in weights], n)
+            average(averages, weights, n)
+        for a, wide in zip(stored, averages):
+            if a.data is not wide.data:
+                np.copyto(a.data, wide.data, "unsafe")
         self.n_averaged.data += 1
         changed([*ours, *kept])
+
+    def _wide(self, average):
+        """What an average is computed in: a float32 copy of one stored in 16 bits."""
+        if not is_sixteen(average.data.dtype):
+            return average.data
+        return master_of(self._masters.setdefault(average, {}), average.data)
+
+
+def _is_real(dtype):
+    return dtype.kind == "f" or is_sixteen(dtype)
 
 
 def _kind(tensor):
