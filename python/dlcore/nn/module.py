@@ -7,7 +7,7 @@ assignment, when somebody asks; reading an attribute and calling cost what Pytho
 import numpy as np
 
 from ..convert import as_array, gradients_dtype, is_sixteen
-from ..ops.shape import as_dtype
+from ..ops.shape import dtype_among
 from ..tensor import Tensor
 from .hooks import Hookable, call_with_hooks
 from .parameter import Parameter
@@ -344,10 +344,7 @@ class Module(Hookable):
         float16 and bfloat16 store the parameters in half the memory; ops compute on
         float32 copies. Gradients, and buffers, which gather statistics, are float32.
         """
-        given = (x for x in (*args, device, dtype) if x is not None)
-        given = (x.dtype if isinstance(x, Tensor) else x for x in given)
-        dtypes = [as_dtype("to", x) for x in given]
-        dtype = next((x for x in reversed(dtypes) if x is not None), None)
+        dtype = dtype_among("to", *args, device, dtype)
         if dtype is None:
             return self
         narrow = is_sixteen(dtype)
