@@ -44,6 +44,18 @@ def test_dtypes_and_arrays():
     a = np.ones(3, np.float32)
     assert dl.from_numpy(a).data is a and dl.as_tensor(a).data is a
     assert dl.as_tensor(a, "float64").dtype == np.float64
+    assert dl.tensor([1.0], device="cpu").tolist() == [1.0]
+
+
+@pytest.mark.parametrize("make", [dl.rand, dl.randn])
+def test_random_numbers_that_require_a_gradient_are_a_tensor(make):
+    assert type(make(2, device="cpu")) is np.ndarray
+    dl.manual_seed(1)
+    want = make(2, 3)
+    dl.manual_seed(1)
+    x = make(2, 3, requires_grad=True)
+    assert type(x) is dl.Tensor and x.requires_grad
+    np.testing.assert_array_equal(x.data, want)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +64,8 @@ def test_dtypes_and_arrays():
         (lambda: dl.zeros(-1), ValueError, "zeros: negative"),
         (lambda: dl.zeros("a"), TypeError, "zeros: "),
         (lambda: dl.ones(2, device="cuda"), ValueError, "ones: device must be 'cpu'"),
+        (lambda: dl.tensor(1, device="cuda"), ValueError, "tensor: device must be 'cp"),
+        (lambda: dl.randn(2, device="cuda"), ValueError, "randn: device must be 'cpu'"),
         (lambda: dl.arange(0, 1, 0), ValueError, "arange: .*zero"),
         (lambda: dl.eye(1.5), TypeError, "eye: "),
         (lambda: dl.zeros(2, dtype="foo"), TypeError, "zeros: data type 'foo'"),

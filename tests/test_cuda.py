@@ -16,7 +16,7 @@ import pytest
 import dlcore as dl
 
 ROOT = pathlib.Path(__file__).parents[1]
-NOT_INSTALLED = "the plugin is not installed: pip install dlcore[cuda13]"
+NOT_INSTALLED = "the plugin is not installed: build it, see docs/cuda.md"
 
 
 def run(code, **environment):

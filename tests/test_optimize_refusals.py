@@ -13,6 +13,7 @@ from dlcore import nn, ops
     [
         lambda m: m.train(),
         lambda m: m.to("float64"),
+        lambda m: m.to(device="cpu", dtype="float64"),
         lambda m: m.double(),
         lambda m: m.state_dict(),
         lambda m: m.load_state_dict({}),

@@ -168,6 +168,17 @@ def test_gradient_of_a_product_with_zeros(torch):
     assert np.allclose(x.grad.data, t.grad)
 
 
+@pytest.mark.parametrize("dim", [None, 1])
+def test_std_of_equal_numbers_has_gradient_zero(dim):
+    rows = [[2.0, 2.0, 2.0], [1.0, 2.0, 4.0]]
+    x = dl.Tensor(rows[:1] if dim is None else rows, requires_grad=True)
+    (plain,) = dl.grad(dl.std(x, dim).sum(), x)
+    (again,) = dl.grad(dl.std(x, dim).sum(), x, create_graph=True)
+    assert (plain[0] == 0).all() and dl.isfinite(plain).all()
+    assert_close(again.data, plain.data)
+    assert dl.isfinite(dl.grad(again.sum(), x)[0]).all()
+
+
 def test_norm_of_zeros_has_gradient_zero():
     x = dl.Tensor(np.zeros(3), requires_grad=True)
     dl.norm(x).backward()

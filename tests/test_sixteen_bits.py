@@ -87,6 +87,13 @@ def test_mixed_inputs_promote():
         dl.relu(np.ones(2, "float16"))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_signs(kind):
+    x = dl.Tensor([-2.0]).to(kind)
+    for y in (-x, abs(x), x.abs(), x.clamp(2.0)):
+        assert y.dtype == KINDS[kind] and y.tolist() == [2.0]
+
+
 def test_casts_have_gradients():
     x = dl.Tensor(np.array([1.001, 2]), requires_grad=True)
     y = x.bfloat16()

@@ -171,6 +171,8 @@ FACTS = {
         for n in (
             *(i + 1, 2 - i, i * i, i / 2, 6 / (i + 1), i // 2, i % 3, 7 // (i + 1)),
             *(i**2, -i, abs(-i), (x > 1).sum() / 24, (x > 1).sum() + 0.5, i * True),
+            *((-i).abs(), i.clamp(1), i.clip(0, 1), i.clamp(max=0), i.clamp(0.5)),
+            *(i.floor(), i.ceil(), i.round(), i.trunc(), i % 2.5, i // 0.5, i * 0.5),
         )
     ],
     "leaf": lambda x, y: (
@@ -182,7 +184,11 @@ FACTS = {
     "cpu": lambda x, y: (x.cpu() is x, str(x.device)),
     "contains": lambda x, y: (x[0, 1, 2].item() in x, 5.0 in x),
     "to": lambda x, y: [
-        str(t.dtype).removeprefix("torch.") for t in (x.to(x.long()), x.to("cpu"))
+        str(t.dtype).removeprefix("torch.")
+        for t in (
+            *(x.to(x.long()), x.to("cpu"), x.to("cpu", x.long().dtype), x.to(x.dtype)),
+            *(x.to(device="cpu"), x.to(device="cpu", dtype=x.int().dtype)),
+        )
     ],
     "format": lambda x, y: f"{x[0, 0, 0]:.3f}",
 }
@@ -213,6 +219,60 @@ def test_facts(torch, name):
     assert f(*mine) == f(*theirs)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64, float])
+def test_floating_scalars_take_integers_as_numbers_do(kind):
+    i, a = dl.arange(1, 4), np.arange(1.0, 4)
+    for got, want in (
+        (kind(2) * i, 2 * a),
+        (i / kind(2), a / 2),
+        (kind(2) - i, 2 - a),
+        (i % kind(2), a % 2),
+        (i ** kind(2), a**2),
+    ):
+        assert type(got) is dl.Tensor and got.dtype == np.float32
+        np.testing.assert_array_equal(got.data, want)
+    assert (dl.ones(2) % kind(0.75)).dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["floor", "ceil", "round", "trunc", "abs"])
+def test_a_whole_result_has_memory_of_its_own(name):
+    i = dl.arange(3)
+    y = getattr(i, name)()
+    y += 1
+    assert i.tolist() == [0, 1, 2] and y.tolist() == [1, 2, 3]
+
+
+def test_slope_of_an_angle_is_zero_at_the_origin(torch):
+    for lib, make in ((dl, dl.Tensor), (torch, torch.from_numpy)):
+        a, b = (make(np.zeros(2)).requires_grad_() for _ in "ab")
+        lib.atan2(a, b).sum().backward()
+        assert a.grad.tolist() == b.grad.tolist() == [0.0, 0.0]
+    a, b = (dl.Tensor(np.zeros(2), requires_grad=True) for _ in "ab")
+    slopes = dl.grad(dl.atan2(a, b).sum(), (a, b), create_graph=True)
+    for second in dl.grad(sum(s.sum() for s in slopes), (a, b)):
+        assert dl.isfinite(second).all()
+
+
+@pytest.mark.parametrize("name", ["sin", "floor", "round", "atan2", "remainder"])
+def test_out(name):
+    op, inputs = getattr(dl, name), [np.array([1.5, -0.4])]
+    if name in ("atan2", "remainder"):
+        inputs.append(np.array([2.0, 0.7]))
+    want, out = op(*inputs), np.zeros(2)
+    assert op(*inputs, out=out) is out
+    np.testing.assert_array_equal(out, want)
+    assert op(*inputs, out=inputs[0]) is inputs[0]
+    np.testing.assert_array_equal(inputs[0], want)
+    with pytest.raises(TypeError, match=f"{name}: out must be an array of float64"):
+        op(*inputs, out=np.zeros(2, "f"))
+    with pytest.raises(TypeError, match=f"{name}: out must be .*, got list"):
+        op(*inputs, out=[0.0, 0.0])
+    with pytest.raises(ValueError, match=rf"{name}: out .* \(2,\), got \(3,\)"):
+        op(*inputs, out=np.zeros(3))
+    with pytest.raises(RuntimeError, match="out: must not be given where a gradient"):
+        op(dl.Tensor(inputs[0], requires_grad=True), *inputs[1:], out=out)
+
+
 @pytest.mark.parametrize(
     "call, error, match",
     [
@@ -233,6 +293,11 @@ def test_facts(torch, name):
         (lambda x: x.max((0, 1)), TypeError, r"max: dim must be .* take amax"),
         (lambda x: x.max(0, axis=1), ValueError, "max: dim and axis must not both"),
         (lambda x: x.argsort().sin(), TypeError, "sin: x must be float32 or float64"),
+        (lambda x: (x > 0) * x, TypeError, r"mul: a must .* a.astype\('float64'\)"),
+        (lambda x: x.float() - x.long(), TypeError, r"sub: .* b.astype\('float32'\)"),
+        (lambda x: x.data + x.long(), TypeError, r"add: .* b.astype\('float64'\)"),
+        (lambda x: x.atan2(x.long()), TypeError, r"atan2: b .* b.astype\('float64'\)"),
+        (lambda x: x.long().sin(), TypeError, r"sin: .* x.astype\('float32'\)"),
         (lambda x: x.atan2(x.float()), TypeError, "atan2: .* of one dtype, got float6"),
         (lambda x: x.atan2(x[0, 0, :3]), ValueError, "atan2: the shapes must broadcas"),
         (lambda x: x.repeat_interleave(-1), ValueError, "repeats must be at least 0"),

@@ -90,6 +90,12 @@ def as_array(data):
     return array if dtype.isnative else array.astype(dtype.newbyteorder("="))
 
 
+def check_device(op, device):
+    """ValueError where it is not the CPU."""
+    if device is not None and str(device) != "cpu":
+        raise ValueError(f"{op}: device must be 'cpu', the only one, got {device!r}")
+
+
 def check_flag(requires_grad):
     """TypeError where a dtype was given in its place."""
     if not isinstance(requires_grad, (bool, np.bool_)):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .convert import dtype_of
+from .convert import check_device, dtype_of
 from .tensor import Tensor
 
 __all__ = [
@@ -24,8 +24,7 @@ __all__ = [
 
 def _made(op, make, device, requires_grad=False):
     """A Tensor of what `make` gives; errors begin with the op's name."""
-    if device is not None and str(device) != "cpu":
-        raise ValueError(f"{op}: device must be 'cpu', the only one, got {device!r}")
+    check_device(op, device)
     try:
         array = make()
     except (TypeError, ValueError, ArithmeticError) as error:

@@ -1,8 +1,8 @@
 """NVIDIA GPUs: whether one can be used, and its memory.
 
-The kernels are in a plugin, a wheel of its own (``pip install dlcore[cuda13]``), which
-is looked for at the first call. Without it, a driver or a GPU nothing fails: `why_not`
-tells the reason, and what needs a GPU raises RuntimeError with it.
+The kernels are in a plugin, a wheel of its own that is built from a clone (see
+docs/cuda.md) and looked for at the first call. Without it, a driver or a GPU nothing
+fails: `why_not` tells the reason, and what needs a GPU raises RuntimeError with it.
 
 Examples
 --------
@@ -31,7 +31,7 @@ def _open():
     if not path:
         spec = importlib.util.find_spec("dlcore_cuda13")
         if spec is None:
-            return None, "the plugin is not installed: pip install dlcore[cuda13]"
+            return None, "the plugin is not installed: build it, see docs/cuda.md"
         path = os.path.join(os.path.dirname(spec.origin), "libdlcore_cuda.so")
     try:
         library = ctypes.CDLL(path)

@@ -8,7 +8,7 @@ _SAME = dict(
     arctan2=atan2 arctanh=atanh concat=cat hstack=cat vstack=cat subtract=sub
     multiply=mul divide=div true_divide=div negative=neg greater=gt
     greater_equal=ge less=lt less_equal=le not_equal=ne moveaxis=movedim
-    swapaxes=transpose inner=dot mv=matmul tensordot=einsum upsample=interpolate
+    swapaxes=transpose mv=matmul tensordot=einsum upsample=interpolate
     Dense=Linear RReLU=LeakyReLU SyncBatchNorm=BatchNorm2d MFCC=mfcc
     """.split()
 )
@@ -17,7 +17,11 @@ _BY_NUMPY = """
 """.split()
 _CURES = {
     "ops run on the CPU: for GPUs see dl.cuda": "cuda device is_available",
-    "dtypes are NumPy's: np.{0}": "float32 float64 int64 int32 uint8",
+    "dtypes are NumPy's: np.{0}": "float16 float32 float64 int64 int32 uint8",
+    "write 'bfloat16'": "bfloat16 half",
+    "write dl.autocast('bfloat16'); no GradScaler is needed": "amp GradScaler",
+    "write dl.optimize(model), for inference": "compile jit",
+    "write x @ y.mT": "inner",
     "write dl.io.save(path, model.state_dict())": "save",
     "write model.load_state_dict(dl.io.load(path))": "load",
     "there is one process: the module itself": "DataParallel",
@@ -73,7 +77,7 @@ def answer_missing(owner):
     """Let `owner` answer for the methods that PyTorch has and it has not."""
     known = [k for k in dir(owner) if k[0] != "_"]
     names = {theirs for theirs, ours in _SAME.items() if ours in known}
-    names = names.union(_BY_NUMPY, ("cuda",)).difference(known)
+    names = names.union(_BY_NUMPY, ("cuda", "inner")).difference(known)
     for name in names:
         setattr(owner, name, Missing(name, known))
     owner.__dir__ = lambda self: [k for k in object.__dir__(self) if k not in names]

@@ -11,6 +11,8 @@ import operator
 import numpy as np
 
 from . import _C
+from .convert import check_device
+from .tensor import Tensor
 
 __all__ = [
     "bernoulli",
@@ -121,7 +123,12 @@ def _is_double(op, dtype):
     return char == "d"
 
 
-def rand(*size, dtype=np.float32):
+def _given(op, array, device, requires_grad):
+    check_device(op, device)
+    return Tensor(array, True) if requires_grad else array
+
+
+def rand(*size, dtype=np.float32, device=None, requires_grad=False):
     """Uniform numbers of [0, 1), in steps of 2**-24 (float32) or 2**-53 (float64).
 
     Parameters
@@ -130,10 +137,14 @@ def rand(*size, dtype=np.float32):
         Shape of the result; or one tuple.
     dtype : dtype, optional
         float32 or float64.
+    device : str, optional
+        The CPU is the only one.
+    requires_grad : bool, optional
+        Whether to give a Tensor that requires a gradient.
 
     Returns
     -------
-    ndarray, shape `size`
+    ndarray or Tensor, shape `size`
 
     Examples
     --------
@@ -141,10 +152,11 @@ def rand(*size, dtype=np.float32):
     >>> dl.rand(2, 3).shape
     (2, 3)
     """
-    return _C.uniform(0.0, 1.0, _size(size), _is_double("rand", dtype))
+    y = _C.uniform(0.0, 1.0, _size(size), _is_double("rand", dtype))
+    return _given("rand", y, device, requires_grad)
 
 
-def randn(*size, dtype=np.float32):
+def randn(*size, dtype=np.float32, device=None, requires_grad=False):
     """Normal numbers of mean 0 and standard deviation 1 (Box and Muller's method).
 
     Parameters
@@ -153,10 +165,12 @@ def randn(*size, dtype=np.float32):
         Shape of the result; or one tuple.
     dtype : dtype, optional
         float32 (largest magnitude 6.6) or float64 (8.6).
+    device, requires_grad : optional
+        As for `rand`.
 
     Returns
     -------
-    ndarray, shape `size`
+    ndarray or Tensor, shape `size`
 
     Examples
     --------
@@ -164,7 +178,8 @@ def randn(*size, dtype=np.float32):
     >>> dl.randn(2, 3).shape
     (2, 3)
     """
-    return _C.normal(0.0, 1.0, _size(size), _is_double("randn", dtype))
+    y = _C.normal(0.0, 1.0, _size(size), _is_double("randn", dtype))
+    return _given("randn", y, device, requires_grad)
 
 
 def uniform(low=0.0, high=1.0, size=(), dtype=np.float32):

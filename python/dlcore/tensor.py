@@ -13,6 +13,7 @@ import numpy as np
 
 from .convert import (
     as_array,
+    check_device,
     check_flag,
     check_grad,
     dtype_of,
@@ -235,7 +236,7 @@ def op_name(node):
     return name.split(".")[0].lstrip("_")
 
 
-def tensor(data, dtype=None, requires_grad=False):
+def tensor(data, dtype=None, requires_grad=False, *, device=None):
     """Make a Tensor from a copy of `data`.
 
     Parameters
@@ -246,6 +247,8 @@ def tensor(data, dtype=None, requires_grad=False):
         Default is that of an array, float32 for other real numbers.
     requires_grad : bool, optional
         Whether `backward` leaves its gradient in `grad`.
+    device : str, optional
+        The CPU is the only one.
 
     Examples
     --------
@@ -253,6 +256,7 @@ def tensor(data, dtype=None, requires_grad=False):
     >>> dl.tensor([1, 2], dtype="float64")
     tensor([1., 2.], dtype=float64)
     """
+    check_device("tensor", device)
     array = Tensor(data).data
     kind = array.dtype if dtype is None else dtype_of("tensor", dtype)
     return Tensor(array.astype(kind), requires_grad)

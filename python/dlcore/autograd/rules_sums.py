@@ -60,7 +60,8 @@ def _(dy, parents, kept, need):
     slope = dy * (1.0 / degrees if degrees > 0 else math.inf)
     if "div" in kept.looks_up:  # std
         y = result_of(kept, ops.std, x, kept.dim, kept.correction)
-        slope = slope / ops.reshape(y, dy.shape)
+        y = ops.reshape(y, dy.shape)
+        slope = slope / ops.where(y == 0.0, math.inf, y)
     else:
         slope = slope * 2.0
     centred = x - ops.mean(x, kept.dim, True)

@@ -207,7 +207,7 @@ class Optimized(Module):
         """Refused."""
         self._refuse("load_state_dict")
 
-    def to(self, dtype):
+    def to(self, *args, **options):
         """Refused."""
         self._refuse("to")
 

@@ -4,16 +4,12 @@ import numpy as np
 
 from ..convert import as_array, gradients_dtype, is_sixteen
 from ..ops.row_sparse import RowSparse
-from ..ops.shape import as_dtype
-from ..tensor import Tensor
+from ..ops.shape import dtype_among
 
 
 def cast(module, given):
     """`Module.to` of dtypes, devices and Tensors; the last dtype counts."""
-    given = (x for x in given if x is not None)
-    given = (x.dtype if isinstance(x, Tensor) else x for x in given)
-    dtypes = [as_dtype("to", x) for x in given]
-    dtype = next((x for x in reversed(dtypes) if x is not None), None)
+    dtype = dtype_among("to", *given)
     if dtype is None:
         return
     if dtype not in (np.float32, np.float64) and not is_sixteen(dtype):

@@ -12,6 +12,7 @@ from .. import _C
 from ..tensor import raw, record
 from .activation import sigmoid
 from .arithmetic import add, div, mul, sub
+from .compare import eq, where
 from .elementwise import neg, reciprocal, rsqrt, square
 from .inputs import array_of, plain, wants
 from .shape import as_array, whole
@@ -24,9 +25,9 @@ SLOPES: dict[
 def _curve(name, compute, what, slope=None, at=0.5) -> Callable:
     """A function of one array; `at` is where its docstring shows it."""
 
-    def function(x):
-        a = _floats(name, x)
-        y = _quietly(compute, a)
+    def function(x, out=None):
+        a = _floats(name, x, whole=slope is None)
+        y = _put(name, _quietly(compute if a.dtype.kind == "f" else np.copy, a), x, out)
 
         def backward(dy, slope=slope):
             return (_C.mul(dy, 0.0 if slope is None else slope(a)),)
@@ -36,15 +37,17 @@ def _curve(name, compute, what, slope=None, at=0.5) -> Callable:
 
     SLOPES[name] = slope
     what += "." if slope else ". The gradient is 0."
-    return _named(function, name, f"{what}\n\nOf float32 or float64.", compute, at)
+    kinds = "float32 or float64" + ", or integers as they are" * (slope is None)
+    what = f"{what}\n\nOf {kinds}. `out` is where to put it, for arrays."
+    return _named(function, name, what, compute, at)
 
 
 def _pair(name, compute, what, slopes) -> Callable:
     """A function of two arrays; slope None stands for 1."""
 
-    def function(a, b):
+    def function(a, b, out=None):
         p, q = _two(name, a, b)
-        y = _quietly(compute, p, q)
+        y = _put(name, _quietly(compute, p, q), (a, b), out)
 
         def backward(dy, slopes=slopes):
             return [
@@ -89,7 +92,9 @@ def _asin_slope(x):
 
 
 def _squares(a, b):
-    return add(mul(a, a), mul(b, b))
+    """Their sum, and 1 for 0, by which the slope of `atan2` is then 0."""
+    y = add(mul(a, a), mul(b, b))
+    return where(eq(y, 0.0), 1.0, y)
 
 
 sin = _curve("sin", np.sin, "Sine", lambda x: cos(x))
@@ -150,7 +155,7 @@ trunc = _curve("trunc", np.trunc, "The next whole number towards 0")
 atan2 = _pair(
     "atan2",
     np.arctan2,
-    "Angle of the point (b, a), from -pi to pi",
+    "Angle of the point (b, a), from -pi to pi; the gradient is 0 at (0, 0)",
     lambda a, b: (div(b, _squares(a, b)), div(neg(a), _squares(a, b))),
 )
 remainder = _pair(
@@ -178,7 +183,7 @@ logical_xor = _truth("logical_xor", np.logical_xor, "Whether one alone is other 
 logical_not = _truth("logical_not", np.logical_not, "Whether it is 0")
 
 
-def round(x, decimals=0):
+def round(x, decimals=0, out=None):
     """The nearest whole number, or the nearest of so many decimals; 0.5 to the even.
 
     The gradient is 0.
@@ -186,9 +191,11 @@ def round(x, decimals=0):
     Parameters
     ----------
     x : ndarray or Tensor, any shape
-        float32 or float64.
+        float32 or float64, or integers.
     decimals : int, optional
         Negative ones round to tens, hundreds and so on.
+    out : ndarray, optional
+        Where to put the result (arrays only); may be `x`.
 
     Examples
     --------
@@ -197,10 +204,11 @@ def round(x, decimals=0):
     >>> dl.round(np.array([0.5, 1.5, -1.2]))
     array([ 0.,  2., -1.])
     """
-    a, decimals = _floats("round", x), whole("round", "decimals", decimals)
+    a, decimals = _floats("round", x, whole=True), whole("round", "decimals", decimals)
     if not -330 < decimals < 330:
         raise ValueError(f"round: decimals must be from -329 to 329, got {decimals}")
     y = _quietly(np.round, a, decimals)
+    y = _put("round", y.copy() if y is a else y, x, out)
     return record(y, (x,), lambda dy: (_C.mul(dy, 0.0),))
 
 
@@ -248,10 +256,28 @@ def _quietly(function, *arrays):
         return np.asanyarray(function(*arrays))  # one that `optimize` follows stays so
 
 
-def _floats(op, x, name="x"):
+def _put(op, y, inputs, out):
+    """The result, or `out` with it."""
+    if out is None:
+        return y
+    for x in inputs if isinstance(inputs, tuple) else (inputs,):
+        raw(x, out)  # which refuses where a gradient is recorded
+    if not isinstance(out, np.ndarray) or as_array(op, out, "out").dtype != y.dtype:
+        kind = getattr(out, "dtype", type(out).__name__)
+        raise TypeError(f"{op}: out must be an array of {y.dtype}, got {kind}")
+    if out.shape != y.shape or not out.flags.writeable:
+        raise ValueError(
+            f"{op}: out must be writable, of shape {y.shape}, got {out.shape}"
+        )
+    out[...] = y
+    return out
+
+
+def _floats(op, x, name="x", kind="float32", whole=False):
     a = as_array(op, x, name)
-    if a.dtype.char not in "fd":
-        raise TypeError(f"{op}: {name} must be float32 or float64, got {a.dtype}")
+    if a.dtype.char not in "fd" and not (whole and a.dtype.kind in "iu"):
+        cure = f": cast with {name}.astype('{kind}')" * (a.dtype.kind in "biuf")
+        raise TypeError(f"{op}: {name} must be float32 or float64, got {a.dtype}{cure}")
     return a
 
 
@@ -265,17 +291,19 @@ def _real(op, x):
 def _two(op, a, b):
     """Two arrays of one dtype, a number as an array of the other's."""
     given = {"a": a, "b": b}
-    arrays = [_floats(op, x, n) for n, x in given.items() if not _is_number(x)]
+    is_double = any(getattr(x, "dtype", None) == np.float64 for x in (a, b))
+    other = "float64" if is_double else "float32"
+    given = {n: x for n, x in given.items() if not isinstance(x, (int, float))} or {
+        n: x for n, x in given.items() if isinstance(x, np.generic)
+    }
+    arrays = [_floats(op, x, n, other) for n, x in given.items()]
     if len({x.dtype for x in arrays}) != 1:
         kinds = ", ".join(str(x.dtype) for x in arrays) or "two numbers"
-        raise TypeError(f"{op}: a and b must be arrays of one dtype, got {kinds}")
+        cure = ": cast with .astype" * (len(arrays) > 1)
+        raise TypeError(f"{op}: a and b must be arrays of one dtype, got {kinds}{cure}")
     _check_broadcast(op, *arrays)
     kind = arrays[0].dtype
     return [array_of(raw(x)).astype(kind, copy=False) for x in (a, b)]
-
-
-def _is_number(x):
-    return isinstance(x, (int, float)) and not isinstance(x, np.generic)
 
 
 def _check_broadcast(op, *arrays):

@@ -1,18 +1,20 @@
 """The ops under the names of Tensor's operators and methods: ``x + y``, ``x.sum()``."""
 
+import functools
+
 import numpy as np
 
 from .. import ops
 from ..hooks import register_hook
 from ..interop import as_numpy, call_on_arrays, export, export_device
 from ..tape import backward, retain_grad
-from ..tensor import Tensor
+from ..tensor import Tensor, raw
 from .indexing import getitem
-from .whole_numbers import NUMPYS, of_whole_numbers
+from .whole_numbers import NUMPYS, of_whole_numbers, whole_or_raise
 
 _METHODS = """
-    add sub mul div pow matmul maximum minimum neg abs sign exp expm1 log log1p sqrt
-    rsqrt reciprocal square erf clamp clip relu leaky_relu sigmoid tanh gelu silu
+    add sub mul div pow matmul maximum minimum neg sign exp expm1 log log1p sqrt
+    rsqrt reciprocal square erf relu leaky_relu sigmoid tanh gelu silu
     softmax log_softmax eq ne lt le gt ge isnan isinf isfinite
     sum mean var std prod max min amax amin argmax argmin norm logsumexp any all
     reshape flatten transpose permute squeeze unsqueeze expand split chunk clone
@@ -37,29 +39,38 @@ def _operators(op, numpy):
     def apply(self, other):
         try:
             return op(self, other)
-        except TypeError:
-            if (y := of_whole_numbers(numpy, self, other)) is None:
-                raise
-            return y
+        except TypeError as error:
+            return whole_or_raise(error, numpy, self, other)
 
     def reflected(self, other):
         try:
             return op(other, self)
-        except TypeError:
-            if (y := of_whole_numbers(numpy, other, self)) is None:
-                raise
-            return y
+        except TypeError as error:
+            return whole_or_raise(error, numpy, other, self)
 
     return apply, reflected
 
 
 def _one_operand(op, numpy):
-    def apply(self):
-        return (
-            op(self) if self.data.dtype.kind == "f" else of_whole_numbers(numpy, self)
-        )
+    op = getattr(op, "__wrapped__", op)
+
+    @functools.wraps(op)
+    def apply(self, *out, **options):
+        if self.data.dtype.kind in "biu" and not (out or options):
+            return of_whole_numbers(numpy, self)
+        return op(self, *out, **options)
 
     return apply
+
+
+@functools.wraps(getattr(ops.clip, "__wrapped__", ops.clip))
+def _clip(self, min=None, max=None, out=None):
+    given, y = [x for x in (min, max) if x is not None], None
+    if self.data.dtype.kind in "iu" and given and out is None:
+        y = of_whole_numbers(
+            lambda a, *_: np.clip(a, raw(min), raw(max)), raw(self), *given
+        )
+    return ops.clip(self, min, max, out) if y is None else y
 
 
 for _name, _function in NUMPYS.items():
@@ -100,7 +111,12 @@ def _array_ufunc(self, ufunc, method, *inputs, **options):
     """``np.exp(tensor)`` and ``array + tensor``: the op, with its gradient."""
     op = _UFUNCS.get(ufunc) if method == "__call__" else None
     if op is not None and not options:
-        return op(*inputs)
+        try:
+            return op(*inputs)
+        except TypeError as error:
+            if ufunc not in NUMPYS.values():
+                raise
+            return whole_or_raise(error, ufunc, *inputs)
     name = ufunc.__name__ + ("" if method == "__call__" else f".{method}")
     if op is None:
         raise TypeError(
@@ -158,7 +174,8 @@ _SPECIAL = {
     "__gt__": ops.gt,
     "__ge__": ops.ge,
     "__neg__": _one_operand(ops.neg, np.negative),
-    "__abs__": _one_operand(ops.abs, np.abs),
+    **dict.fromkeys(("abs", "__abs__"), _one_operand(ops.abs, np.abs)),
+    **dict.fromkeys(("clip", "clamp"), _clip),
     "__array__": as_numpy,
     "__dlpack__": export,
     "__dlpack_device__": export_device,

@@ -186,6 +186,8 @@ def std(
 ):
     """Standard deviation along axes, the square root of `var`. Arguments as for `var`.
 
+    The gradient is 0 where it is 0.
+
     Examples
     --------
     >>> import numpy as np
@@ -205,6 +207,7 @@ def std(
     def backward(dy):
         degrees = count(a, dy) - correction
         slope = _C.div(_C.mul(dy, 1.0 / degrees if degrees > 0 else inf), y)
+        slope = _C.where(_C.eq(y, 0.0), 0.0, slope)
         return (_C.mul(_C.sub(a, _C.mean(a, dim, True)), kept(slope, a, dim)),)
 
     return record(y, (x,), backward)

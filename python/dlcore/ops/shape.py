@@ -197,8 +197,11 @@ def clone(x):
     return record(as_stored("clone", x).copy(), (x,), lambda dy: (dy,))
 
 
-def to(x, dtype):
+def to(x, *args, device=None, dtype=None):
     """The same values in another dtype; `x` itself when it has it, or for ``"cpu"``.
+
+    ``to(x, dtype)``, ``to(x, "cpu", dtype)``, or ``to(x, tensor)`` for its dtype;
+    `device` and `dtype` by name too.
 
     Examples
     --------
@@ -207,7 +210,7 @@ def to(x, dtype):
     tensor([1.], dtype=float64)
     """
     a = x.data if isinstance(x, Tensor) else as_array("to", x)
-    dtype = as_dtype("to", dtype)
+    dtype = dtype_among("to", *args, device, dtype)
     if dtype is None or a.dtype == dtype:
         return x
     narrow = is_sixteen(dtype)
@@ -223,6 +226,13 @@ def to(x, dtype):
     return record(
         y, (x,), lambda dy: (dy.astype(gradients_dtype(a.dtype)),), as_stored=False
     )
+
+
+def dtype_among(op, *given):
+    """The last dtype among arguments of ``to``: dtypes, Tensors, ``"cpu"``, None."""
+    given = [x.dtype if isinstance(x, Tensor) else x for x in given if x is not None]
+    dtypes = [as_dtype(op, x) for x in given]
+    return next((x for x in reversed(dtypes) if x is not None), None)
 
 
 def as_dtype(op, dtype):

@@ -74,11 +74,6 @@ def cpu(self):
     return self
 
 
-def to(self, dtype):
-    """`to` another dtype, or that of another tensor."""
-    return ops.to(self, dtype.dtype if isinstance(dtype, Tensor) else dtype)
-
-
 def __contains__(self, value):
     return bool((self.data == raw(value)).any())
 
@@ -130,6 +125,7 @@ _METHODS = {
     "new_zeros": _new("new_zeros"),
     "new_ones": _new("new_ones", 1),
     "view": ops.reshape,
+    "to": ops.to,
     "reshape_as": view_as,
     "nelement": lambda self: math.prod(self.shape),
     "element_size": lambda self: self.data.itemsize,
@@ -158,7 +154,6 @@ for _one in (
     is_contiguous,
     type_as,
     cpu,
-    to,
     __contains__,
 ):
     _METHODS[_one.__name__] = _one

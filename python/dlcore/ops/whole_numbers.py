@@ -31,9 +31,18 @@ def of_whole_numbers(function, *operands):
 
 
 def _is_whole(x):
-    if isinstance(x, (np.ndarray, np.generic)):
-        return x.dtype.kind in "biu"
-    return isinstance(x, (int, float))
+    if isinstance(x, (int, float, np.floating)):
+        return True
+    return isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "biu"
+
+
+def whole_or_raise(error, function, *operands):
+    """`of_whole_numbers`, or the op's error, whose cure names the other's dtype."""
+    if (y := of_whole_numbers(function, *operands)) is not None:
+        return y
+    if any(getattr(x, "dtype", None) == np.float64 for x in operands):
+        error = TypeError(str(error).replace("'float32'", "'float64'"))
+    raise error from None
 
 
 def _of_floats(name, x, y):
@@ -48,9 +57,12 @@ def _operator(name, function, reflected=False):
 
     def apply(self, *others):
         given = [*others, self] if reflected else [self, *others]
-        if any(isinstance(x, float) or not _is_whole(raw(x)) for x in given):
-            if name in ("mod", "floordiv") and len(given) == 2:
-                return _of_floats(name, *given)
+        if name in ("mod", "floordiv"):
+            y = of_whole_numbers(function, *given)
+            return _of_floats(name, *given) if y is None else y
+        if any(
+            isinstance(x, (float, np.floating)) or not _is_whole(raw(x)) for x in given
+        ):
             raise TypeError(
                 f"{name}: both must be bool or integer, got "
                 f"{', '.join(str(np.asarray(raw(x)).dtype) for x in given)}"
