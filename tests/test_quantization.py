@@ -186,6 +186,26 @@ def test_an_optimized_copy_follows_the_instruction_set(rng):
         _C.set_isa(before)
 
 
+def test_hooks_stay(rng):
+    layer = nn.Linear(4, 3)
+    layer.register_forward_hook(lambda module, args, y: y * 0)
+    assert not np.any(np.asarray(dl.quantize_dynamic(layer)(np.ones((2, 4), "f"))))
+
+
+@pytest.mark.parametrize("batch", [7, 9])
+def test_states_of_another_batch(int8, batch):
+    low = dl.quantize_dynamic(nn.LSTM(5, 6))
+    state = (np.zeros((1, batch, 6), "f"),) * 2
+    with pytest.raises(ValueError, match=r"LSTM: h0 must have shape .* = \(1, 8, 6\)"):
+        low(np.zeros((3, 8, 5), "f"), state)
+
+
+@pytest.mark.parametrize("size", [(5, 0, 13), (0, 2, 13)])
+def test_lstm_of_nothing(int8, size):
+    y, (h, c) = dl.quantize_dynamic(nn.LSTM(13, 6))(np.zeros(size, "f"))
+    assert y.shape == (*size[:2], 6) and h.shape == c.shape == (1, size[1], 6)
+
+
 def test_models(rng, tmp_path):
     net = Net()
     x = rng.standard_normal((3, 4, 32), np.float32)

@@ -30,15 +30,15 @@ def _open():
     path = os.environ.get("DLCORE_CUDA_PLUGIN")
     if not path:
         spec = importlib.util.find_spec("dlcore_cuda13")
-        if spec is None:
+        if spec is None or spec.origin is None:
             return None, "the plugin is not installed: build it, see docs/cuda.md"
         path = os.path.join(os.path.dirname(spec.origin), "libdlcore_cuda.so")
     try:
         library = ctypes.CDLL(path)
         for name in ("version", "why_not"):
             getattr(library, f"dlcore_cuda_{name}").restype = ctypes.c_char_p
-        version = library.dlcore_cuda_version().decode()
-    except (OSError, AttributeError) as error:
+        version = (library.dlcore_cuda_version() or b"?").decode()
+    except (OSError, AttributeError, ValueError) as error:
         return None, f"the plugin cannot be loaded: {error}"
     if version != _C.__version__:
         return None, f"the plugin is of dlcore {version}, this is {_C.__version__}"
@@ -51,7 +51,9 @@ def _call(name, *arguments):
     library, reason = _open()
     if reason is not None:
         raise RuntimeError(f"cuda: {reason}")
-    function = getattr(library, f"dlcore_cuda_{name}")
+    function = getattr(library, f"dlcore_cuda_{name}", None)
+    if function is None:
+        raise RuntimeError(f"cuda: the plugin has no {name}: build it again")
     function.restype = ctypes.c_char_p
     failure = function(*arguments)
     if failure is not None:

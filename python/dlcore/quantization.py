@@ -114,6 +114,8 @@ def _replaced(module, wanted, name, chosen, done):
         except (TypeError, ValueError) as error:
             place = f"layer {name!r}" if name else "the model"
             raise type(error)(f"{_OP}: {place}: {error}") from None
+        if module._hooks is not None:
+            new._hooks = module._hooks
     done[id(module)] = module, new
     for key, child in list(module._held(Module)):
         if isinstance(module, nn.MultiheadAttention):
@@ -330,7 +332,14 @@ class _Form(Form):
         else:
             first = np.cumsum([0, *sizes]).tolist()
         rows = a.reshape(first[-1], a.shape[-1])
-        none = np.zeros((self.directions, batch, n), np.float32)
+        shape = self.directions, batch, n
+        for name, s in (("h0", h0), ("c0", c0)):
+            if s is not None and s.shape != shape:
+                raise ValueError(
+                    f"{self.op}: {name} must have shape (directions, batch, hidden) = "
+                    f"{shape}, got {name}.shape = {s.shape}"
+                )
+        none = np.zeros(shape, np.float32)
         h0, c0 = (none if s is None else raw(s) for s in (h0, c0))
         made = []
         for d, end in enumerate(ends):
