@@ -51,6 +51,17 @@ def machine(result):
         f"{m['cpu']}, {m['usable_cpus']} CPUs, {m['isa']}; dlcore {v['dlcore']} "
         f"against {peers}; Python {m['python']}; {result['date'][:10]}"
         f"{', fewer and shorter turns (--quick)' if result['quick'] else ''}."
+        f"{_again(result)}"
+    )
+
+
+def _again(result):
+    again = result.get("again")
+    if again is None:
+        return ""
+    return (
+        f" {again['cases']} of the {len(result['cases'])} timings are of a run of "
+        f"{again['date'][:16].replace('T', ' ')} UTC, after their code had changed."
     )
 
 

@@ -3,6 +3,7 @@
     python benchmarks/run.py               # everything, then render.py
     python benchmarks/run.py --quick       # the same with fewer and shorter turns
     python benchmarks/run.py gemm --quick  # as `python -m dlcore bench`; no rendering
+    python benchmarks/run.py --again 'conv*'  # quick; in the place of the kept ones
 
 Weighs the newest wheel in dist/ (`python -m build --wheel`).
 """
@@ -10,12 +11,14 @@ Weighs the newest wheel in dist/ (`python -m build --wheel`).
 import json
 import re
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import render
 
 from dlcore import _C, __main__
+from dlcore.bench import report
 
 HERE = Path(__file__).resolve().parent
 WHEEL_GOAL = 3.0  # MB
@@ -45,8 +48,47 @@ def weigh():
     return row | {"value": size, "met": size <= WHEEL_GOAL}
 
 
+def _key(row):
+    return tuple(row[k] for k in ("family", "group", "name", "mode", "threads"))
+
+
+def again(patterns):
+    """Time some cases of the newest result of this machine anew: their code changed."""
+    machine = result_path().name.removesuffix(
+        time.strftime("%Y-%m-%d.json", time.gmtime())
+    )
+    kept = sorted((HERE / "results").glob(f"{machine}*.json"))
+    if not kept:
+        print("nothing is kept of this machine yet: run without --again")
+        return 2
+    result = json.loads(kept[-1].read_text())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "again.json"
+        code = __main__.main(["bench", *patterns, "--quick", "--json", str(path)])
+        if code > 1:
+            return code
+        new = json.loads(path.read_text())
+    rows = list({_key(row): row for row in result["cases"] + new["cases"]}.values())
+    figures = {f["name"]: f for f in [*result["figures"], *new["figures"], weigh()]}
+    result |= {"cases": rows, "figures": list(figures.values())}
+    result |= {"groups": report.groups(rows), "goals": report.goals(rows)}
+    result["again"] = {"date": new["date"], "cases": len(new["cases"])}
+    return keep(result)
+
+
+def keep(result):
+    path = result_path()
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"kept in {path}")
+    render.main([str(path)])
+    return 0
+
+
 def main(arguments):
     """Returns the exit code of the benchmark."""
+    if arguments[:1] == ["--again"]:
+        return again(arguments[1:])
     if arguments not in ([], ["--quick"]):
         return __main__.main(["bench", *arguments])
     path = result_path()
@@ -57,9 +99,7 @@ def main(arguments):
         return code
     result = json.loads(path.read_text())
     result["figures"].append(weigh())
-    path.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"kept in {path}")
-    render.main([str(path)])
+    keep(result)
     return code
 
 
