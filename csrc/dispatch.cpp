@@ -165,7 +165,8 @@ std::vector<std::string> built_isas() {
 }
 
 void missing_kernel(const char* name) {
-  if (!name) throw NotImplemented("a kernel that this instruction set lacks was called: see set_isa");
+  if (!name)
+    throw NotImplemented("a kernel that this instruction set lacks was called: see set_isa");
   throw NotImplemented(std::string(name) + " has no cuda kernel");
 }
 

@@ -215,3 +215,15 @@ def test_many_shapes_change_nothing():
         assert (two["twice"].data == 3).all()
         weight.data[...] = 7
     assert not (fast._of[0].linear.weight.data == 7).any()
+
+
+def test_numbers_are_told_apart_to_the_bit():
+    class Ratio(nn.Module):
+        def forward(self, x, k):
+            return x / k
+
+    fast, x = dl.optimize(Ratio()), np.ones(2, np.float32)
+    assert fast(x, 0.0).data[0] == np.inf and fast(x, -0.0).data[0] == -np.inf
+    for _ in range(3):
+        assert np.isnan(fast(x, float("nan")).data).all()
+    assert repr(fast).count("nan") == 1
