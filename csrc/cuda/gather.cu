@@ -38,27 +38,6 @@ void take_rows(const T* x, const int64_t* index, T* y, int64_t outer, int64_t ro
 
 // -- sums --
 
-// How many bits numbers below n have.
-int bits_below(int64_t n) {
-  int bits = 0;
-  while (bits < 63 && int64_t(1) << bits < n) ++bits;
-  return bits;
-}
-
-// The first of n rising keys that is not below `key`.
-template <class K>
-__device__ int64_t first_from(const K* keys, int64_t n, K key) {
-  int64_t low = 0, high = n;
-  while (low < high) {
-    const int64_t middle = (low + high) / 2;
-    if (keys[middle] < key)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
-
 template <class K>
 __global__ void __launch_bounds__(kBlock)
     index_pairs_kernel(const int64_t* index, int64_t n, Pairs<K> to) {
@@ -66,13 +45,6 @@ __global__ void __launch_bounds__(kBlock)
     to.key[i] = static_cast<K>(index[i]);
     to.number[i] = static_cast<uint32_t>(i);
   }
-}
-
-template <class K>
-__global__ void __launch_bounds__(kBlock)
-    starts_kernel(const K* keys, int64_t count, int64_t rows, uint32_t* starts) {
-  for (int64_t r = grid_thread(); r <= rows; r += grid_threads())
-    starts[r] = static_cast<uint32_t>(first_from(keys, count, static_cast<K>(r)));
 }
 
 constexpr int kSlices = 8;  // of a row's terms, added up side by side
@@ -126,9 +98,8 @@ void add_listed_rows(const T* x, const T* base, T* y, const RowSums<T>& s) {
   const Scratch<uint32_t> starts(s.rows + 1);
   launch(index_pairs_kernel<K>, Size{blocks_for(s.count, kBlock), kBlock}, s.index, s.count,
          room.from);
-  if (s.count > 0) radix_sort(room, 1, s.count, bits_below(s.rows));
-  launch(starts_kernel<K>, Size{blocks_for(s.rows + 1, kBlock), kBlock}, room.from.key, s.count,
-         s.rows, starts);
+  radix_sort(room, 1, s.count, bits_below(s.rows));
+  find_starts<K>(room.from.key, s.count, s.rows, starts);
   const auto add = [&](auto* kernel, int64_t width) {
     const int64_t items = s.outer * s.rows * ceil_div(s.inner, kWarp * width);
     launch(kernel, Size{blocks_for(items, 1), dim3(kWarp, kSlices)}, x, base, y, s, starts,

@@ -7,7 +7,7 @@
 
 #include "cuda/each.h"
 #include "cuda/grid_places.h"
-#include "cuda/radix.h"
+#include "cuda/order.h"
 
 namespace dlcore {
 namespace DLCORE_ISA {
@@ -73,7 +73,7 @@ void grid_sample_forward(const T* x, const T* grid, T* y, const GridSample& p) {
 template <class T, int kTaps, int kAxes>
 struct ListTaps {
   const T* grid;
-  Keyed<uint32_t> items;
+  Pairs<uint32_t> items;
   T* weight;
   GridSample p;
   template <class Index>
@@ -84,47 +84,28 @@ struct ListTaps {
     place.each(p, [&](int64_t at, int number, int k, int b, int i) {
       const int64_t to = int64_t(j) * place.kAll + number;
       items.key[to] = sample + (at < 0 ? plane : static_cast<uint32_t>(at));
-      items.index[to] = static_cast<int32_t>(to);
+      items.number[to] = static_cast<uint32_t>(to);
       weight[to] = place.x.weight[i] * place.y.weight[b] * place.z.weight[k];
     });
-  }
-};
-
-// first[pixel]: the first of the sorted taps that lies on it, or behind.
-struct FindFirst {
-  const uint32_t* key;
-  int64_t n;
-  int32_t* first;
-  template <class Index>
-  __device__ void at(Index pixel) const {
-    int64_t low = 0, high = n;
-    while (low < high) {
-      const int64_t middle = (low + high) / 2;
-      if (key[middle] >= static_cast<uint32_t>(pixel))
-        high = middle;
-      else
-        low = middle + 1;
-    }
-    first[pixel] = static_cast<int32_t>(low);
   }
 };
 
 template <class T>
 struct GatherTaps {
   const T* dy;  // of the samples, as dx
-  const int32_t *index, *first;
+  const uint32_t *order, *first;
   const T* weight;
   T* dx;
   int64_t channels, plane, out;
-  int32_t taps;
+  uint32_t taps;
   template <class Index>
   __device__ void at(Index i) const {
     const Places<Index> e(i, channels, 1, plane);  // (samples, channels, plane)
     const int64_t pixel = e.outer * (plane + 1) + e.w;
     const T* const from = dy + (e.outer * channels + e.d - e.outer) * out;  // place 0 of sample 0
     T sum = T(0);
-    for (int32_t k = first[pixel]; k < first[pixel + 1]; ++k) {
-      const int32_t tap = index[k];
+    for (uint32_t k = first[pixel]; k < first[pixel + 1]; ++k) {
+      const uint32_t tap = order[k];
       sum = math::fma(weight[tap], from[tap / taps], sum);
     }
     dx[i] = sum;
@@ -141,22 +122,19 @@ void input_gradient(const T* dy, const T* grid, T* dx, const GridSample& p) {
                                 ": a sample must have fewer than 2^31 pixels and taps on a GPU");
   const int64_t most = larger(1, kTogether / larger(1, larger(pixels, taps)));
   const int64_t together = larger(1, smaller(p.batch, most)), room_size = together * taps;
-  int bits = 1;
-  while ((together * pixels - 1) >> bits) ++bits;
-  const Scratch<uint32_t> keys(2 * room_size);
-  const Scratch<int32_t> indices(2 * room_size), first(together * pixels);
+  RadixRoom<uint32_t> room(1, room_size);
+  const Scratch<uint32_t> first(together * pixels + 1);
   const Scratch<T> weight(room_size);
   for (int64_t n = 0; n < p.batch; n += together) {
     const int64_t samples = smaller(together, p.batch - n), all = samples * taps;
-    const Keyed<uint32_t> items{keys, indices}, room{keys + room_size, indices + room_size};
     each(samples * p.out, all,
-         ListTaps<T, kTaps, kAxes>{grid + n * p.out * kAxes, items, weight, p});
-    const Keyed<uint32_t> sorted = radix_sort(items, room, all, bits);
-    each(samples * pixels, all, FindFirst{sorted.key, all, first});
+         ListTaps<T, kTaps, kAxes>{grid + n * p.out * kAxes, room.from, weight, p});
+    radix_sort(room, 1, all, bits_below(together * pixels));
+    find_starts<uint32_t>(room.from.key, all, samples * pixels, first);
     each(samples * p.channels * plane, samples * p.channels * p.out,
-         GatherTaps<T>{dy + n * p.channels * p.out, sorted.index, first, weight,
+         GatherTaps<T>{dy + n * p.channels * p.out, room.from.number, first, weight,
                        dx + n * p.channels * plane, p.channels, plane, p.out,
-                       static_cast<int32_t>(kAll)});
+                       static_cast<uint32_t>(kAll)});
   }
 }
 

@@ -11,7 +11,7 @@
 #include "cuda/boxes.h"
 #include "cuda/compact.h"
 #include "cuda/each.h"
-#include "cuda/radix.h"
+#include "cuda/order.h"
 #include "kernels/nms.h"
 
 namespace dlcore {
@@ -22,30 +22,13 @@ constexpr int kTile = 1024, kWords = kTile / 32;
 constexpr int kChunk = 128;  // kept boxes that a thread compares its box with
 
 template <class T>
-using Key = std::conditional_t<sizeof(T) == 4, uint32_t, unsigned long long>;
-
-// A whole number that grows where the score falls; NaN comes first, -0 equals 0.
-template <class T>
-__device__ Key<T> falling_key(T score) {
-  if (score != score) return 0;
-  score += T(0);  // -0 becomes 0
-  Key<T> bits;
-  if constexpr (sizeof(T) == 4)
-    bits = static_cast<Key<T>>(__float_as_int(score));
-  else
-    bits = static_cast<Key<T>>(__double_as_longlong(score));
-  const Key<T> negative = Key<T>(0) - (bits >> (8 * sizeof(T) - 1));  // all ones, or 0
-  return bits ^ (~negative >> 1);
-}
-
-template <class T>
 struct MakeKeys {
   const T* scores;
-  Keyed<Key<T>> items;
+  Pairs<Key<T>> items;
   template <class Index>
   __device__ void at(Index i) const {
     items.key[i] = falling_key(scores[i]);
-    items.index[i] = static_cast<int32_t>(i);
+    items.number[i] = static_cast<uint32_t>(i);
   }
 };
 
@@ -61,7 +44,7 @@ template <class T>
 struct Gather {
   const T* boxes;
   const int64_t* classes;
-  const int32_t* order;
+  const uint32_t* order;
   Candidate<T>* to;
   bool* gone;
   template <class Index>
@@ -183,7 +166,7 @@ __global__ void __launch_bounds__(kBlock, 2)
 
 struct Stays {
   const bool* gone;
-  const int32_t* order;
+  const uint32_t* order;
   int64_t* keep;
   __device__ bool keeps(int64_t i) const { return !gone[i]; }
   __device__ void to(int64_t place, int64_t i) const { keep[place] = order[i]; }
@@ -194,11 +177,10 @@ struct Stays {
 template <class T>
 void nms(const T* boxes, const T* scores, const int64_t* classes, int64_t* keep, int64_t* count,
          int64_t n, T threshold) {
-  const Scratch<Key<T>> keys(2 * n);
-  const Scratch<int32_t> indices(2 * n);
-  const Keyed<Key<T>> items{keys, indices}, room{keys + n, indices + n};
-  each(n, n, MakeKeys<T>{scores, items});
-  const int32_t* const order = radix_sort(items, room, n, 8 * int(sizeof(T))).index;
+  RadixRoom<Key<T>> room(1, n);
+  each(n, n, MakeKeys<T>{scores, room.from});
+  radix_sort(room, 1, n, 8 * int(sizeof(T)));
+  const uint32_t* const order = room.from.number;
   const Scratch<Candidate<T>> ranked(n), kept(kTile);
   const Scratch<uint32_t> overlapped(kWords * n);
   const Scratch<bool> gone(n);

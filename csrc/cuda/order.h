@@ -1,5 +1,4 @@
-// Stable orders of lines of numbers: by tiles in shared memory where a line fits or its first few
-// are wanted, by a radix sort elsewhere. Orders depend on the keys alone.
+// Stable orders of lines of numbers, by a radix sort: the same in every run.
 #pragma once
 
 #include "cuda/reduce.h"
@@ -200,6 +199,7 @@ struct RadixRoom {
 // Orders by the lowest `bits` of the keys, equal ones as they come.
 template <class K>
 void radix_sort(RadixRoom<K>& room, int64_t lines, int64_t n, int bits) {
+  if (n == 0) return;
   const unsigned tiles = static_cast<unsigned>(ceil_div(n, kRadixTile));
   const unsigned count = static_cast<unsigned>(lines);
   for (int shift = 0; shift < bits; shift += kDigitBits) {
@@ -216,6 +216,41 @@ void radix_sort(RadixRoom<K>& room, int64_t lines, int64_t n, int bits) {
     room.from = to;
     room.to = from;
   }
+}
+
+// -- what is sorted --
+
+// How many bits numbers below n have.
+inline int bits_below(int64_t n) {
+  int bits = 0;
+  while (bits < 63 && int64_t(1) << bits < n) ++bits;
+  return bits;
+}
+
+// The first of n rising keys that is not below `key`.
+template <class K>
+__device__ int64_t first_from(const K* keys, int64_t n, K key) {
+  int64_t low = 0, high = n;
+  while (low < high) {
+    const int64_t middle = (low + high) / 2;
+    if (keys[middle] < key)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+// starts[r] = where the keys from r on begin, for r in [0, rows].
+template <class K>
+__global__ void __launch_bounds__(kBlock)
+    starts_kernel(const K* keys, int64_t count, int64_t rows, uint32_t* starts) {
+  for (int64_t r = grid_thread(); r <= rows; r += grid_threads())
+    starts[r] = static_cast<uint32_t>(first_from(keys, count, static_cast<K>(r)));
+}
+template <class K>
+void find_starts(const K* keys, int64_t count, int64_t rows, uint32_t* starts) {
+  launch(starts_kernel<K>, Size{blocks_for(rows + 1, kBlock), kBlock}, keys, count, rows, starts);
 }
 
 }  // namespace
