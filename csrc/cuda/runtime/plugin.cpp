@@ -89,12 +89,6 @@ API const char* dlcore_cuda_why_not() {
 API int dlcore_cuda_device_count() {
   return device_count();
 }
-API int dlcore_cuda_current_device() {
-  return current_device();
-}
-API const char* dlcore_cuda_set_device(int device) {
-  return guarded([=] { set_device(device); });
-}
 API const char* dlcore_cuda_describe(int device, char* name, int size, int* capability) {
   return guarded([=] {
     const int before = current_device();

@@ -23,7 +23,6 @@
 #define blockIdx (::dlcore::shim::self->block)
 #define blockDim (::dlcore::shim::self->block_size)
 #define gridDim (::dlcore::shim::self->grid_size)
-constexpr int warpSize = 32;
 
 // Where the call stands, for the report of a wait without end.
 #define DLCORE_SHIM_PLACE const char *file = __builtin_FILE(), int line = __builtin_LINE()
@@ -31,10 +30,6 @@ constexpr int warpSize = 32;
 inline void __syncthreads(DLCORE_SHIM_PLACE) {
   dlcore::shim::block_barrier({"__syncthreads", file, line});
 }
-inline void __threadfence() {
-  __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-inline void __threadfence_block() {}
 
 namespace dlcore::shim {
 
@@ -177,18 +172,6 @@ V atomicCAS(V* at, std::type_identity_t<V> expected, std::type_identity_t<V> v) 
 
 inline int __popc(unsigned x) {
   return __builtin_popcount(x);
-}
-inline int __popcll(unsigned long long x) {
-  return __builtin_popcountll(x);
-}
-inline int __clz(int x) {
-  return x ? __builtin_clz(static_cast<unsigned>(x)) : 32;
-}
-inline int __ffs(int x) {
-  return __builtin_ffs(x);
-}
-inline int __ffsll(long long x) {
-  return __builtin_ffsll(x);
 }
 inline unsigned __umulhi(unsigned a, unsigned b) {
   return static_cast<unsigned>(uint64_t(a) * b >> 32);

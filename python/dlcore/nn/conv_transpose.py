@@ -1,7 +1,7 @@
 """Transposed convolutions as modules."""
 
 from .. import ops
-from .checks import several
+from .checks import one_of, several
 from .conv import _Convolution
 
 
@@ -20,11 +20,7 @@ class _ConvTranspose(_Convolution):
         padding_mode="zeros",
         dtype=None,
     ):
-        if padding_mode != "zeros":
-            raise ValueError(
-                f"{type(self).__name__}: padding_mode must be 'zeros', "
-                f"got {padding_mode!r}"
-            )
+        one_of(type(self).__name__, "padding_mode", padding_mode, ("zeros",))
         sizes = {
             "kernel_size": (kernel_size, 1),
             "stride": (stride, 1),
