@@ -56,12 +56,10 @@ def machine(result):
 
 
 def _again(result):
-    again = result.get("again")
-    if again is None:
-        return ""
-    return (
+    return "".join(
         f" {again['cases']} of the {len(result['cases'])} timings are of a run of "
         f"{again['date'][:16].replace('T', ' ')} UTC, after their code had changed."
+        for again in result.get("again", [])
     )
 
 

@@ -72,7 +72,10 @@ def again(patterns):
     figures = {f["name"]: f for f in [*result["figures"], *new["figures"], weigh()]}
     result |= {"cases": rows, "figures": list(figures.values())}
     result |= {"groups": report.groups(rows), "goals": report.goals(rows)}
-    result["again"] = {"date": new["date"], "cases": len(new["cases"])}
+    result["again"] = [
+        *result.get("again", []),
+        {"date": new["date"], "cases": len(new["cases"])},
+    ]
     return keep(result)
 
 
