@@ -56,10 +56,15 @@ def machine(result):
 
 
 def _again(result):
-    return "".join(
-        f" {again['cases']} of the {len(result['cases'])} timings are of a run of "
-        f"{again['date'][:16].replace('T', ' ')} UTC, after their code had changed."
+    runs = [
+        f"{again['cases']} of {again['date'][:16].replace('T', ' ')} UTC"
         for again in result.get("again", [])
+    ]
+    if not runs:
+        return ""
+    return (
+        f" Of the {len(result['cases'])} timings some were taken again after their code "
+        f"had changed: {', '.join(runs)}."
     )
 
 

@@ -76,16 +76,14 @@ def again(patterns):
         *result.get("again", []),
         {"date": new["date"], "cases": len(new["cases"])},
     ]
-    return keep(result)
+    keep(result, kept[-1])
+    return 0
 
 
-def keep(result):
-    path = result_path()
-    path.parent.mkdir(exist_ok=True)
+def keep(result, path):
     path.write_text(json.dumps(result, indent=1) + "\n")
     print(f"kept in {path}")
     render.main([str(path)])
-    return 0
 
 
 def main(arguments):
@@ -102,7 +100,7 @@ def main(arguments):
         return code
     result = json.loads(path.read_text())
     result["figures"].append(weigh())
-    keep(result)
+    keep(result, path)
     return code
 
 
