@@ -63,8 +63,8 @@ def _again(result):
     if not runs:
         return ""
     return (
-        f" Of the {len(result['cases'])} timings some were taken again after their code "
-        f"had changed: {', '.join(runs)}."
+        f" Of the {len(result['cases'])} timings some were taken again after their "
+        f"code had changed: {', '.join(runs)}."
     )
 
 
